@@ -1,0 +1,113 @@
+//! What a handler may do: ask.
+//!
+//! A handler gets `&mut` its own state, the constant setup, and an `Out`. It puts messages, timers and trace notes there; the world
+//! applies them afterwards. A component can therefore be tested as a value: hand it an event, look at its `Out`.
+
+use super::network::Endpoint;
+use super::queue::TimerId;
+use super::time::{Duration, Instant};
+
+/// The id of a trace record; 0 is "nothing, the run began".
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct RecordId(pub u64);
+
+/// One request of a handler.
+#[derive(Clone, Debug)]
+pub enum Action<E, N> {
+    /// Send `event` over the link to `to`; it leaves after `delay` (work, throttling), then takes the link's latency.
+    Send {
+        /// Receiver.
+        to: Endpoint,
+        /// Time before it leaves.
+        delay: Duration,
+        /// What arrives.
+        event: E,
+        /// The record that caused it.
+        cause: RecordId,
+    },
+    /// Deliver `event` to the component itself at `at`.
+    Timer {
+        /// When.
+        at: Instant,
+        /// What is delivered.
+        event: E,
+        /// The record that caused it.
+        cause: RecordId,
+    },
+    /// Forget a timer.
+    Cancel(TimerId),
+    /// Write a trace record; its id has already been given out.
+    Note {
+        /// The record that caused it.
+        cause: RecordId,
+        /// What happened.
+        note: N,
+    },
+}
+
+/// A handler's way to ask. `E` is the event type, `N` the trace's note.
+#[derive(Debug)]
+pub struct Out<E, N> {
+    now: Instant,
+    cause: RecordId,
+    next_record: u64,
+    actions: Vec<Action<E, N>>,
+}
+
+impl<E, N> Out<E, N> {
+    /// An empty `Out` for an event that happens at `now` because of `cause`; `next_record` is the id the next note gets.
+    pub fn new(now: Instant, cause: RecordId, next_record: u64, mut buffer: Vec<Action<E, N>>) -> Self {
+        buffer.clear();
+        Out { now, cause, next_record, actions: buffer }
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The record that everything asked from here on is caused by: the last note, or the event's own cause.
+    pub fn cause(&self) -> RecordId {
+        self.cause
+    }
+
+    /// Continues on behalf of another cause (a batch serves several requests).
+    pub fn because(&mut self, cause: RecordId) {
+        self.cause = cause;
+    }
+
+    /// Writes a trace record and makes it the cause of what follows.
+    pub fn note(&mut self, note: N) -> RecordId {
+        let id = self.aside(note);
+        self.cause = id;
+        id
+    }
+
+    /// Writes a trace record that causes nothing.
+    pub fn aside(&mut self, note: N) -> RecordId {
+        let id = RecordId(self.next_record);
+        self.next_record += 1;
+        self.actions.push(Action::Note { cause: self.cause, note });
+        id
+    }
+
+    /// Sends `event` to `to`, leaving after `delay`.
+    pub fn send(&mut self, to: Endpoint, delay: Duration, event: E) {
+        self.actions.push(Action::Send { to, delay, event, cause: self.cause });
+    }
+
+    /// Delivers `event` to the component itself after `delay`.
+    pub fn after(&mut self, delay: Duration, event: E) {
+        self.at(self.now + delay, event);
+    }
+
+    /// Delivers `event` to the component itself at `at`.
+    pub fn at(&mut self, at: Instant, event: E) {
+        self.actions.push(Action::Timer { at: at.max(self.now), event, cause: self.cause });
+    }
+
+    /// What was asked for, in order.
+    pub fn into_actions(self) -> Vec<Action<E, N>> {
+        self.actions
+    }
+}
