@@ -1,1 +1,28 @@
-//! placeholder
+//! wavetank-engine: a Kubernetes cluster in virtual time.
+//!
+//! A library without an outside: no files, no clock, no threads, no printing. In reading order:
+//!
+//! - [`kernel`]: time, the queue of what is to happen, luck, latency, links; it knows nothing of Kubernetes.
+//! - [`event`]: everything that can happen. [`world`]: the cluster at one instant, and the match from event to component.
+//! - [`setup`], [`profiles`], [`bootstrap`]: what is constant in a run, and what an empty cluster is given.
+//! - [`trace`]: what happened, and why.
+//! - [`objects`]: the API's objects, compact.
+//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`]: the components and what they share.
+
+pub mod apiserver;
+pub mod bootstrap;
+pub mod client;
+pub mod controllers;
+pub mod etcd;
+pub mod event;
+pub mod kernel;
+pub mod kubelet;
+pub mod objects;
+pub mod profiles;
+pub mod scheduler;
+pub mod setup;
+pub mod trace;
+pub mod world;
+
+pub use setup::Setup;
+pub use world::World;

@@ -139,8 +139,7 @@ mod tests {
     use super::*;
 
     fn draws(latency: &Latency, n: u64) -> Vec<f64> {
-        let mut all: Vec<f64> =
-            (0..n).map(|i| latency.sample(&mut Seed(1).luck(0, 0, 0, i)).as_millis_f64()).collect();
+        let mut all: Vec<f64> = (0..n).map(|i| latency.sample(&mut Seed(1).luck(0, 0, 0, i)).as_millis_f64()).collect();
         all.sort_by(f64::total_cmp);
         all
     }

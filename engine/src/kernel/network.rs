@@ -24,11 +24,32 @@ pub enum Endpoint {
     Kubelet(u32),
 }
 
+impl Endpoint {
+    /// A number that tells endpoints apart: the kind in the upper byte of 32 bits, the index below.
+    pub fn address(self) -> u64 {
+        let (kind, index) = match self {
+            Endpoint::Outside => (0, 0),
+            Endpoint::Etcd(member) => (1, u64::from(member)),
+            Endpoint::ApiServer => (2, 0),
+            Endpoint::ControllerManager => (3, 0),
+            Endpoint::Scheduler => (4, 0),
+            Endpoint::Kubelet(node) => (5, u64::from(node)),
+        };
+        kind << 24 | index
+    }
+}
+
 /// The state of all links.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    last_arrival: BTreeMap<(Endpoint, Endpoint), Instant>,
+    links: BTreeMap<(Endpoint, Endpoint), Link>,
     cut: BTreeSet<(Endpoint, Endpoint)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    last_arrival: Instant,
+    sent: u64,
 }
 
 impl Network {
@@ -37,9 +58,16 @@ impl Network {
         if !self.cut.is_empty() && self.cut.contains(&(from, to)) {
             return None;
         }
-        let last = self.last_arrival.entry((from, to)).or_default();
-        *last = (now + latency).max(*last);
-        Some(*last)
+        let link = self.links.entry((from, to)).or_default();
+        link.last_arrival = (now + latency).max(link.last_arrival);
+        Some(link.last_arrival)
+    }
+
+    /// Counts a message of the link and returns its number, the address of its luck.
+    pub fn sent(&mut self, from: Endpoint, to: Endpoint) -> u64 {
+        let link = self.links.entry((from, to)).or_default();
+        link.sent += 1;
+        link.sent
     }
 
     /// Cuts the link from `from` to `to`; the way back stays.

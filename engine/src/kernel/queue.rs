@@ -97,18 +97,16 @@ impl<T> Queue<T> {
 
     /// The instant of the next entry, cancelled ones left out.
     pub fn next_at(&mut self) -> Option<Instant> {
-        loop {
-            while let Some(entry) = self.buckets[0].last() {
-                if self.slots[entry.slot as usize].payload.is_some() {
-                    return Some(entry.at);
-                }
-                let slot = entry.slot;
-                self.buckets[0].pop();
-                self.release(slot);
+        while let Some(entry) = self.buckets[0].last() {
+            if self.slots[entry.slot as usize].payload.is_some() {
+                return Some(entry.at);
             }
-            // Looking must not commit to an instant: something earlier may still be pushed.
-            return self.earliest();
+            let slot = entry.slot;
+            self.buckets[0].pop();
+            self.release(slot);
         }
+        // Looking must not commit to an instant: something earlier may still be pushed.
+        self.earliest()
     }
 
     /// Forgets an entry; false if it has already been popped or cancelled.
@@ -240,7 +238,8 @@ mod tests {
         let mut now = 0;
         for sequence in 0..20_000u64 {
             if luck.below(5) < 3 {
-                let (wait, lane, source) = (luck.below(40) * luck.below(1_000), luck.below(3) as u8, luck.below(4) as u32);
+                let (wait, lane, source) =
+                    (luck.below(40) * luck.below(1_000), luck.below(3) as u8, luck.below(4) as u32);
                 queue.push(at(now) + Duration::from_nanos(wait), lane, source, sequence);
                 model.push((now + wait, lane, source, sequence));
             } else {

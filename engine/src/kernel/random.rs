@@ -103,5 +103,5 @@ mod tests {
     }
 
     /// Changes only if the meaning of every seed changes: bump the trace's version with it.
-    const PINNED: u64 = 0;
+    const PINNED: u64 = 14955996647251286107;
 }

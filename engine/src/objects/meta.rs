@@ -108,6 +108,11 @@ impl ObjectMeta {
         }
     }
 
+    /// Namespace and name.
+    pub fn key(&self) -> Key {
+        Key { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
     /// The owner that manages the object.
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owners.iter().find(|owner| owner.controller)

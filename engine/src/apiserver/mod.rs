@@ -1,0 +1,461 @@
+//! The API server: a request's way as separate steps.
+//!
+//! Reading order: `request` (what is said), `authentication`, `authorization`, `admission`, `defaulting` and `validation`, `registry` (what a
+//! request makes of an object), `storage` (how that reaches etcd), `cache` (watches), `status` (errors).
+//!
+//! A request's way: it arrives; authentication, authorization, admission and validation take their time; then the registry says what is to
+//! be written, storage writes it on the condition that nobody else has, and the reply goes out. If somebody else has, the
+//! registry is asked again with the newer state, up to the point where the request itself names a version: then it is a conflict.
+//!
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain), registry/generic/registry/store.go,
+//! storage/etcd3/store.go. Left out: flow control, audit, impersonation, webhooks, request timeouts.
+
+pub mod admission;
+mod authentication;
+mod authorization;
+pub mod cache;
+pub mod defaulting;
+pub mod patch;
+mod registry;
+pub mod request;
+pub mod status;
+mod storage;
+pub mod validation;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::cache::{Change, WatchCache};
+use self::request::{Answer, Body, Delivery, ListOptions, Reply, Request, Subresource, Verb, WatchEvent};
+use self::status::Status;
+use self::storage::{EventLeases, Storage};
+use crate::client::Agent;
+use crate::etcd::{Response, WatchReply};
+use crate::event::{Effects, Event};
+use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Endpoint, Instant, Luck};
+use crate::objects::{Key, Kind, Object, Pod};
+use crate::setup::Setup;
+use crate::trace::note::{Change as ChangeNote, PodState};
+use crate::trace::{Note, What};
+
+/// Something that happens to the API server.
+#[derive(Clone, Debug)]
+pub enum ApiServerEvent {
+    /// It starts.
+    Start,
+    /// A request arrived.
+    Request(Box<Request>),
+    /// The checks before storage are done.
+    Checked(u64),
+    /// etcd says something: to a request, or on a watch.
+    Etcd {
+        /// The number under which it was asked.
+        id: u64,
+        /// What it says.
+        response: Box<Response<Arc<Object>>>,
+    },
+}
+
+/// The state of the API server.
+#[derive(Clone, Debug, Default)]
+pub struct ApiServer {
+    cache: WatchCache,
+    in_flight: BTreeMap<u64, InFlight>,
+    storage: Storage,
+    leases: EventLeases,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+struct InFlight {
+    request: Box<Request>,
+    /// The trace record of its arrival.
+    record: RecordId,
+    /// When the step it is in began.
+    since: Instant,
+    steps: [Duration; 6],
+    /// How often etcd was asked.
+    asked: u64,
+    /// What waits for etcd's answer.
+    pending: Option<Pending>,
+}
+
+/// What a request waits for.
+#[derive(Clone, Debug)]
+enum Pending {
+    /// The object as etcd has it, for a read.
+    Get,
+    /// etcd's revision; the watch cache has caught up when it arrives, for both come over one connection in order.
+    List,
+    /// The object as etcd has it, because the cache's copy led to nothing.
+    Reread,
+    /// A conditional write of this object.
+    Write {
+        /// Its new state; `None` is a deletion.
+        object: Option<Arc<Object>>,
+        /// Deletion follows the write.
+        then_delete: bool,
+        /// The last state of an object that is deleted.
+        last: Option<Arc<Object>>,
+    },
+}
+
+impl InFlight {
+    /// The id of the next question to etcd.
+    fn ask(&mut self, id: u64) -> u64 {
+        self.asked += 1;
+        id | (self.asked & ATTEMPTS)
+    }
+}
+
+/// The number of a request: that of nobody else, and the same whatever others ask, for it is the address of its luck. The lowest bits
+/// count the questions to etcd.
+fn address(request: &Request) -> u64 {
+    let agent = crate::kernel::hash_bytes(request.agent.name().as_bytes());
+    crate::kernel::hash_words(&[agent, request.agent.index(), request.sequence]) >> 8 & !ATTEMPTS
+}
+
+/// The bits of the counter in a request's number.
+const ATTEMPTS: u64 = 7;
+/// The trace's places for the steps.
+const STORAGE: usize = 4;
+const REPLY: usize = 5;
+
+impl ApiServer {
+    /// Handles an event.
+    pub fn handle(&mut self, event: ApiServerEvent, setup: &Setup, out: &mut Effects) {
+        match event {
+            ApiServerEvent::Start => {
+                out.note(Note::new(Agent::ApiServer, What::Started));
+                self.storage.watch_everything(out);
+            }
+            ApiServerEvent::Request(request) => self.receive(request, setup, out),
+            ApiServerEvent::Checked(id) => self.checked(id, setup, out),
+            ApiServerEvent::Etcd { id, response } => match self.storage.watched_kind(id) {
+                Some(kind) => self.told(kind, *response, setup, out),
+                None => self.answered(id & !ATTEMPTS, *response, setup, out),
+            },
+        }
+    }
+
+    /// The watch cache, to look at.
+    pub fn cache(&self) -> &WatchCache {
+        &self.cache
+    }
+
+    /// A request arrives: everything before storage takes its time.
+    fn receive(&mut self, request: Box<Request>, setup: &Setup, out: &mut Effects) {
+        let what = What::Request { from: request.agent, verb: request.verb, subresource: request.subresource };
+        let record = out.note(Note::about(Agent::ApiServer, request.kind, request.key.clone(), what));
+        let costs = &setup.profile.api;
+        let mut luck = self.luck(setup, "request", &request);
+        let pod = request.kind == Kind::Pod && request.verb == Verb::Create && request.subresource == Subresource::None;
+        let mutating = request.verb.mutating();
+        let steps = [
+            costs.authentication.sample(&mut luck),
+            costs.authorization.sample(&mut luck),
+            if pod {
+                costs.pod_admission.sample(&mut luck)
+            } else if mutating {
+                costs.admission.sample(&mut luck)
+            } else {
+                Duration::ZERO
+            },
+            if mutating { costs.validation.sample(&mut luck) } else { Duration::ZERO },
+            Duration::ZERO,
+            costs.reply.sample(&mut luck),
+        ];
+        let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
+        let id = address(&request);
+        out.after(before_storage, Event::ApiServer(ApiServerEvent::Checked(id)));
+        self.in_flight.insert(id, InFlight { request, record, since: out.now(), steps, asked: 0, pending: None });
+    }
+
+    /// The time of the checks has passed: their results, and the way to storage.
+    fn checked(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        flight.since = out.now();
+        let request = &flight.request;
+        if let Err(status) =
+            authentication::authenticate(request).and_then(|user| authorization::authorize(user, request))
+        {
+            return self.reply(id, Err(status), out);
+        }
+        match request.verb {
+            Verb::Get if request.subresource != Subresource::Scale => {
+                flight.pending = Some(Pending::Get);
+                self.storage.read(flight.ask(id), flight.request.kind, &flight.request.key, out);
+            }
+            Verb::List => self.list(id, out),
+            Verb::Watch => self.watch(id, setup, out),
+            Verb::Create if request.subresource != Subresource::Binding => {
+                let mut context = Self::context(&self.cache, flight, setup, out.now());
+                let write = registry::create(&mut context);
+                self.carry_out(id, None, write, false, setup, out);
+            }
+            _ => {
+                let cached = self.cache.get(request.kind, &request.key).cloned();
+                match cached {
+                    Some(current) => self.change(id, current, false, setup, out),
+                    None => self.reread(id, out),
+                }
+            }
+        }
+    }
+
+    fn context<'a>(cache: &'a WatchCache, flight: &'a InFlight, setup: &Setup, now: Instant) -> registry::Context<'a> {
+        let second = Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let request = &flight.request;
+        let luck =
+            setup.luck("kube-apiserver", "names", request.agent.name(), request.agent.index() << 40 | request.sequence);
+        registry::Context { request, cache, now: second, luck }
+    }
+
+    fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {
+        setup.luck("kube-apiserver", purpose, request.agent.name(), request.agent.index() << 40 | request.sequence)
+    }
+
+    /// Asks the registry what to make of the present state, and does it.
+    fn change(&mut self, id: u64, current: Arc<Object>, live: bool, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get(&id) else { return };
+        let mut context = Self::context(&self.cache, flight, setup, out.now());
+        let write = registry::change(&mut context, &current);
+        self.carry_out(id, Some(current), write, live, setup, out);
+    }
+
+    fn carry_out(
+        &mut self,
+        id: u64,
+        current: Option<Arc<Object>>,
+        write: Result<registry::Write, Status>,
+        live: bool,
+        setup: &Setup,
+        out: &mut Effects,
+    ) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        let version = current.as_ref().map(|object| object.meta().resource_version);
+        let (object, then_delete, last) = match write {
+            // What the cache's copy led to may be wrong because the copy is old: look again before saying so.
+            Err(_) | Ok(registry::Write::Answer(_)) if current.is_some() && !live => return self.reread(id, out),
+            Err(status) => return self.reply(id, Err(status), out),
+            Ok(registry::Write::Answer(answer)) => return self.reply(id, Ok(answer), out),
+            Ok(registry::Write::Put(object)) => (Some(Arc::new(*object)), false, None),
+            Ok(registry::Write::PutThenDelete(object)) => (Some(Arc::new(*object)), true, None),
+            Ok(registry::Write::Delete(last)) => (None, false, Some(last)),
+        };
+        let key = storage_key(&flight.request, object.as_deref().or(current.as_deref()));
+        let lease = match &object {
+            Some(object) if object.kind() == Kind::Event && version.is_none() => self.leases.lease(setup, out),
+            _ => None,
+        };
+        self.storage.write(flight.ask(id), flight.request.kind, &key, version, object.clone(), lease, out);
+        flight.pending = Some(Pending::Write { object, then_delete, last });
+    }
+
+    fn reread(&mut self, id: u64, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        flight.pending = Some(Pending::Reread);
+        self.storage.read(flight.ask(id), flight.request.kind, &flight.request.key, out);
+    }
+
+    /// etcd answered a request.
+    fn answered(&mut self, id: u64, response: Response<Arc<Object>>, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        let Some(pending) = flight.pending.take() else { return };
+        let request = &flight.request;
+        let missing = || Status::not_found(request.kind, &request.key.name);
+        let found = match storage::Found::of(response) {
+            Ok(found) => found,
+            Err(error) => return self.reply(id, Err(storage::to_status(error)), out),
+        };
+        match (pending, found) {
+            (Pending::Get, storage::Found::Object(object)) => {
+                let result = object.map(Answer::Object).ok_or_else(missing);
+                self.reply(id, result, out);
+            }
+            (Pending::List, _) => self.list_from_cache(id, out),
+            (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
+            (Pending::Reread, _) => {
+                let status = missing();
+                self.reply(id, Err(status), out);
+            }
+            (Pending::Write { object, then_delete, last }, storage::Found::Written(revision)) => {
+                let written = object.or(last).map(|object| stamped(object, revision));
+                match written {
+                    Some(current) if then_delete => {
+                        let key = current.key();
+                        self.storage.write(flight.ask(id), current.kind(), &key, Some(revision), None, None, out);
+                        let last = Some(current);
+                        flight.pending = Some(Pending::Write { object: None, then_delete: false, last });
+                    }
+                    Some(object) => self.reply(id, Ok(Answer::Object(object)), out),
+                    None => {}
+                }
+            }
+            (Pending::Write { .. }, storage::Found::Object(current)) => match current {
+                _ if request.verb == Verb::Create && request.subresource == Subresource::None => {
+                    let name = current.map_or_else(|| request.key.name.clone(), |object| object.meta().name.clone());
+                    let status = Status::already_exists(request.kind, &name);
+                    self.reply(id, Err(status), out);
+                }
+                Some(current) => self.change(id, current, true, setup, out),
+                None => {
+                    let status = missing();
+                    self.reply(id, Err(status), out);
+                }
+            },
+            (Pending::Get, storage::Found::Written(_)) => {}
+        }
+    }
+
+    /// A list of the most recent state asks etcd for its revision first.
+    fn list(&mut self, id: u64, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        let recent = !matches!(&flight.request.body, Body::List(options) if options.resource_version.is_some());
+        if recent {
+            flight.pending = Some(Pending::List);
+            self.storage.revision(flight.ask(id), out);
+        } else {
+            self.list_from_cache(id, out);
+        }
+    }
+
+    fn list_from_cache(&mut self, id: u64, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get(&id) else { return };
+        let request = &flight.request;
+        let everything = ListOptions::default();
+        let options = if let Body::List(options) = &request.body { options } else { &everything };
+        let items = self.cache.list(request.kind, &request.key.namespace, options);
+        let resource_version = self.storage.revision_seen();
+        self.reply(id, Ok(Answer::List { resource_version, items }), out);
+    }
+
+    fn watch(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get(&id) else { return };
+        let request = &flight.request;
+        let watcher = (request.from, request.number);
+        let options =
+            if let Body::List(options) = &request.body { (**options).clone() } else { ListOptions::default() };
+        match self.cache.watch(watcher, request.kind, request.key.namespace.clone(), options) {
+            Ok(events) => {
+                let cost = setup.profile.api.watch.sample(&mut self.luck(setup, "watch", request));
+                self.reply(id, Ok(Answer::Watching), out);
+                send_events(watcher, events, cost, out);
+            }
+            Err(status) => self.reply(id, Err(status), out),
+        }
+    }
+
+    /// Ends a client's watch: it has gone away.
+    pub fn unwatch(&mut self, from: Endpoint, number: u64) {
+        self.cache.unwatch((from, number));
+    }
+
+    /// etcd told of changes: the cache takes them in, the watchers hear of them.
+    fn told(&mut self, kind: Kind, response: Response<Arc<Object>>, setup: &Setup, out: &mut Effects) {
+        let revision = response.revision;
+        self.storage.saw(revision);
+        let Ok(crate::etcd::Reply::Watch(WatchReply::Events { events, causes })) = response.body else { return };
+        let mut deliveries: BTreeMap<cache::WatcherId, Vec<WatchEvent>> = BTreeMap::new();
+        for (event, cause) in events.into_iter().zip(causes) {
+            let new = event.kv.map(|kv| kv.value.clone());
+            let before = event.prev_kv.map(|kv| kv.value.clone());
+            let Some(object) = new.as_ref().or(before.as_ref()) else { continue };
+            let key = object.key();
+            out.because(cause);
+            let what =
+                What::Committed { revision: event.revision, change: change_note(before.is_none(), &new, object) };
+            let cause = out.note(Note::about(Agent::ApiServer, kind, key.clone(), what));
+            let change = Change { old: None, new, version: event.revision, cause };
+            self.cache.apply(kind, key, change, &mut |id, event| deliveries.entry(id).or_default().push(event));
+        }
+        if deliveries.is_empty() {
+            return;
+        }
+        let cost = setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), revision);
+        for (watcher, events) in deliveries {
+            send_events(watcher, events, cost, out);
+        }
+    }
+
+    /// The last step: the reply goes out.
+    fn reply(&mut self, id: u64, result: Result<Answer, Status>, out: &mut Effects) {
+        let Some(mut flight) = self.in_flight.remove(&id) else { return };
+        flight.steps[STORAGE] = out.now().since(flight.since);
+        let request = flight.request;
+        let (code, reason) = match &result {
+            Ok(_) if request.verb == Verb::Create => (201, "".into()),
+            Ok(_) => (200, "".into()),
+            Err(status) => (status.code, status.reason.clone()),
+        };
+        let mut key = request.key;
+        if let Ok(Answer::Object(object)) = &result {
+            key = object.key();
+        }
+        let what = What::Reply {
+            to: request.agent,
+            verb: request.verb,
+            subresource: request.subresource,
+            code,
+            reason,
+            steps: flight.steps,
+        };
+        out.because(flight.record);
+        out.note(Note::about(Agent::ApiServer, request.kind, key, what));
+        let delivery = Delivery::Reply(Box::new(Reply { number: request.number, result }));
+        out.send(request.from, flight.steps[REPLY], Event::delivery(request.from, delivery));
+    }
+}
+
+fn send_events((to, number): cache::WatcherId, events: Vec<WatchEvent>, cost: Duration, out: &mut Effects) {
+    if events.is_empty() {
+        return;
+    }
+    if let Some(last) = events.last()
+        && last.cause != RecordId::default()
+    {
+        out.because(last.cause);
+    }
+    out.send(to, cost, Event::delivery(to, Delivery::Watch { number, events }));
+}
+
+/// Where the object of a request is stored; a generated name is known only by the object.
+fn storage_key(request: &Request, object: Option<&Object>) -> Key {
+    object.map_or_else(|| request.key.clone(), Object::key)
+}
+
+/// The object at the version at which it was written.
+fn stamped(mut object: Arc<Object>, revision: u64) -> Arc<Object> {
+    if object.meta().resource_version != revision {
+        Arc::make_mut(&mut object).meta_mut().resource_version = revision;
+    }
+    object
+}
+
+fn change_note(created: bool, new: &Option<Arc<Object>>, object: &Arc<Object>) -> ChangeNote {
+    match (new, &**object) {
+        (None, _) => ChangeNote::Deleted,
+        (Some(_), Object::Pod(pod)) => {
+            let node = pod.node.clone().unwrap_or_else(|| "".into());
+            ChangeNote::Pod { created, state: pod_state(pod), node }
+        }
+        _ if created => ChangeNote::Created,
+        _ => ChangeNote::Modified,
+    }
+}
+
+fn pod_state(pod: &Pod) -> PodState {
+    use crate::objects::ContainerState;
+    let harmless = ["ContainerCreating", "PodInitializing", ""];
+    let failing = pod.status.containers.iter().any(
+        |container| matches!(&container.state, ContainerState::Waiting { reason, .. } if !harmless.contains(&&**reason)),
+    );
+    PodState {
+        phase: pod.status.phase,
+        bound: pod.node.is_some(),
+        ready: pod.ready(),
+        deleting: pod.meta.deleting(),
+        failing,
+    }
+}

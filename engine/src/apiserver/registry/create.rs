@@ -1,0 +1,76 @@
+//! Creation.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Context, Write, from_manifest};
+use crate::apiserver::admission;
+use crate::apiserver::request::{Answer, Body};
+use crate::apiserver::status::Status;
+use crate::objects::{Object, PodStatus, Uid, json as api_json, suffix};
+
+/// The object to store.
+pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
+    let request = context.request;
+    let mut object = match &request.body {
+        Body::Object(object) => (**object).clone(),
+        Body::Json(value) => from_manifest(request.kind, value, &request.key.namespace)?,
+        _ => return Err(Status::bad_request("the request has no body")),
+    };
+    admission::admit_create(context.cache, &object)?;
+    let meta = object.meta_mut();
+    if meta.name.is_empty()
+        && let Some(prefix) = &meta.generate_name
+    {
+        meta.name = suffix::generate_name(prefix, &mut context.luck).into();
+    }
+    meta.uid = Uid::random(u128::from(context.luck.bits()) << 64 | u128::from(context.luck.bits()));
+    meta.created = context.now;
+    meta.resource_version = 0;
+    meta.deletion = None;
+    meta.generation = 0;
+    prepare(&mut object, context);
+    Ok(Write::Put(Box::new(object)))
+}
+
+/// What the kinds' strategies do (PrepareForCreate).
+fn prepare(object: &mut Object, context: &mut Context<'_>) {
+    match object {
+        Object::Pod(pod) => {
+            pod.meta.generation = 1;
+            pod.status = PodStatus::default();
+            if pod.spec.mounts_token() {
+                pod.token = Some(suffix::suffix(&mut context.luck).into());
+            }
+        }
+        Object::Deployment(deployment) => {
+            deployment.meta.generation = 1;
+            deployment.status = Default::default();
+        }
+        Object::ReplicaSet(set) => {
+            set.meta.generation = 1;
+            set.status = Default::default();
+        }
+        Object::Node(node) => admission::taint_new_node(node),
+        Object::Namespace(_)
+        | Object::Event(_)
+        | Object::ConfigMap(_)
+        | Object::ServiceAccount(_)
+        | Object::Lease(_) => {}
+    }
+}
+
+/// A token for a service account: an answer that is stored nowhere.
+pub fn token(context: &mut Context<'_>) -> Result<Write, Status> {
+    let request = context.request;
+    if context.cache.get(request.kind, &request.key).is_none() {
+        return Err(Status::not_found(request.kind, &request.key.name));
+    }
+    let answer = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "metadata": {"name": *request.key.name, "namespace": *request.key.namespace, "creationTimestamp": api_json::time(context.now)},
+        "status": {"token": format!("{:016x}", context.luck.bits())},
+    });
+    Ok(Write::Answer(Answer::Json(Arc::new(answer))))
+}

@@ -1,0 +1,71 @@
+//! The scale subresource of deployments and replica sets.
+//!
+//! Models: kubernetes v1.36.2 pkg/registry/apps/deployment/storage/storage.go (ScaleREST).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Context, Write};
+use crate::apiserver::patch;
+use crate::apiserver::request::{Answer, Body, Patch, Verb};
+use crate::apiserver::status::Status;
+use crate::objects::{Object, json as api_json};
+
+/// Reads or changes the scale.
+pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
+    let request = context.request;
+    let present = to_json(current).ok_or_else(|| Status::not_found(request.kind, &request.key.name))?;
+    let wanted = match (&request.body, request.verb) {
+        (_, Verb::Get) => return Ok(Write::Answer(Answer::Json(Arc::new(present)))),
+        (Body::Json(value), _) => (**value).clone(),
+        (Body::Patch(Patch::Json(kind, value)), _) => {
+            patch::apply("scale", *kind, &present, value).map_err(Status::bad_request)?
+        }
+        _ => return Err(Status::bad_request("the request has no body")),
+    };
+    let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or("");
+    if !version.is_empty() && version != current.meta().resource_version.to_string() {
+        return Err(Status::modified(request.kind, &request.key.name));
+    }
+    let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
+    let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
+    if replicas < 0 {
+        let message = format!(
+            "Scale.autoscaling \"{}\" is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
+            request.key.name
+        );
+        return Err(Status { code: 422, reason: "Invalid".into(), message: message.into(), details: None });
+    }
+    let mut next = (**current).clone();
+    let spec = match &mut next {
+        Object::Deployment(deployment) => &mut deployment.spec.replicas,
+        Object::ReplicaSet(set) => &mut set.spec.replicas,
+        _ => return Err(Status::not_found(request.kind, &request.key.name)),
+    };
+    if *spec == replicas {
+        return Ok(Write::Answer(Answer::Json(Arc::new(present))));
+    }
+    *spec = replicas;
+    next.meta_mut().generation += 1;
+    Ok(Write::Put(Box::new(next)))
+}
+
+/// `autoscaling/v1 Scale` of an object; `None` for kinds that have none.
+pub fn to_json(object: &Object) -> Option<Value> {
+    let (wanted, present, selector) = match object {
+        Object::Deployment(object) => (object.spec.replicas, object.status.replicas, &object.spec.selector),
+        Object::ReplicaSet(object) => (object.spec.replicas, object.status.replicas, &object.spec.selector),
+        _ => return None,
+    };
+    let meta = object.meta();
+    Some(json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale",
+        "metadata": {
+            "name": *meta.name, "namespace": *meta.namespace, "uid": meta.uid.to_string(),
+            "resourceVersion": meta.resource_version.to_string(), "creationTimestamp": api_json::time(meta.created),
+        },
+        "spec": {"replicas": wanted},
+        "status": {"replicas": present, "selector": selector.compiled.to_string()},
+    }))
+}

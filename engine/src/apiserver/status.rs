@@ -1,0 +1,145 @@
+//! `metav1.Status`: the API server's errors.
+//!
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::objects::{Kind, Text};
+
+/// An error of the API server.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Status {
+    /// HTTP status code.
+    pub code: u16,
+    /// `NotFound`, `Conflict`, …
+    pub reason: Text,
+    /// The sentence.
+    pub message: Text,
+    /// `details`, where there are any.
+    pub details: Option<Arc<Value>>,
+}
+
+impl Status {
+    fn about(code: u16, reason: &'static str, kind: Kind, name: &str, message: String) -> Self {
+        let mut details = Map::new();
+        if !name.is_empty() {
+            details.insert("name".into(), name.into());
+        }
+        if !kind.group().is_empty() {
+            details.insert("group".into(), kind.group().into());
+        }
+        details.insert("kind".into(), kind.plural().into());
+        Status { code, reason: reason.into(), message: message.into(), details: Some(Arc::new(Value::Object(details))) }
+    }
+
+    /// 404
+    pub fn not_found(kind: Kind, name: &str) -> Self {
+        Self::about(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
+    }
+
+    /// 409
+    pub fn already_exists(kind: Kind, name: &str) -> Self {
+        Self::about(409, "AlreadyExists", kind, name, format!("{} \"{name}\" already exists", kind.qualified()))
+    }
+
+    /// 409 because `why`.
+    pub fn conflict(kind: Kind, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified());
+        Self::about(409, "Conflict", kind, name, message)
+    }
+
+    /// 409: the object has changed since it was read.
+    pub fn modified(kind: Kind, name: &str) -> Self {
+        Self::conflict(
+            kind,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+
+    /// 403 because `why`.
+    pub fn forbidden(kind: Kind, name: &str, why: &str) -> Self {
+        let message = if name.is_empty() {
+            format!("{} is forbidden: {why}", kind.qualified())
+        } else {
+            format!("{} \"{name}\" is forbidden: {why}", kind.qualified())
+        };
+        Self::about(403, "Forbidden", kind, name, message)
+    }
+
+    /// 400
+    pub fn bad_request(message: impl Into<Text>) -> Self {
+        Status { code: 400, reason: "BadRequest".into(), message: message.into(), details: None }
+    }
+
+    /// 405
+    pub fn method_not_allowed(verb: &str, kind: Kind) -> Self {
+        let message = format!("{verb} is not supported on resources of kind \"{}\"", kind.qualified());
+        Self::about(405, "MethodNotAllowed", kind, "", message)
+    }
+
+    /// From the JSON form, as validation builds it.
+    pub fn from_json(value: &Value) -> Self {
+        let text = |field: &str| Text::from(value[field].as_str().unwrap_or("").to_owned());
+        Status {
+            code: value["code"].as_u64().map_or(500, |code| code as u16),
+            reason: text("reason"),
+            message: text("message"),
+            details: value.get("details").cloned().map(Arc::new),
+        }
+    }
+
+    /// The JSON form.
+    pub fn to_json(&self) -> Value {
+        let mut status = json!({
+            "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
+            "message": *self.message, "code": self.code,
+        });
+        if !self.reason.is_empty() {
+            status["reason"] = (*self.reason).into();
+        }
+        if let Some(details) = &self.details {
+            status["details"] = (**details).clone();
+        }
+        status
+    }
+
+    /// Whether the object was not there.
+    pub fn is_not_found(&self) -> bool {
+        &*self.reason == "NotFound"
+    }
+
+    /// Whether the object cannot be created because its namespace is being deleted.
+    pub fn is_namespace_terminating(&self) -> bool {
+        let causes = self.details.as_ref().and_then(|details| details.get("causes")?.as_array());
+        causes.is_some_and(|causes| causes.iter().any(|cause| cause["reason"] == "NamespaceTerminating"))
+    }
+
+    /// Whether the object had changed.
+    pub fn is_conflict(&self) -> bool {
+        &*self.reason == "Conflict"
+    }
+
+    /// Whether the object was there already.
+    pub fn is_already_exists(&self) -> bool {
+        &*self.reason == "AlreadyExists"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_name_the_resource_with_its_group() {
+        assert_eq!(&*Status::not_found(Kind::Deployment, "web").message, "deployments.apps \"web\" not found");
+        assert_eq!(
+            &*Status::modified(Kind::ReplicaSet, "web-1").message,
+            "Operation cannot be fulfilled on replicasets.apps \"web-1\": the object has been modified; please apply your \
+             changes to the latest version and try again"
+        );
+        assert_eq!(Status::from_json(&Status::not_found(Kind::Pod, "a").to_json()), Status::not_found(Kind::Pod, "a"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Informers: a watch that starts with the present objects, a cache that lags behind the truth, and what changed.
+//!
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/tools/cache/{reflector,shared_informer}.go with WatchListClient on: one
+//! watch request with `sendInitialEvents` instead of LIST and WATCH. Left out: resync, paging.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::agent::Agent;
+use super::connection::{Call, Connection};
+use super::store::Store;
+use crate::apiserver::request::{ListOptions, WatchEvent, WatchKind};
+use crate::event::Effects;
+use crate::kernel::Duration;
+use crate::kernel::out::RecordId;
+use crate::objects::{Key, Kind, Object};
+
+/// One change of an informer's cache.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The object before; `None` if it is new.
+    pub old: Option<Arc<Object>>,
+    /// The object now; `None` if it is gone.
+    pub new: Option<Arc<Object>>,
+    /// The write that did it.
+    pub cause: RecordId,
+}
+
+impl Change {
+    /// The object after the change, or its last state.
+    pub fn object(&self) -> &Arc<Object> {
+        self.new.as_ref().or(self.old.as_ref()).expect("a change has a side")
+    }
+}
+
+/// An informer of one kind.
+#[derive(Clone, Debug)]
+pub struct Informer {
+    /// The kind it informs of.
+    pub kind: Kind,
+    /// What it knows.
+    pub store: Store,
+    options: ListOptions,
+    number: u64,
+    synced: bool,
+    version: u64,
+    /// While the present objects stream in after a new start: the keys that were known and have not come again.
+    unseen: Option<BTreeSet<Key>>,
+}
+
+impl Informer {
+    /// An informer of `kind` with an empty store.
+    pub fn new(kind: Kind, store: Store, options: ListOptions) -> Self {
+        Informer { kind, store, options, number: 0, synced: false, version: 0, unseen: None }
+    }
+
+    /// Opens the watch.
+    pub fn start(&mut self, agent: Agent, connection: &mut Connection, out: &mut Effects) {
+        let mut options = self.options.clone();
+        if self.synced && self.version > 0 {
+            options.resource_version = Some(self.version);
+        } else {
+            options.initial_events = true;
+            self.unseen = Some(self.store.iter().map(|object| object.key()).collect());
+        }
+        self.number = connection.send(agent, Call::watch(self.kind, options), Duration::ZERO, out);
+    }
+
+    /// Forgets where the watch was: the next start reads everything again (410 Gone).
+    pub fn relist(&mut self) {
+        self.synced = false;
+    }
+
+    /// Whether the watch has this number.
+    pub fn is(&self, number: u64) -> bool {
+        self.number == number
+    }
+
+    /// Whether the present objects have all arrived.
+    pub fn synced(&self) -> bool {
+        self.synced
+    }
+
+    /// The version up to which everything is known.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Takes in one event of the watch. A deletion found by a new start yields several changes.
+    pub fn take(&mut self, event: WatchEvent, changes: &mut Vec<Change>) {
+        self.version = self.version.max(event.resource_version);
+        let cause = event.cause;
+        match (event.kind, event.object) {
+            (WatchKind::Bookmark, _) | (_, None) => {
+                self.synced = true;
+                for key in self.unseen.take().into_iter().flatten() {
+                    let old = self.store.remove(&key);
+                    changes.push(Change { old, new: None, cause });
+                }
+            }
+            (WatchKind::Deleted, Some(object)) => {
+                let old = self.store.remove(&object.key());
+                if old.is_some() {
+                    changes.push(Change { old: Some(object), new: None, cause });
+                }
+            }
+            (WatchKind::Added | WatchKind::Modified, Some(object)) => {
+                if let Some(unseen) = &mut self.unseen {
+                    unseen.remove(&object.key());
+                }
+                let old = self.store.insert(object.clone());
+                let same =
+                    old.as_ref().is_some_and(|old| old.meta().resource_version == object.meta().resource_version);
+                if !same {
+                    changes.push(Change { old, new: Some(object), cause });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Leader election: of several copies of a process, the one that holds a Lease works.
+//!
+//! A candidate looks at the Lease every two seconds, a bit longer by luck. It takes the Lease if nobody has it, or if its holder has not
+//! renewed it for the lease's duration *since this candidate last saw it change* (clocks are not compared). The leader renews every two
+//! seconds; if it does not succeed for ten seconds it gives up, and the process ends.
+//!
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/tools/leaderelection/{leaderelection.go,resourcelock/leaselock.go}. Left out:
+//! release on exit (off), coordinated leader election.
+
+use super::agent::Agent;
+use super::connection::{Call, Connection};
+use super::routine::Outcome;
+use crate::event::Effects;
+use crate::kernel::{Duration, Instant};
+use crate::objects::{Key, Kind, Lease, Name, Object, ObjectMeta, ObjectReference};
+use crate::setup::Setup;
+
+/// Kubernetes: LeaseDuration, RenewDeadline, RetryPeriod of the control plane's components.
+const LEASE: Duration = Duration::from_secs(15);
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(2);
+/// A request that takes longer has failed; Kubernetes: the client's timeout, half of the renew deadline.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A candidate.
+#[derive(Clone, Debug)]
+pub struct LeaderElection {
+    agent: Agent,
+    key: Key,
+    identity: Name,
+    /// The Lease as last seen or written, and when that was.
+    observed: Option<(Lease, Instant)>,
+    leading: bool,
+    asked: Option<(u64, Asking)>,
+    /// The next thing to do: a try, or giving up on a request.
+    due: Instant,
+    /// Since when the leader has been trying to renew.
+    renewing_since: Instant,
+    tries: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asking {
+    /// Reading the Lease.
+    Get,
+    /// Writing it; a leader that fails at it reads it again.
+    Write {
+        /// Without having read it.
+        optimistic: bool,
+    },
+}
+
+/// What a step of the election led to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// Nothing changed.
+    Same,
+    /// This candidate leads from now on.
+    Won,
+    /// It does not lead any more: the process ends.
+    Lost,
+}
+
+impl LeaderElection {
+    /// A candidate for the Lease `kube-system/COMPONENT`. `identity` must differ from that of any process before.
+    pub fn new(agent: Agent, component: &str, identity: Name) -> Self {
+        LeaderElection {
+            agent,
+            key: Key::new("kube-system", component),
+            identity,
+            observed: None,
+            leading: false,
+            asked: None,
+            due: Instant::START,
+            renewing_since: Instant::START,
+            tries: 0,
+        }
+    }
+
+    /// The name under which it stands.
+    pub fn identity(&self) -> &Name {
+        &self.identity
+    }
+
+    /// Whether it leads.
+    pub fn leading(&self) -> bool {
+        self.leading
+    }
+
+    /// When [`LeaderElection::tick`] is due next.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// A reference to the Lease for an event.
+    pub fn reference(&self) -> ObjectReference {
+        match &self.observed {
+            Some((lease, _)) => Object::Lease(lease.clone()).reference(),
+            None => Object::Lease(self.lease(Instant::START)).reference(),
+        }
+    }
+
+    /// Time has passed; ticks that come early do nothing.
+    pub fn tick(&mut self, connection: &mut Connection, setup: &Setup, out: &mut Effects) -> Turn {
+        let now = out.now();
+        if now < self.due {
+            return Turn::Same;
+        }
+        if self.asked.take().is_some() {
+            return self.failed(setup, now);
+        }
+        if self.leading && now.since(self.renewing_since) >= RENEW_DEADLINE {
+            self.leading = false;
+            return Turn::Lost;
+        }
+        self.tries += 1;
+        match &self.observed {
+            Some((lease, since)) if self.leading && *since + LEASE > now => {
+                let renewed = Lease { renewed: now, ..lease.clone() };
+                self.write(renewed, true, connection, out);
+            }
+            _ => self.ask(Call::get(Kind::Lease, self.key.clone()), Asking::Get, connection, out),
+        }
+        Turn::Same
+    }
+
+    /// A reply; `None` if it is somebody else's.
+    pub fn reply(
+        &mut self,
+        number: u64,
+        outcome: &Outcome,
+        connection: &mut Connection,
+        setup: &Setup,
+        out: &mut Effects,
+    ) -> Option<Turn> {
+        let asking = self.asked.filter(|(asked, _)| *asked == number)?.1;
+        self.asked = None;
+        let now = out.now();
+        let lease = match outcome {
+            Ok(answer) => answer.object().and_then(|object| match &**object {
+                Object::Lease(lease) => Some(lease.clone()),
+                _ => None,
+            }),
+            Err(_) => None,
+        };
+        Some(match (asking, outcome, lease) {
+            (Asking::Get, Err(status), _) if status.is_not_found() => {
+                let lease = self.lease(now);
+                self.ask(Call::create(Object::Lease(lease)), Asking::Write { optimistic: false }, connection, out);
+                Turn::Same
+            }
+            (Asking::Get, Ok(_), Some(lease)) => self.read(lease, connection, setup, out),
+            (Asking::Write { .. }, Ok(_), Some(lease)) => self.wrote(lease, now),
+            (Asking::Write { optimistic: true }, Err(_), _) => {
+                self.ask(Call::get(Kind::Lease, self.key.clone()), Asking::Get, connection, out);
+                Turn::Same
+            }
+            _ => self.failed(setup, now),
+        })
+    }
+
+    /// The Lease as it is: take it if it is free.
+    fn read(&mut self, lease: Lease, connection: &mut Connection, setup: &Setup, out: &mut Effects) -> Turn {
+        let now = out.now();
+        let changed = self.observed.as_ref().is_none_or(|(seen, _)| {
+            (&seen.holder, seen.renewed, seen.acquired, seen.transitions)
+                != (&lease.holder, lease.renewed, lease.acquired, lease.transitions)
+        });
+        let since = match &self.observed {
+            Some((_, since)) if !changed => *since,
+            _ => now,
+        };
+        let mine = lease.holder == self.identity;
+        self.observed = Some((lease.clone(), since));
+        let length = Duration::from_secs(u64::try_from(lease.duration_seconds).unwrap_or(0));
+        if !mine && !lease.holder.is_empty() && since + length > now {
+            return self.failed(setup, now);
+        }
+        let mut taken = Lease { meta: lease.meta.clone(), ..self.lease(now) };
+        taken.transitions = lease.transitions;
+        if mine {
+            taken.acquired = lease.acquired;
+        } else {
+            taken.transitions += 1;
+        }
+        self.write(taken, false, connection, out);
+        Turn::Same
+    }
+
+    fn wrote(&mut self, lease: Lease, now: Instant) -> Turn {
+        self.observed = Some((lease, now));
+        self.due = now + RETRY;
+        self.renewing_since = self.due;
+        let won = !self.leading;
+        self.leading = true;
+        if won { Turn::Won } else { Turn::Same }
+    }
+
+    /// A try failed; another one follows, unless a leader's time is up.
+    fn failed(&mut self, setup: &Setup, now: Instant) -> Turn {
+        if !self.leading {
+            // Kubernetes: JitterFactor 1.2 on top of the period.
+            let jitter = setup.luck(self.agent.name(), "election", &self.identity, self.tries).below(1_000_000);
+            self.due = now + RETRY + RETRY.fraction(jitter * 12, 10_000_000);
+            return Turn::Same;
+        }
+        let deadline = self.renewing_since + RENEW_DEADLINE;
+        if now >= deadline {
+            self.leading = false;
+            return Turn::Lost;
+        }
+        self.due = (now + RETRY).min(deadline);
+        Turn::Same
+    }
+
+    fn lease(&self, now: Instant) -> Lease {
+        Lease {
+            meta: ObjectMeta::named(&self.key.namespace, &self.key.name),
+            holder: self.identity.clone(),
+            duration_seconds: (LEASE.as_nanos() / 1_000_000_000) as i32,
+            acquired: Some(now),
+            renewed: now,
+            transitions: 0,
+        }
+    }
+
+    fn write(&mut self, lease: Lease, optimistic: bool, connection: &mut Connection, out: &mut Effects) {
+        self.ask(Call::update(Object::Lease(lease)), Asking::Write { optimistic }, connection, out);
+    }
+
+    fn ask(&mut self, call: Call, asking: Asking, connection: &mut Connection, out: &mut Effects) {
+        let number = connection.send(self.agent, call, Duration::ZERO, out);
+        self.asked = Some((number, asking));
+        self.due = out.now() + TIMEOUT;
+        if self.leading {
+            self.due = self.due.min(self.renewing_since + RENEW_DEADLINE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What the process knows of the cluster: one informer per kind, shared by all its controllers.
+//!
+//! Models: kubernetes v1.36.2 cmd/kube-controller-manager/app/controllermanager.go (InformerFactory),
+//! staging/src/k8s.io/client-go/informers/factory.go. Left out: resync.
+
+use crate::apiserver::request::ListOptions;
+use crate::client::{Informer, Store};
+use crate::objects::{Deployment, Key, Kind, OwnerReference, ReplicaSet};
+
+/// The informers of the process.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    informers: [Informer; KINDS.len()],
+}
+
+/// The kinds that some controller wants to know about; pods and replica sets also by their controller.
+const KINDS: [Kind; 7] =
+    [Kind::Pod, Kind::ReplicaSet, Kind::Deployment, Kind::Node, Kind::Namespace, Kind::ServiceAccount, Kind::ConfigMap];
+
+/// Place of a kind in [`KINDS`].
+const fn place(kind: Kind) -> usize {
+    match kind {
+        Kind::Pod => 0,
+        Kind::ReplicaSet => 1,
+        Kind::Deployment => 2,
+        Kind::Node => 3,
+        Kind::Namespace => 4,
+        Kind::ServiceAccount => 5,
+        Kind::ConfigMap => 6,
+        Kind::Event | Kind::Lease => KINDS.len(),
+    }
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Caches {
+            informers: KINDS.map(|kind| {
+                let indexed = matches!(kind, Kind::Pod | Kind::ReplicaSet);
+                let store = if indexed { Store::indexed() } else { Store::default() };
+                Informer::new(kind, store, ListOptions::default())
+            }),
+        }
+    }
+}
+
+impl Caches {
+    /// The informer of a kind; `None` if nobody asked for that kind.
+    pub fn informer(&self, kind: Kind) -> Option<&Informer> {
+        self.informers.get(place(kind))
+    }
+
+    /// The informer of a kind, to change.
+    pub fn informer_mut(&mut self, kind: Kind) -> Option<&mut Informer> {
+        self.informers.get_mut(place(kind))
+    }
+
+    /// All informers.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Informer> {
+        self.informers.iter_mut()
+    }
+
+    /// The informer whose watch has this number.
+    pub fn watched_by(&mut self, number: u64) -> Option<&mut Informer> {
+        self.informers.iter_mut().find(|informer| informer.is(number))
+    }
+
+    /// What is known of pods.
+    pub fn pods(&self) -> &Store {
+        &self.informers[place(Kind::Pod)].store
+    }
+
+    /// What is known of replica sets.
+    pub fn replica_sets(&self) -> &Store {
+        &self.informers[place(Kind::ReplicaSet)].store
+    }
+
+    /// What is known of deployments.
+    pub fn deployments(&self) -> &Store {
+        &self.informers[place(Kind::Deployment)].store
+    }
+
+    /// What is known of nodes.
+    pub fn nodes(&self) -> &Store {
+        &self.informers[place(Kind::Node)].store
+    }
+
+    /// What is known of namespaces.
+    pub fn namespaces(&self) -> &Store {
+        &self.informers[place(Kind::Namespace)].store
+    }
+
+    /// What is known of service accounts.
+    pub fn service_accounts(&self) -> &Store {
+        &self.informers[place(Kind::ServiceAccount)].store
+    }
+
+    /// What is known of config maps.
+    pub fn config_maps(&self) -> &Store {
+        &self.informers[place(Kind::ConfigMap)].store
+    }
+
+    /// The replica set with a key.
+    pub fn replica_set(&self, key: &Key) -> Option<&ReplicaSet> {
+        self.replica_sets().get(key)?.as_replica_set()
+    }
+
+    /// The deployment with a key.
+    pub fn deployment(&self, key: &Key) -> Option<&Deployment> {
+        self.deployments().get(key)?.as_deployment()
+    }
+
+    /// The replica set that `owner` means; not one that merely has its name. Upstream: resolveControllerRef.
+    pub fn owning_replica_set(&self, namespace: &crate::objects::Name, owner: &OwnerReference) -> Option<&ReplicaSet> {
+        if &*owner.kind != Kind::ReplicaSet.name() {
+            return None;
+        }
+        let key = Key { namespace: namespace.clone(), name: owner.name.clone() };
+        self.replica_set(&key).filter(|set| set.meta.uid == owner.uid)
+    }
+
+    /// The deployment that `owner` means. Upstream: resolveControllerRef.
+    pub fn owning_deployment(&self, namespace: &crate::objects::Name, owner: &OwnerReference) -> Option<&Deployment> {
+        if &*owner.kind != Kind::Deployment.name() {
+            return None;
+        }
+        let key = Key { namespace: namespace.clone(), name: owner.name.clone() };
+        self.deployment(&key).filter(|deployment| deployment.meta.uid == owner.uid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_place() {
+        let mut caches = Caches::default();
+        for kind in Kind::ALL {
+            let expected = KINDS.contains(&kind).then_some(kind);
+            assert_eq!(caches.informer(kind).map(|informer| informer.kind), expected);
+            assert_eq!(caches.informer_mut(kind).map(|informer| informer.kind), expected);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a controller is: which keys does a change concern, what does a reconcile need to know, and the reconcile itself.
+//!
+//! The reconcile is a straight-line function of its inputs and of the replies so far (see `client/routine.rs`); it never looks at
+//! a cache. What it needs is captured when a worker takes the key, as a real worker reads its listers at the start of a sync.
+//!
+//! Models: the shape that the controllers under kubernetes v1.36.2 pkg/controller share (handlers, work queue, sync).
+
+use super::caches::Caches;
+use crate::client::expectations::Expectations;
+use crate::client::informer::Change;
+use crate::client::routine::{Routine, Step};
+use crate::client::{Agent, WorkQueue};
+use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Instant};
+use crate::objects::{Key, Kind};
+
+/// A controller.
+pub trait Controller {
+    /// Its identity.
+    const AGENT: Agent;
+    /// The kind its keys name.
+    const KIND: Kind;
+    /// The kinds whose changes it wants to hear of; its workers start when these caches are filled.
+    const INFORMERS: &'static [Kind];
+    /// How many keys are worked on at the same time.
+    const WORKERS: usize;
+    /// How often a failed key is tried again before it waits for the next change; `None`: without end.
+    const MAX_RETRIES: Option<u32>;
+
+    /// What a reconcile needs to know.
+    type Inputs: Clone + std::fmt::Debug;
+
+    /// A change of a cache. The caches have taken it in already.
+    fn concerns(&self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>);
+
+    /// What the reconcile of `key` needs to know; `None` if there is nothing to reconcile (any more).
+    fn inputs(&self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Self::Inputs>;
+
+    /// Brings the cluster closer to what is wanted.
+    ///
+    /// # Errors
+    /// When it waits for replies, and when it failed.
+    fn reconcile(&self, inputs: &Self::Inputs, routine: &mut Routine<'_>) -> Step<()>;
+}
+
+/// What a reconcile may look at besides the caches.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// When it begins.
+    pub now: Instant,
+    /// What the controller waits to see.
+    pub expectations: &'a Expectations,
+}
+
+/// How a controller reacts to a change.
+pub struct Wake<'a> {
+    pub(super) now: Instant,
+    pub(super) cause: RecordId,
+    pub(super) queue: &'a mut WorkQueue,
+    pub(super) expectations: &'a mut Expectations,
+    /// Keys to add later.
+    pub(super) later: Vec<(Key, Duration)>,
+    /// Keys whose past no longer counts.
+    pub(super) forgotten: Vec<Key>,
+}
+
+impl Wake<'_> {
+    /// Reconcile this key.
+    pub fn key(&mut self, key: Key) {
+        self.queue.add(key, self.cause);
+    }
+
+    /// Reconcile this key after some time.
+    pub fn later(&mut self, key: Key, after: Duration) {
+        self.later.push((key, after));
+    }
+
+    /// An expected creation was seen.
+    pub fn created(&mut self, key: &Key) {
+        self.expectations.creation_observed(key);
+    }
+
+    /// An expected deletion was seen.
+    pub fn deleted(&mut self, key: &Key, object: &Key) {
+        self.expectations.deletion_observed(key, object);
+    }
+
+    /// The key's object is gone: expectations and own writes no longer count.
+    pub fn forget(&mut self, key: &Key) {
+        self.expectations.delete(key);
+        self.forgotten.push(key.clone());
+    }
+
+    /// Now.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+}

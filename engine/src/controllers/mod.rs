@@ -1,0 +1,298 @@
+//! kube-controller-manager: one process, one lease, one set of caches, and controllers that share them.
+//!
+//! Reading order: `contract` (what a controller is), `running` (a controller at work), `caches`, then the controllers: `deployment`,
+//! `replicaset`, `service_account`, `root_ca_cert_publisher`, `node_lifecycle`.
+//!
+//! The process first stands for election. When it leads it opens its watches; each controller works once the caches it needs are filled.
+//! When it loses the lease it ends, and with it everything it knew.
+//!
+//! Models: kubernetes v1.36.2 cmd/kube-controller-manager/app/controllermanager.go. Left out: the other controllers, the wait for a healthy
+//! API server, reading and creating service accounts for the controllers.
+
+pub mod caches;
+pub mod contract;
+pub mod deployment;
+pub mod node_lifecycle;
+pub mod ownership;
+pub mod replicaset;
+pub mod root_ca_cert_publisher;
+pub mod running;
+pub mod service_account;
+
+use self::caches::Caches;
+use self::deployment::DeploymentController;
+use self::node_lifecycle::NodeLifecycleController;
+use self::replicaset::ReplicaSetController;
+use self::root_ca_cert_publisher::RootCaCertPublisher;
+use self::running::{Running, Surroundings};
+use self::service_account::ServiceAccountController;
+use crate::apiserver::request::{Delivery, Reply, WatchEvent};
+use crate::apiserver::status::Status;
+use crate::client::leader::{LeaderElection, Turn};
+use crate::client::rate_limit::CONTROLLER_MANAGER;
+use crate::client::recorder::Verdict;
+use crate::client::{Agent, Connection, Recorder};
+use crate::event::{Effects, Event};
+use crate::kernel::{Duration, Endpoint, Instant};
+use crate::objects::event::EventType;
+use crate::objects::{Key, Kind, Uid};
+use crate::setup::Setup;
+use crate::trace::{Note, What};
+
+/// The name of the process, of its lease, and in its events.
+const COMPONENT: &str = "kube-controller-manager";
+/// A broken watch is opened again after about this long; Kubernetes: reflector, initial back-off 800 ms.
+const REWATCH: Duration = Duration::from_millis(800);
+
+/// Something that happens to the controller manager.
+#[derive(Clone, Debug)]
+pub enum ControllerManagerEvent {
+    /// The process starts.
+    Start,
+    /// Something arrived from the API server.
+    Delivery(Delivery),
+    /// The next step of the election is due.
+    Elect,
+    /// A key of a controller may have waited long enough.
+    Requeue {
+        /// Whose key.
+        which: Agent,
+        /// The key.
+        key: Box<Key>,
+    },
+    /// The events of a controller may be sent again.
+    Tell(Agent),
+    /// A watch that ended is opened again.
+    Rewatch(Kind),
+}
+
+/// The state of the process.
+#[derive(Clone, Debug)]
+pub struct ControllerManager {
+    connection: Connection,
+    election: Option<LeaderElection>,
+    recorder: Recorder,
+    caches: Caches,
+    controllers: Controllers,
+}
+
+/// The controllers. A new one needs a line here and in `each!`.
+#[derive(Clone, Debug)]
+struct Controllers {
+    deployment: Running<DeploymentController>,
+    replica_set: Running<ReplicaSetController>,
+    service_account: Running<ServiceAccountController>,
+    root_ca_cert: Running<RootCaCertPublisher>,
+    node_lifecycle: Running<NodeLifecycleController>,
+}
+
+/// Does something with each controller in turn.
+macro_rules! each {
+    ($controllers:expr, $one:ident => $body:expr) => {{
+        let controllers = &mut $controllers;
+        {
+            let $one = &mut controllers.deployment;
+            $body
+        }
+        {
+            let $one = &mut controllers.replica_set;
+            $body
+        }
+        {
+            let $one = &mut controllers.service_account;
+            $body
+        }
+        {
+            let $one = &mut controllers.root_ca_cert;
+            $body
+        }
+        {
+            let $one = &mut controllers.node_lifecycle;
+            $body
+        }
+    }};
+}
+
+impl ControllerManager {
+    /// The process before it starts.
+    pub fn new(_setup: &Setup) -> Self {
+        let (qps, burst) = CONTROLLER_MANAGER;
+        ControllerManager {
+            connection: Connection::new(Endpoint::ControllerManager, qps, burst),
+            election: None,
+            recorder: Recorder::new(COMPONENT, ""),
+            caches: Caches::default(),
+            controllers: Controllers {
+                deployment: Running::new(DeploymentController),
+                replica_set: Running::new(ReplicaSetController),
+                service_account: Running::new(ServiceAccountController),
+                root_ca_cert: Running::new(RootCaCertPublisher),
+                node_lifecycle: Running::new(NodeLifecycleController),
+            },
+        }
+    }
+
+    /// Whether it runs and leads.
+    pub fn leading(&self) -> bool {
+        self.election.as_ref().is_some_and(LeaderElection::leading)
+    }
+
+    /// Whether it runs at all: it has started, and has not lost its lease.
+    pub fn running(&self) -> bool {
+        self.election.is_some()
+    }
+
+    /// What it knows of the cluster.
+    pub fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
+    /// Handles an event. A process that does not run hears nothing but its start.
+    pub fn handle(&mut self, event: ControllerManagerEvent, setup: &Setup, out: &mut Effects) {
+        match event {
+            ControllerManagerEvent::Start => self.start(setup, out),
+            _ if self.election.is_none() => {}
+            ControllerManagerEvent::Elect => self.elect(setup, out),
+            ControllerManagerEvent::Delivery(delivery) => self.delivered(delivery, setup, out),
+            ControllerManagerEvent::Requeue { which, key } => {
+                let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+                each!(self.controllers, one => {
+                    if one.agent() == which {
+                        return one.requeue(*key, around);
+                    }
+                });
+            }
+            ControllerManagerEvent::Tell(which) => {
+                let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+                each!(self.controllers, one => {
+                    if one.agent() == which {
+                        return one.tell(around);
+                    }
+                });
+                self.recorder.pump(Agent::ControllerManager, &mut self.connection, Duration::ZERO, out);
+            }
+            ControllerManagerEvent::Rewatch(kind) => {
+                if let Some(informer) = self.caches.informer_mut(kind) {
+                    informer.start(Agent::ControllerManager, &mut self.connection, out);
+                }
+            }
+        }
+    }
+
+    /// A process has an identity of its own, so that it has to wait for the lease of the one before it.
+    fn start(&mut self, setup: &Setup, out: &mut Effects) {
+        *self = ControllerManager::new(setup);
+        out.note(Note::new(Agent::ControllerManager, What::Started));
+        let mut luck = setup.luck(COMPONENT, "identity", "", out.now().as_nanos());
+        let uid = Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits()));
+        let identity = format!("control-plane_{uid}").into();
+        self.election = Some(LeaderElection::new(Agent::ControllerManager, COMPONENT, identity));
+        self.elect(setup, out);
+    }
+
+    fn elect(&mut self, setup: &Setup, out: &mut Effects) {
+        if let Some(election) = &mut self.election {
+            let due = election.due();
+            let turn = election.tick(&mut self.connection, setup, out);
+            self.turned(turn, due, out);
+        }
+    }
+
+    /// The election went a step on; it was due at `due` before.
+    fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
+        let Some(election) = &self.election else { return };
+        if election.due() != due {
+            out.at(election.due(), Event::ControllerManager(ControllerManagerEvent::Elect));
+        }
+        match turn {
+            Turn::Same => {}
+            Turn::Won => {
+                let (lease, identity) = (election.reference(), election.identity().clone());
+                out.note(Note::new(Agent::ControllerManager, What::Leading));
+                let message = format!("{identity} became leader").into();
+                let agent = Agent::ControllerManager;
+                self.recorder.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
+                self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
+                for informer in self.caches.iter_mut() {
+                    informer.start(agent, &mut self.connection, out);
+                }
+            }
+            Turn::Lost => self.election = None,
+        }
+    }
+
+    fn delivered(&mut self, delivery: Delivery, setup: &Setup, out: &mut Effects) {
+        match delivery {
+            Delivery::Reply(reply) => self.replied(*reply, setup, out),
+            Delivery::Watch { number, events } => self.told(number, events, setup, out),
+            Delivery::WatchEnded { number, status } => self.watch_ended(number, status.as_deref(), setup, out),
+        }
+    }
+
+    fn replied(&mut self, reply: Reply, setup: &Setup, out: &mut Effects) {
+        let mut reply = reply;
+        let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+        each!(self.controllers, one => match one.reply(reply, around) {
+            Ok(()) => return,
+            Err(other) => reply = other,
+        });
+        if let Some(election) = &mut self.election {
+            let due = election.due();
+            if let Some(turn) = election.reply(reply.number, &reply.result, &mut self.connection, setup, out) {
+                return self.turned(turn, due, out);
+            }
+        }
+        match self.recorder.reply(reply.number, &reply.result, out.now()) {
+            Verdict::NotMine => {}
+            Verdict::Done => self.recorder.pump(Agent::ControllerManager, &mut self.connection, Duration::ZERO, out),
+            Verdict::RetryAfter(delay) => {
+                let tell = ControllerManagerEvent::Tell(Agent::ControllerManager);
+                out.after(delay, Event::ControllerManager(tell));
+            }
+        }
+        if let Err(status) = &reply.result {
+            self.watch_ended(reply.number, Some(status), setup, out);
+        }
+    }
+
+    /// Events of a watch: the cache takes each in, the controllers hear of it, and idle workers take keys.
+    fn told(&mut self, number: u64, events: Vec<WatchEvent>, setup: &Setup, out: &mut Effects) {
+        let Some(kind) = self.caches.watched_by(number).map(|informer| informer.kind) else { return };
+        let mut changes = Vec::new();
+        for event in events {
+            if let Some(informer) = self.caches.informer_mut(kind) {
+                informer.take(event, &mut changes);
+            }
+            for change in changes.drain(..) {
+                each!(self.controllers, one => one.concerns(kind, &change, &self.caches, out));
+            }
+        }
+        let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+        each!(self.controllers, one => one.work(around));
+    }
+
+    /// A watch ended, or could not be opened: open it again in a while.
+    fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
+        let Some(informer) = self.caches.watched_by(number) else { return };
+        if status.is_some_and(|status| status.code == 410) {
+            informer.relist();
+        }
+        let mut luck = setup.luck(COMPONENT, "rewatch", informer.kind.name(), number);
+        let delay = REWATCH + REWATCH.fraction(luck.below(1000), 1000);
+        out.after(delay, Event::ControllerManager(ControllerManagerEvent::Rewatch(informer.kind)));
+    }
+}
+
+fn surroundings<'a, 'b>(
+    caches: &'a Caches,
+    connection: &'a mut Connection,
+    setup: &'a Setup,
+    out: &'b mut Effects,
+) -> Surroundings<'a, 'b> {
+    Surroundings { caches, connection, setup, out }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! A member's disk as the log sees it: one write with its fsync at a time.
+//!
+//! What asks for the disk while an fsync is under way waits and goes into the next one together; that batching is what
+//! lets etcd commit more often than its disk can sync.
+//!
+//! Models: etcd v3.6 server/storage/wal/wal.go (`Save`, `sync`). Left out: segments, preallocation, the backend's own
+//! commits (they are not on a write's way), reads from disk.
+
+use super::settings::EtcdCosts;
+use crate::kernel::{Duration, Instant, Seed, hash_bytes};
+
+/// The disk of a member.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// Since when an fsync is under way.
+    busy_since: Option<Instant>,
+    /// Fsyncs started.
+    syncs: u64,
+    /// By how much this disk is slower than the setup's. [factor]
+    slowness: f64,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Disk { busy_since: None, syncs: 0, slowness: 1.0 }
+    }
+}
+
+impl Disk {
+    /// Whether an fsync is under way.
+    pub fn is_busy(&self) -> bool {
+        self.busy_since.is_some()
+    }
+
+    /// Starts a write of `bytes` with its fsync; the answer is how long it takes.
+    pub fn start(&mut self, bytes: usize, member: u8, now: Instant, seed: Seed, costs: &EtcdCosts) -> Duration {
+        debug_assert!(!self.is_busy(), "one fsync at a time");
+        let mut luck = seed.luck(hash_bytes(b"etcd"), hash_bytes(b"fsync"), u64::from(member), self.syncs);
+        self.syncs += 1;
+        self.busy_since = Some(now);
+        let took = costs.fsync.sample(&mut luck) + costs.fsync_per_kib.fraction(bytes as u64, 1_024);
+        if self.slowness == 1.0 { took } else { Duration::from_millis_f64(took.as_millis_f64() * self.slowness) }
+    }
+
+    /// The fsync is done; the answer is how long it took.
+    pub fn finish(&mut self, now: Instant) -> Duration {
+        self.busy_since.take().map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// Makes every fsync from the next on `factor` times as long as the setup says; 1 is healthy.
+    pub fn slow_down(&mut self, factor: f64) {
+        self.slowness = factor;
+    }
+
+    /// Fsyncs started so far.
+    pub fn syncs(&self) -> u64 {
+        self.syncs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Latency;
+
+    #[test]
+    fn an_fsync_takes_its_draw_plus_its_bytes_times_the_disk_s_slowness() {
+        let costs = EtcdCosts {
+            fsync: Latency::constant(2.0),
+            fsync_per_kib: Duration::from_micros(100),
+            ..EtcdCosts::default()
+        };
+        let mut disk = Disk::default();
+        let took = disk.start(2_048, 0, Instant::START, Seed(1), &costs);
+        assert_eq!(took, Duration::from_micros(2_200));
+        assert!(disk.is_busy());
+        assert_eq!(disk.finish(Instant::START + took), took);
+        disk.slow_down(10.0);
+        assert_eq!(disk.start(0, 0, Instant::START, Seed(1), &costs), Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,74 @@
+//! Everything that can happen, nested per component. A newcomer learns the simulator by this type and the match in `world.rs`.
+
+use crate::apiserver::ApiServerEvent;
+use crate::apiserver::request::Delivery;
+use crate::controllers::ControllerManagerEvent;
+use crate::etcd::EtcdEvent;
+use crate::kernel::Endpoint;
+use crate::kernel::out::{Out, RecordId};
+use crate::kubelet::KubeletEvent;
+use crate::objects::Object;
+use crate::scheduler::SchedulerEvent;
+use crate::trace::Note;
+use std::sync::Arc;
+
+/// Something that happens to a component at an instant. Big content travels behind a pointer.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// To an etcd member.
+    Etcd(u8, EtcdEvent<Arc<Object>>),
+    /// To the API server.
+    ApiServer(ApiServerEvent),
+    /// To the controller manager.
+    ControllerManager(ControllerManagerEvent),
+    /// To the scheduler.
+    Scheduler(SchedulerEvent),
+    /// To the kubelet of the n-th node.
+    Kubelet(u32, KubeletEvent),
+    /// To a program outside the cluster: it waits in the mailbox.
+    Outside(Delivery),
+}
+
+/// The `Out` of every component.
+pub type Effects = Out<Event, Note>;
+
+impl Event {
+    /// The event by which `delivery` arrives at a client.
+    pub fn delivery(to: Endpoint, delivery: Delivery) -> Event {
+        match to {
+            Endpoint::ControllerManager => Event::ControllerManager(ControllerManagerEvent::Delivery(delivery)),
+            Endpoint::Scheduler => Event::Scheduler(SchedulerEvent::Delivery(delivery)),
+            Endpoint::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Delivery(delivery)),
+            Endpoint::Outside | Endpoint::ApiServer | Endpoint::Etcd(_) => Event::Outside(delivery),
+        }
+    }
+
+    /// The component that handles it.
+    pub fn receiver(&self) -> Endpoint {
+        match self {
+            Event::Etcd(member, _) => Endpoint::Etcd(*member),
+            Event::ApiServer(_) => Endpoint::ApiServer,
+            Event::ControllerManager(_) => Endpoint::ControllerManager,
+            Event::Scheduler(_) => Endpoint::Scheduler,
+            Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
+            Event::Outside(_) => Endpoint::Outside,
+        }
+    }
+}
+
+/// An event with the record that caused it, as the queue holds it.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// What happens.
+    pub event: Event,
+    /// Why.
+    pub cause: RecordId,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn events_stay_small() {
+        assert!(size_of::<super::Queued>() <= 64, "{}", size_of::<super::Queued>());
+    }
+}

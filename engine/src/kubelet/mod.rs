@@ -1,0 +1,269 @@
+//! The kubelet: registers its node, keeps its lease and status, and runs the pods bound to it.
+//!
+//! Reading order: `node` (registration, lease, status), `pod_worker` (a pod's life), `images` (pulls and their back-off), `status`
+//! (what is reported of a pod), `report` (how reports are batched and sent).
+//!
+//! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
+//! out: probes other than a readiness delay, volumes other than the token's, restarts after a crash, eviction, static pods, PLEG's polling
+//! (container states are seen at once, as with on-demand relist).
+
+mod images;
+mod node;
+mod pod_worker;
+mod report;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::images::Images;
+use self::node::NodeState;
+use self::pod_worker::{PodEvent, PodWorker};
+use crate::apiserver::request::{Answer, Delivery, ListOptions, Reply};
+use crate::apiserver::status::Status;
+use crate::client::informer::Change;
+use crate::client::recorder::Verdict;
+use crate::client::{Agent, Connection, Informer, Recorder, Store};
+use crate::event::{Effects, Event};
+use crate::kernel::{Duration, Endpoint, Instant, Latency};
+use crate::objects::selector::FieldSelector;
+use crate::objects::{Kind, Name, Object, Pod, Uid};
+use crate::setup::Setup;
+use crate::trace::{Note, What};
+
+/// Something that happens to a kubelet.
+#[derive(Clone, Debug)]
+pub enum KubeletEvent {
+    /// The process starts.
+    Start,
+    /// Something from the API server.
+    Delivery(Delivery),
+    /// The node has become ready to run pods.
+    NodeReady,
+    /// Time to look at the node's status.
+    StatusCheck,
+    /// Time to renew the node's lease.
+    RenewLease,
+    /// A step in the life of a pod.
+    Pod(Uid, PodEvent),
+    /// The event recorder may try again.
+    RetryEvents,
+}
+
+/// The state of a kubelet.
+#[derive(Clone, Debug)]
+pub struct Kubelet {
+    index: u32,
+    name: Name,
+    connection: Connection,
+    recorder: Recorder,
+    informer: Informer,
+    node: NodeState,
+    pods: BTreeMap<Uid, PodWorker>,
+    images: Images,
+    requests: BTreeMap<u64, Purpose>,
+    next_ip: u32,
+    containers: u64,
+}
+
+/// What a request was sent for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Register,
+    NodeStatus,
+    LeaseGet,
+    LeaseCreate,
+    LeaseRenew,
+    /// The present pod, before its status is written.
+    PodGet(Uid),
+    PodStatus(Uid),
+    Token(Uid),
+    RootCa(Uid),
+    PodDelete,
+}
+
+/// What every step needs besides the pod itself.
+pub(crate) struct Surroundings<'a, 'b> {
+    setup: &'a Setup,
+    out: &'b mut Effects,
+    index: u32,
+    connection: &'a mut Connection,
+    recorder: &'a mut Recorder,
+    images: &'a mut Images,
+    requests: &'a mut BTreeMap<u64, Purpose>,
+    next_ip: &'a mut u32,
+    containers: &'a mut u64,
+    node_ip: std::net::Ipv4Addr,
+}
+
+impl Kubelet {
+    /// The kubelet of the n-th node.
+    pub fn new(index: u32, setup: &Setup) -> Self {
+        let spec = setup.nodes.get(index as usize);
+        let name = spec.map_or_else(|| "node".into(), |spec| spec.name.clone());
+        let options =
+            ListOptions { fields: Some(FieldSelector::exactly("spec.nodeName", &name)), ..ListOptions::default() };
+        let images = spec.map(|spec| spec.images.clone()).unwrap_or_default();
+        Kubelet {
+            index,
+            connection: Connection::new(Endpoint::Kubelet(index), 50, 100),
+            recorder: Recorder::new("kubelet", &name),
+            informer: Informer::new(Kind::Pod, Store::default(), options),
+            node: NodeState::new(index),
+            pods: BTreeMap::new(),
+            images: Images::new(images),
+            requests: BTreeMap::new(),
+            next_ip: 2,
+            containers: 0,
+            name,
+        }
+    }
+
+    /// Who this kubelet is to others.
+    fn agent(&self) -> Agent {
+        Agent::Kubelet(self.index)
+    }
+
+    /// Handles an event.
+    pub fn handle(&mut self, event: KubeletEvent, setup: &Setup, out: &mut Effects) {
+        match event {
+            KubeletEvent::Start => self.start(setup, out),
+            KubeletEvent::Delivery(Delivery::Reply(reply)) => self.replied(*reply, setup, out),
+            KubeletEvent::Delivery(Delivery::Watch { number, events }) if self.informer.is(number) => {
+                let mut changes = Vec::new();
+                for event in events {
+                    self.informer.take(event, &mut changes);
+                }
+                for change in changes {
+                    self.pod_changed(change, setup, out);
+                }
+            }
+            KubeletEvent::Delivery(Delivery::Watch { .. }) => {}
+            KubeletEvent::Delivery(Delivery::WatchEnded { number, status }) if self.informer.is(number) => {
+                if status.is_some() {
+                    self.informer.relist();
+                }
+                self.informer.start(self.agent(), &mut self.connection, out);
+            }
+            KubeletEvent::Delivery(Delivery::WatchEnded { .. }) => {}
+            KubeletEvent::NodeReady => self.node_ready(setup, out),
+            KubeletEvent::StatusCheck => self.check_node_status(setup, out),
+            KubeletEvent::RenewLease => self.renew_lease(setup, out),
+            KubeletEvent::Pod(uid, event) => self.pod_event(uid, event, setup, out),
+            KubeletEvent::RetryEvents => {}
+        }
+        self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
+    }
+
+    fn start(&mut self, setup: &Setup, out: &mut Effects) {
+        out.note(Note::new(self.agent(), What::Started));
+        self.register(setup, out);
+        self.informer.start(self.agent(), &mut self.connection, out);
+    }
+
+    fn replied(&mut self, reply: Reply, setup: &Setup, out: &mut Effects) {
+        match self.recorder.reply(reply.number, &reply.result, out.now()) {
+            Verdict::NotMine => {}
+            Verdict::Done => return,
+            Verdict::RetryAfter(wait) => return out.after(wait, Event::Kubelet(self.index, KubeletEvent::RetryEvents)),
+        }
+        let Some(purpose) = self.requests.remove(&reply.number) else { return };
+        match purpose {
+            Purpose::Register => self.registered(reply.result, setup, out),
+            Purpose::NodeStatus => {}
+            Purpose::LeaseGet | Purpose::LeaseCreate | Purpose::LeaseRenew => {
+                self.lease_replied(purpose, reply.result, setup, out)
+            }
+            Purpose::PodGet(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.got(reply.result, around))
+            }
+            Purpose::PodStatus(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.patched(reply.result, around))
+            }
+            Purpose::Token(uid) => self.with_worker(uid, setup, out, PodWorker::token_came),
+            Purpose::RootCa(uid) => self.with_worker(uid, setup, out, PodWorker::root_ca_came),
+            Purpose::PodDelete => {}
+        }
+    }
+
+    fn pod_changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+        out.because(change.cause);
+        let object = change.object().clone();
+        let Object::Pod(pod) = &*object else { return };
+        let uid = pod.meta.uid;
+        if change.new.is_none() {
+            self.with_worker(uid, setup, out, PodWorker::gone);
+            self.pods.remove(&uid);
+            return;
+        }
+        if !self.pods.contains_key(&uid) {
+            if pod.status.phase.terminal() {
+                return;
+            }
+            self.pods.insert(uid, PodWorker::new(object.clone()));
+            self.with_worker(uid, setup, out, PodWorker::seen);
+        }
+        self.with_worker(uid, setup, out, |worker, around| worker.updated(object, around));
+    }
+
+    fn pod_event(&mut self, uid: Uid, event: PodEvent, setup: &Setup, out: &mut Effects) {
+        self.with_worker(uid, setup, out, |worker, around| worker.handle(event, around));
+    }
+
+    /// Runs `work` on a pod's worker, if there still is one.
+    fn with_worker<'a, 'b>(
+        &mut self,
+        uid: Uid,
+        setup: &'a Setup,
+        out: &'b mut Effects,
+        work: impl FnOnce(&mut PodWorker, &mut Surroundings<'_, 'b>),
+    ) {
+        let Some(worker) = self.pods.get_mut(&uid) else { return };
+        let mut around = Surroundings {
+            setup,
+            out,
+            index: self.index,
+            connection: &mut self.connection,
+            recorder: &mut self.recorder,
+            images: &mut self.images,
+            requests: &mut self.requests,
+            next_ip: &mut self.next_ip,
+            containers: &mut self.containers,
+            node_ip: node::node_ip(self.index),
+        };
+        work(worker, &mut around);
+    }
+}
+
+impl Surroundings<'_, '_> {
+    fn now(&self) -> Instant {
+        second(self.out.now())
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::Kubelet(self.index)
+    }
+
+    /// A draw for a pod.
+    fn draw(&self, latency: &Latency, purpose: &'static str, pod: &Pod, counter: u64) -> Duration {
+        self.setup.draw(latency, "kubelet", purpose, &pod.meta.name, counter)
+    }
+
+    /// Comes back to the pod after `delay`.
+    fn after(&mut self, delay: Duration, uid: Uid, event: PodEvent) {
+        self.out.after(delay, Event::Kubelet(self.index, KubeletEvent::Pod(uid, event)));
+    }
+}
+
+/// Times in the API have whole seconds.
+fn second(at: Instant) -> Instant {
+    Instant::from_nanos(at.as_nanos() / 1_000_000_000 * 1_000_000_000)
+}
+
+/// The result of a request.
+type Outcome = Result<Answer, Status>;
+
+/// The pod of a shared object.
+fn pod_of(object: &Arc<Object>) -> &Pod {
+    object.as_pod().expect("the informer of pods brings pods")
+}

@@ -1,0 +1,237 @@
+//! The node: registration, lease, status.
+//!
+//! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet_node_status,nodestatus/setters}.go, component-helpers/apimachinery/lease. Pod address ranges are
+//! given out here by the node's number; upstream the controller manager's IPAM does it.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::{Kubelet, KubeletEvent, Outcome, Purpose, second};
+use crate::apiserver::request::Patch;
+use crate::client::connection::Call;
+use crate::event::{Effects, Event};
+use crate::kernel::{Duration, Instant};
+use crate::objects::event::EventType;
+use crate::objects::node::{NodeImage, NodeStatus, Taint};
+use crate::objects::{Condition, Key, Kind, Labels, Lease, Name, Node, Object, ObjectMeta, ObjectReference};
+use crate::setup::{NodeSpec, Setup};
+
+/// What the kubelet knows of its node.
+#[derive(Clone, Debug)]
+pub(super) struct NodeState {
+    ready: Option<Instant>,
+    started: Instant,
+    reported: Option<NodeStatus>,
+    reported_at: Instant,
+    lease: Option<Arc<Object>>,
+    renewals: u64,
+}
+
+impl NodeState {
+    pub(super) fn new(_index: u32) -> Self {
+        NodeState {
+            ready: None,
+            started: Instant::START,
+            reported: None,
+            reported_at: Instant::START,
+            lease: None,
+            renewals: 0,
+        }
+    }
+}
+
+/// The address of the n-th node.
+pub(super) fn node_ip(index: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 18, 0, 2)) + index)
+}
+
+/// The pods' address range of the n-th node: a /24 out of 10.244.0.0/16, beyond the 256th out of 10.0.0.0/8.
+pub(super) fn pod_network(index: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 244, 0, 0)).wrapping_add(index << 8) & 0x00ff_ffff | 10 << 24)
+}
+
+impl Kubelet {
+    /// Creates the node's object.
+    pub(super) fn register(&mut self, setup: &Setup, out: &mut Effects) {
+        self.node.started = second(out.now());
+        let Some(spec) = setup.nodes.get(self.index as usize) else { return };
+        let node = Object::Node(self.node_object(spec, out.now()));
+        let number = self.connection.send(self.agent(), Call::create(node), Duration::ZERO, out);
+        self.requests.insert(number, Purpose::Register);
+    }
+
+    pub(super) fn registered(&mut self, result: Outcome, setup: &Setup, out: &mut Effects) {
+        let timing = &setup.profile.kubelet;
+        if result.is_err_and(|status| !status.is_already_exists()) {
+            let wait = Duration::from_secs(1);
+            out.after(wait, Event::Kubelet(self.index, KubeletEvent::Start));
+            return;
+        }
+        let wait = setup.draw(&timing.node_ready, "kubelet", "node-ready", &self.name, 0);
+        out.after(wait, Event::Kubelet(self.index, KubeletEvent::NodeReady));
+        self.get_lease(out);
+    }
+
+    pub(super) fn node_ready(&mut self, setup: &Setup, out: &mut Effects) {
+        self.node.ready = Some(second(out.now()));
+        self.node_event("NodeReady", format!("Node {} status is now: NodeReady", self.name), out);
+        self.check_node_status(setup, out);
+    }
+
+    fn node_event(&mut self, reason: &'static str, message: String, out: &mut Effects) {
+        let regarding = ObjectReference {
+            kind: Kind::Node,
+            namespace: "".into(),
+            name: self.name.clone(),
+            uid: Default::default(),
+            resource_version: 0,
+            field_path: None,
+        };
+        self.recorder.record(self.agent(), regarding, EventType::Normal, reason, message.into(), out);
+    }
+
+    /// Reports the node's status if it has changed, or if the last report is old.
+    pub(super) fn check_node_status(&mut self, setup: &Setup, out: &mut Effects) {
+        let timing = &setup.profile.kubelet;
+        let Some(spec) = setup.nodes.get(self.index as usize) else { return };
+        let status = self.node_status(spec, out.now());
+        let due = out.now().since(self.node.reported_at) >= timing.status_report;
+        if due || self.node.reported.as_ref().is_none_or(|reported| differs(reported, &status)) {
+            self.node.reported = Some(status.clone());
+            self.node.reported_at = out.now();
+            let patch = Patch::NodeStatus(Box::new(status));
+            let call = Call::patch(Kind::Node, Key { namespace: "".into(), name: self.name.clone() }, patch)
+                .sub(crate::apiserver::request::Subresource::Status);
+            let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
+            self.requests.insert(number, Purpose::NodeStatus);
+        }
+        out.after(timing.status_check, Event::Kubelet(self.index, KubeletEvent::StatusCheck));
+    }
+
+    fn get_lease(&mut self, out: &mut Effects) {
+        let number = self.connection.send(self.agent(), Call::get(Kind::Lease, self.lease_key()), Duration::ZERO, out);
+        self.requests.insert(number, Purpose::LeaseGet);
+    }
+
+    fn lease_key(&self) -> Key {
+        Key { namespace: "kube-node-lease".into(), name: self.name.clone() }
+    }
+
+    pub(super) fn lease_replied(&mut self, purpose: Purpose, result: Outcome, setup: &Setup, out: &mut Effects) {
+        match (purpose, result) {
+            (Purpose::LeaseGet, Err(status)) if status.is_not_found() => {
+                let lease = Lease {
+                    meta: ObjectMeta::named("kube-node-lease", &self.name),
+                    holder: self.name.clone(),
+                    duration_seconds: 40,
+                    acquired: None,
+                    renewed: out.now(),
+                    transitions: 0,
+                };
+                let number =
+                    self.connection.send(self.agent(), Call::create(Object::Lease(lease)), Duration::ZERO, out);
+                self.requests.insert(number, Purpose::LeaseCreate);
+            }
+            (_, Ok(answer)) => {
+                self.node.lease = answer.object().cloned();
+                // Up to 4 % of jitter keep the nodes apart.
+                let interval = setup.profile.kubelet.lease_renew;
+                let jitter = setup.luck("kubelet", "lease", &self.name, self.node.renewals).below(40);
+                self.node.renewals += 1;
+                let wait = interval + interval.fraction(jitter, 1_000);
+                out.after(wait, Event::Kubelet(self.index, KubeletEvent::RenewLease));
+            }
+            (_, Err(_)) => {
+                self.node.lease = None;
+                out.after(setup.profile.kubelet.lease_renew, Event::Kubelet(self.index, KubeletEvent::RenewLease));
+            }
+        }
+    }
+
+    pub(super) fn renew_lease(&mut self, _setup: &Setup, out: &mut Effects) {
+        let Some(Object::Lease(lease)) = self.node.lease.as_deref() else {
+            return self.get_lease(out);
+        };
+        let lease = Lease { renewed: out.now(), ..lease.clone() };
+        let number = self.connection.send(self.agent(), Call::update(Object::Lease(lease)), Duration::ZERO, out);
+        self.requests.insert(number, Purpose::LeaseRenew);
+    }
+
+    fn node_object(&self, spec: &NodeSpec, now: Instant) -> Node {
+        let mut meta = ObjectMeta::named("", &spec.name);
+        let own: [(&str, &str); 5] = [
+            ("beta.kubernetes.io/arch", "amd64"),
+            ("beta.kubernetes.io/os", "linux"),
+            ("kubernetes.io/arch", "amd64"),
+            ("kubernetes.io/hostname", &spec.name),
+            ("kubernetes.io/os", "linux"),
+        ];
+        let mut labels: Labels = own.iter().map(|(key, value)| (Name::from(*key), Name::from(*value))).collect();
+        labels.extend(spec.labels.iter().cloned());
+        meta.labels = Arc::new(labels);
+        let taint = |(key, value, effect): &(Name, Name, Name)| Taint {
+            key: key.clone(),
+            value: value.clone(),
+            effect: effect.clone().into(),
+            added: None,
+        };
+        Node {
+            meta,
+            pod_cidr: format!("{}/24", pod_network(self.index)).into(),
+            unschedulable: false,
+            taints: spec.taints.iter().map(taint).collect(),
+            status: self.node_status(spec, now),
+        }
+    }
+
+    fn node_status(&self, spec: &NodeSpec, now: Instant) -> NodeStatus {
+        let mut resources: Vec<(Name, Name)> = vec![
+            ("cpu".into(), spec.cpu.clone()),
+            ("ephemeral-storage".into(), spec.ephemeral_storage.clone()),
+            ("memory".into(), spec.memory.clone()),
+            ("pods".into(), spec.pods.to_string().into()),
+        ];
+        resources.extend(spec.extended.iter().cloned());
+        let resources: Arc<[(Name, Name)]> = resources.into();
+        NodeStatus {
+            capacity: resources.clone(),
+            allocatable: resources,
+            conditions: self.conditions(now),
+            internal_ip: Some(node_ip(self.index)),
+            images: self.images.list().map(|(name, size)| NodeImage { names: [name.clone()].into(), size }).collect(),
+        }
+    }
+
+    fn conditions(&self, now: Instant) -> Vec<Condition> {
+        let pressure = [
+            ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ];
+        let condition = |kind: &'static str, holds: bool, reason: &'static str, message: &'static str, since| {
+            Condition { update: second(now), ..Condition::new(kind, holds, since).because(reason, message) }
+        };
+        let mut conditions: Vec<Condition> = pressure
+            .into_iter()
+            .map(|(kind, reason, message)| condition(kind, false, reason, message, self.node.started))
+            .collect();
+        conditions.push(match self.node.ready {
+            Some(since) => condition("Ready", true, "KubeletReady", "kubelet is posting ready status", since),
+            None => {
+                let message = "[container runtime status check may not have completed yet]";
+                condition("Ready", false, "KubeletNotReady", message, self.node.started)
+            }
+        });
+        conditions
+    }
+}
+
+/// Whether two statuses differ in more than the time of the heartbeat.
+fn differs(a: &NodeStatus, b: &NodeStatus) -> bool {
+    let same_conditions = a.conditions.len() == b.conditions.len()
+        && a.conditions
+            .iter()
+            .zip(&b.conditions)
+            .all(|(a, b)| (&a.kind, a.status, &a.reason) == (&b.kind, b.status, &b.reason));
+    !same_conditions || a.images != b.images || a.allocatable != b.allocatable
+}

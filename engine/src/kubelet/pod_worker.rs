@@ -1,0 +1,531 @@
+//! A pod's life on its node, step by step.
+//!
+//! Models: kubernetes v1.36.2 pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod order): admission, first status, volumes, sandbox,
+//! init containers one by one, containers one after the other (image, create, start); then termination.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as api;
+
+use super::images::{self, PullBackoff, Registry};
+use super::report::Reporting;
+use super::{Purpose, Surroundings, node, pod_of};
+use crate::apiserver::request::{Body, Subresource, Verb};
+use crate::client::connection::Call;
+use crate::kernel::{Duration, Instant};
+use crate::objects::event::EventType;
+use crate::objects::pod_terms;
+use crate::objects::{Key, Kind, Name, Object, Pod, Text, Uid};
+use crate::trace::note::PodStep;
+use crate::trace::{Note, What};
+
+/// A step that has taken its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PodEvent {
+    /// The pod is admitted.
+    Admitted,
+    /// Its sandbox stands.
+    SandboxReady,
+    /// It is its turn to pull.
+    Pull,
+    /// A pull has ended.
+    PullEnded,
+    /// Time to try what failed again.
+    Retry,
+    /// The container is created.
+    Created,
+    /// The container runs.
+    Started,
+    /// Its readiness probe succeeds.
+    Ready(u16),
+    /// The container has ended by itself.
+    Ended(u16),
+    /// The containers have obeyed the signal.
+    Stopped,
+    /// A report of the status is due.
+    Report,
+}
+
+/// How far a pod has come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Stage {
+    Seen,
+    Admitted,
+    Volumes,
+    Sandbox,
+    Containers,
+    Terminating,
+    Terminated,
+}
+
+/// A container.
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) name: Name,
+    pub(super) image: Name,
+    pub(super) run: Run,
+}
+
+/// What a container does.
+#[derive(Clone, Debug)]
+pub(super) enum Run {
+    Waiting { reason: Text, message: Text },
+    Running { started: Instant, id: u64, ready: bool },
+    Ended { exit_code: i32, started: Instant, finished: Instant, id: u64 },
+}
+
+impl Container {
+    fn of(spec: &api::Container) -> Self {
+        let run = Run::Waiting { reason: Text::default(), message: Text::default() };
+        Container { name: spec.name.as_str().into(), image: spec.image.as_deref().unwrap_or("").into(), run }
+    }
+
+    pub(super) fn ready(&self) -> bool {
+        matches!(self.run, Run::Running { ready: true, .. })
+    }
+}
+
+/// A pod on this node.
+#[derive(Clone, Debug)]
+pub(super) struct PodWorker {
+    pub(super) uid: Uid,
+    /// As the watch last showed it.
+    pub(super) object: Arc<Object>,
+    pub(super) stage: Stage,
+    pub(super) reported_stage: Stage,
+    pub(super) admitted: Option<Instant>,
+    pub(super) sandbox: bool,
+    pub(super) ip: Option<Ipv4Addr>,
+    pub(super) init_containers: Vec<Container>,
+    pub(super) containers: Vec<Container>,
+    pub(super) reporting: Reporting,
+    pub(super) reports: u64,
+    pulls: u64,
+    pull_began: Option<(Instant, Instant)>,
+    pull_size: u64,
+    pull_error: Option<Box<str>>,
+    backoff: PullBackoff,
+}
+
+impl PodWorker {
+    pub(super) fn new(object: Arc<Object>) -> Self {
+        let pod = pod_of(&object);
+        let spec = &pod.spec.api;
+        PodWorker {
+            uid: pod.meta.uid,
+            stage: Stage::Seen,
+            reported_stage: Stage::Seen,
+            admitted: None,
+            sandbox: false,
+            ip: None,
+            init_containers: spec.init_containers.iter().flatten().map(Container::of).collect(),
+            containers: spec.containers.iter().map(Container::of).collect(),
+            reporting: Reporting::default(),
+            reports: 0,
+            pulls: 0,
+            pull_began: None,
+            pull_size: 0,
+            pull_error: None,
+            backoff: PullBackoff::default(),
+            object,
+        }
+    }
+
+    fn pod(&self) -> &Pod {
+        pod_of(&self.object)
+    }
+
+    fn note(&self, step: PodStep, detail: &str, around: &mut Surroundings<'_, '_>) {
+        let what = What::Pod { step, detail: detail.into() };
+        around.out.note(Note::about(around.agent(), Kind::Pod, self.object.key(), what));
+    }
+
+    fn event(
+        &self,
+        kind: EventType,
+        reason: &'static str,
+        message: String,
+        container: usize,
+        around: &mut Surroundings<'_, '_>,
+    ) {
+        let mut regarding = self.object.reference();
+        let (list, container) = self.locate(container);
+        regarding.field_path = Some(format!("spec.{list}{{{}}}", container.name).into());
+        around.recorder.record(around.agent(), regarding, kind, reason, message.into(), around.out);
+    }
+
+    /// The n-th container to start: init containers come first.
+    fn locate(&self, n: usize) -> (&'static str, &Container) {
+        match self.init_containers.get(n) {
+            Some(container) => ("initContainers", container),
+            None => ("containers", &self.containers[n - self.init_containers.len()]),
+        }
+    }
+
+    fn container_mut(&mut self, n: usize) -> &mut Container {
+        let init = self.init_containers.len();
+        if n < init { &mut self.init_containers[n] } else { &mut self.containers[n - init] }
+    }
+
+    /// The container that is to start next.
+    fn next(&self) -> Option<usize> {
+        let all = self.init_containers.iter().chain(&self.containers);
+        all.enumerate().find(|(_, container)| matches!(container.run, Run::Waiting { .. })).map(|(n, _)| n)
+    }
+
+    /// The pod appears.
+    pub(super) fn seen(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.note(PodStep::Seen, "", around);
+        let wait = around.draw(&around.setup.profile.kubelet.admit, "admit", self.pod(), 0);
+        around.after(wait, self.uid, PodEvent::Admitted);
+    }
+
+    /// The watch shows a new version of the pod.
+    pub(super) fn updated(&mut self, object: Arc<Object>, around: &mut Surroundings<'_, '_>) {
+        self.object = object;
+        if self.pod().meta.deleting() && self.stage < Stage::Terminating {
+            self.terminate(around);
+        } else if self.pod().meta.deleting() && self.stage == Stage::Terminated && self.reporting.final_stored {
+            self.delete(around);
+        }
+    }
+
+    /// The object is gone; whatever still runs is killed without a word.
+    pub(super) fn gone(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.give_up_pull(around);
+    }
+
+    /// A step has taken its time.
+    pub(super) fn handle(&mut self, event: PodEvent, around: &mut Surroundings<'_, '_>) {
+        match event {
+            PodEvent::Report => return self.report_due(around),
+            PodEvent::Stopped => return self.stopped(around),
+            _ if self.stage >= Stage::Terminating => return,
+            PodEvent::Admitted => self.admit(around),
+            PodEvent::SandboxReady => self.sandbox_ready(around),
+            PodEvent::Pull => self.pull(around),
+            PodEvent::PullEnded => self.pull_ended(around),
+            PodEvent::Retry => self.start_next(around),
+            PodEvent::Created => self.created(around),
+            PodEvent::Started => self.started(around),
+            PodEvent::Ready(n) => self.became_ready(n.into(), around),
+            PodEvent::Ended(n) => self.ended(n.into(), around),
+        }
+    }
+
+    fn admit(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.stage = Stage::Admitted;
+        self.admitted = Some(around.now());
+        self.note(PodStep::Admitted, "", around);
+        self.report_now(around);
+    }
+
+    /// The first status is stored: volumes next, of which only the token's needs the API server.
+    pub(super) fn first_report_done(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.stage != Stage::Admitted {
+            return;
+        }
+        self.stage = Stage::Volumes;
+        if self.pod().token.is_none() {
+            return self.start_sandbox(around);
+        }
+        let account = self.pod().spec.api.service_account_name.as_deref().unwrap_or("default");
+        let key = Key { namespace: self.pod().meta.namespace.clone(), name: account.into() };
+        let call = Call {
+            verb: Verb::Create,
+            kind: Kind::ServiceAccount,
+            subresource: Subresource::Token,
+            key,
+            body: Body::None,
+        };
+        let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
+        around.requests.insert(number, Purpose::Token(self.uid));
+    }
+
+    pub(super) fn token_came(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.stage != Stage::Volumes {
+            return;
+        }
+        let key = Key { namespace: self.pod().meta.namespace.clone(), name: "kube-root-ca.crt".into() };
+        let number =
+            around.connection.send(around.agent(), Call::get(Kind::ConfigMap, key), Duration::ZERO, around.out);
+        around.requests.insert(number, Purpose::RootCa(self.uid));
+    }
+
+    pub(super) fn root_ca_came(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.stage == Stage::Volumes {
+            self.start_sandbox(around);
+        }
+    }
+
+    fn start_sandbox(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.stage = Stage::Sandbox;
+        let wait = around.draw(&around.setup.profile.kubelet.sandbox, "sandbox", self.pod(), 0);
+        around.after(wait, self.uid, PodEvent::SandboxReady);
+    }
+
+    fn sandbox_ready(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.stage = Stage::Containers;
+        self.sandbox = true;
+        let network = u32::from(node::pod_network(around.index));
+        self.ip = Some(Ipv4Addr::from(network + *around.next_ip));
+        *around.next_ip = if *around.next_ip >= 254 { 2 } else { *around.next_ip + 1 };
+        self.note(PodStep::SandboxReady, "", around);
+        self.report_soon(around);
+        self.start_next(around);
+    }
+
+    /// Starts the next container: its image first.
+    fn start_next(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.next() else { return };
+        let image = self.locate(n).1.image.clone();
+        let always = self.pull_policy(n) == Some("Always");
+        if around.images.has(&pod_terms::with_tag(&image)) && !always {
+            let message =
+                format!("Container image \"{image}\" already present on machine and can be accessed by the pod");
+            self.event(EventType::Normal, "Pulled", message, n, around);
+            return self.create(around);
+        }
+        if self.backoff.waits(around.out.now()) {
+            return self.wait_for_image(n, around);
+        }
+        self.event(EventType::Normal, "Pulling", format!("Pulling image \"{image}\""), n, around);
+        self.note(PodStep::PullStarted, &image, around);
+        self.pull_began = Some((around.out.now(), around.out.now()));
+        if around.images.take_turn(self.uid, around.setup.profile.kubelet.serialize_pulls) {
+            self.pull(around);
+        }
+    }
+
+    fn pull_policy(&self, n: usize) -> Option<&str> {
+        let spec = &self.pod().spec.api;
+        spec.init_containers.iter().flatten().chain(&spec.containers).nth(n)?.image_pull_policy.as_deref()
+    }
+
+    /// It is this pod's turn.
+    fn pull(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.next() else { return };
+        let image = self.locate(n).1.image.clone();
+        let waited_since = self.pull_began.map_or(around.out.now(), |(since, _)| since);
+        self.pull_began = Some((waited_since, around.out.now()));
+        self.pulls += 1;
+        let present = around.images.has(&pod_terms::with_tag(&image));
+        let takes = match images::pull(around.setup, &image, present, &self.pod().meta.name, self.pulls) {
+            Registry::Has { takes, size } => {
+                self.pull_size = size;
+                self.pull_error = None;
+                takes
+            }
+            Registry::Lacks { takes, error } => {
+                self.pull_error = Some(error.into());
+                takes
+            }
+        };
+        around.after(takes, self.uid, PodEvent::PullEnded);
+    }
+
+    fn pull_ended(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.next() else { return };
+        let image = self.locate(n).1.image.clone();
+        let (waited_since, began) = self.pull_began.take().unwrap_or((around.out.now(), around.out.now()));
+        self.give_up_pull(around);
+        if let Some(error) = self.pull_error.take() {
+            return self.pull_failed(n, &image, &error, around);
+        }
+        around.images.add(&pod_terms::with_tag(&image), self.pull_size);
+        let now = around.out.now();
+        let took = |since: Instant| go_seconds(now.since(since));
+        let message = format!(
+            "Successfully pulled image \"{image}\" in {} ({} including waiting). Image size: {} bytes.",
+            took(began),
+            took(waited_since),
+            self.pull_size
+        );
+        self.note(PodStep::Pulled, &image, around);
+        self.event(EventType::Normal, "Pulled", message, n, around);
+        self.create(around);
+    }
+
+    fn pull_failed(&mut self, n: usize, image: &str, error: &str, around: &mut Surroundings<'_, '_>) {
+        self.note(PodStep::PullFailed, image, around);
+        self.event(EventType::Warning, "Failed", format!("Failed to pull image \"{image}\": {error}"), n, around);
+        self.event(EventType::Warning, "Failed", "Error: ErrImagePull".to_owned(), n, around);
+        self.backoff.failed(around.out.now());
+        self.container_mut(n).run = Run::Waiting { reason: "ErrImagePull".into(), message: error.to_owned().into() };
+        self.report_now(around);
+        self.pull_error = Some(error.into());
+        // The next sync of the pod finds the image backing off.
+        around.after(BACK_OFF_SEEN, self.uid, PodEvent::Retry);
+    }
+
+    /// The image is in back-off: say so, and try again at a later sync.
+    fn wait_for_image(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
+        let image = self.locate(n).1.image.clone();
+        let error = self.pull_error.as_deref().unwrap_or_default();
+        let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {error}");
+        self.event(EventType::Normal, "BackOff", format!("Back-off pulling image \"{image}\""), n, around);
+        self.event(EventType::Warning, "Failed", "Error: ImagePullBackOff".to_owned(), n, around);
+        self.container_mut(n).run = Run::Waiting { reason: "ImagePullBackOff".into(), message: message.into() };
+        self.report_now(around);
+        let wait = around.draw(&around.setup.profile.kubelet.resync, "resync", self.pod(), self.pulls);
+        around.after(wait, self.uid, PodEvent::Retry);
+    }
+
+    fn give_up_pull(&mut self, around: &mut Surroundings<'_, '_>) {
+        if let Some(next) = around.images.end_turn(self.uid) {
+            around.after(Duration::ZERO, next, PodEvent::Pull);
+        }
+    }
+
+    fn create(&mut self, around: &mut Surroundings<'_, '_>) {
+        let n = self.next().unwrap_or(0) as u64;
+        let wait = around.draw(&around.setup.profile.kubelet.create, "create", self.pod(), n);
+        around.after(wait, self.uid, PodEvent::Created);
+    }
+
+    fn created(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.next() else { return };
+        let name = self.locate(n).1.name.clone();
+        self.note(PodStep::ContainerCreated, &name, around);
+        self.event(EventType::Normal, "Created", "Container created".to_owned(), n, around);
+        let wait = around.draw(&around.setup.profile.kubelet.start, "start", self.pod(), n as u64);
+        around.after(wait, self.uid, PodEvent::Started);
+    }
+
+    fn started(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.next() else { return };
+        *around.containers += 1;
+        let id = crate::kernel::hash_words(&[around.index.into(), *around.containers]);
+        let init = n < self.init_containers.len();
+        let delay = if init { None } else { self.readiness_delay(n, around) };
+        let ready = !init && delay.is_none();
+        let container = self.container_mut(n);
+        container.run = Run::Running { started: around.now(), id, ready };
+        let name = container.name.clone();
+        self.note(PodStep::ContainerStarted, &name, around);
+        self.event(EventType::Normal, "Started", "Container started".to_owned(), n, around);
+        if let Some(delay) = delay {
+            around.after(delay, self.uid, PodEvent::Ready(n as u16));
+        } else if ready {
+            self.note(PodStep::ContainerReady, &name, around);
+        }
+        let timing = &around.setup.profile.kubelet;
+        if init {
+            let wait = around.draw(&timing.init, "init", self.pod(), n as u64);
+            around.after(wait, self.uid, PodEvent::Ended(n as u16));
+        } else if self.pod().spec.api.restart_policy.as_deref().unwrap_or("Always") != "Always" {
+            let wait = around.draw(&timing.job, "job", self.pod(), n as u64);
+            around.after(wait, self.uid, PodEvent::Ended(n as u16));
+        }
+        self.report_soon(around);
+        if !init {
+            self.start_next(around);
+        }
+    }
+
+    /// How long after its start a container becomes ready; `None`: at once.
+    fn readiness_delay(&self, n: usize, around: &Surroundings<'_, '_>) -> Option<Duration> {
+        let probe = self.pod().spec.api.containers.get(n - self.init_containers.len())?.readiness_probe.as_ref();
+        match (probe, &around.setup.profile.kubelet.readiness) {
+            (Some(probe), _) => {
+                let delay = probe.initial_delay_seconds.unwrap_or(0).max(0) as u64;
+                let successes = probe.success_threshold.unwrap_or(1).max(1) as u64 - 1;
+                let period = probe.period_seconds.unwrap_or(10).max(1) as u64;
+                Some(Duration::from_secs(delay + successes * period)).filter(|delay| *delay > Duration::ZERO)
+            }
+            (None, Some(latency)) => Some(around.draw(latency, "readiness", self.pod(), n as u64)),
+            (None, None) => None,
+        }
+    }
+
+    fn became_ready(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
+        let container = self.container_mut(n);
+        if let Run::Running { ready, .. } = &mut container.run {
+            *ready = true;
+            let name = container.name.clone();
+            self.note(PodStep::ContainerReady, &name, around);
+            self.report_soon(around);
+        }
+    }
+
+    fn ended(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
+        let now = around.now();
+        let container = self.container_mut(n);
+        if let Run::Running { started, id, .. } = container.run {
+            container.run = Run::Ended { exit_code: 0, started, finished: now, id };
+            let name = container.name.clone();
+            self.note(PodStep::ContainerExited, &name, around);
+            self.report_soon(around);
+            if n < self.init_containers.len() {
+                self.start_next(around);
+            }
+        }
+    }
+
+    /// The pod is being deleted: the containers get the signal.
+    fn terminate(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.stage = Stage::Terminating;
+        self.give_up_pull(around);
+        self.note(PodStep::Killing, "", around);
+        let init = self.init_containers.len();
+        let running: Vec<usize> = (0..init + self.containers.len())
+            .filter(|n| matches!(self.locate(*n).1.run, Run::Running { .. }))
+            .collect();
+        for n in &running {
+            let message = format!("Stopping container {}", self.locate(*n).1.name);
+            self.event(EventType::Normal, "Killing", message, *n, around);
+        }
+        if self.admitted.is_some() {
+            self.report_now(around);
+        }
+        let grace = self.pod().meta.deletion.map_or(30, |deletion| deletion.grace.max(0)) as u64;
+        let wait = if running.is_empty() {
+            NOTHING_TO_STOP
+        } else {
+            let obeys = around.draw(&around.setup.profile.kubelet.termination, "termination", self.pod(), 0);
+            obeys.min(Duration::from_secs(grace.max(2)))
+        };
+        around.after(wait, self.uid, PodEvent::Stopped);
+    }
+
+    fn stopped(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.stage = Stage::Terminated;
+        let now = around.now();
+        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
+            if let Run::Running { started, id, .. } = container.run {
+                container.run = Run::Ended { exit_code: 0, started, finished: now, id };
+            }
+        }
+        self.note(PodStep::Terminated, "", around);
+        self.report_now(around);
+    }
+}
+
+/// From a failed pull to the sync that finds the image in back-off.
+const BACK_OFF_SEEN: Duration = Duration::from_millis(500);
+/// Ending a pod of which nothing runs.
+const NOTHING_TO_STOP: Duration = Duration::from_millis(5);
+
+/// A duration as Go prints it, cut to milliseconds: `2.001s`, `350ms`.
+fn go_seconds(duration: Duration) -> String {
+    let ms = duration.as_nanos() / 1_000_000;
+    if ms < 1_000 {
+        return format!("{ms}ms");
+    }
+    let (minutes, rest) = (ms / 60_000, ms % 60_000);
+    let seconds = format!("{}.{:03}", rest / 1_000, rest % 1_000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    if minutes > 0 { format!("{minutes}m{seconds}s") } else { format!("{seconds}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_printed_as_go_does() {
+        let print = |ms| go_seconds(Duration::from_millis(ms));
+        assert_eq!([print(2_000), print(2_001), print(350), print(61_500)], ["2s", "2.001s", "350ms", "1m1.5s"]);
+    }
+}

@@ -1,0 +1,114 @@
+//! How a pod's status reaches the API server: changes are gathered for a moment, one report is under way at a time, and a report that would say
+//! what is already known is not sent.
+//!
+//! Models: kubernetes v1.36.2 pkg/kubelet/status/status_manager.go (syncBatch, syncPod): GET, then PATCH if needed, then, once a
+//! terminated pod's last status is stored, DELETE without grace.
+
+use super::pod_worker::{PodEvent, PodWorker, Stage};
+use super::{Outcome, Purpose, Surroundings, pod_of, status};
+use crate::apiserver::request::{DeleteOptions, Patch, Subresource};
+use crate::client::connection::Call;
+use crate::kernel::Duration;
+use crate::objects::{Kind, Object};
+
+/// Where the reporting of a pod stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Reporting {
+    /// A report will go out.
+    scheduled: bool,
+    /// One is under way.
+    under_way: bool,
+    /// Something changed meanwhile.
+    again: bool,
+    /// The last status is stored.
+    pub(super) final_stored: bool,
+}
+
+impl PodWorker {
+    /// A container or the sandbox changed: report it in a moment.
+    pub(super) fn report_soon(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.reporting.scheduled {
+            return;
+        }
+        self.reporting.scheduled = true;
+        self.reports += 1;
+        let lag = &around.setup.profile.kubelet.status_lag;
+        let lag = around.draw(lag, "status-lag", pod_of(&self.object), self.reports);
+        around.after(lag, self.uid, PodEvent::Report);
+    }
+
+    /// The moment is over.
+    pub(super) fn report_due(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.reporting.scheduled = false;
+        self.report_now(around);
+    }
+
+    /// Reports without delay.
+    pub(super) fn report_now(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.reporting.under_way {
+            self.reporting.again = true;
+            return;
+        }
+        self.reporting.under_way = true;
+        let key = self.object.key();
+        let number = around.connection.send(around.agent(), Call::get(Kind::Pod, key), Duration::ZERO, around.out);
+        around.requests.insert(number, Purpose::PodGet(self.uid));
+    }
+
+    /// The pod as the API server has it: is there anything to tell?
+    pub(super) fn got(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
+        let current = result.ok().and_then(|answer| answer.object().cloned());
+        let Some(Object::Pod(pod)) = current.as_deref() else {
+            self.reporting.under_way = false;
+            return self.after_report(around);
+        };
+        if pod.meta.uid != self.uid {
+            self.reporting.under_way = false;
+            return;
+        }
+        let wanted = status::of(self, pod, around);
+        self.reported_stage = self.stage;
+        if wanted == pod.status {
+            self.reporting.under_way = false;
+            return self.after_report(around);
+        }
+        let patch = Patch::PodStatus { uid: self.uid, status: Box::new(wanted) };
+        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).sub(Subresource::Status);
+        let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
+        around.requests.insert(number, Purpose::PodStatus(self.uid));
+    }
+
+    /// The status is written, or could not be.
+    pub(super) fn patched(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
+        self.reporting.under_way = false;
+        match result {
+            Ok(_) => self.after_report(around),
+            Err(status) if status.is_not_found() => {}
+            Err(_) => self.report_soon(around),
+        }
+    }
+
+    fn after_report(&mut self, around: &mut Surroundings<'_, '_>) {
+        if self.reporting.again {
+            self.reporting.again = false;
+            return self.report_now(around);
+        }
+        if self.reported_stage == Stage::Admitted {
+            return self.first_report_done(around);
+        }
+        if self.reported_stage == Stage::Terminated && !self.reporting.final_stored {
+            self.reporting.final_stored = true;
+            if pod_of(&self.object).meta.deleting() {
+                self.delete(around);
+            }
+        }
+    }
+
+    /// Removes the object of a pod that has ended after being deleted.
+    pub(super) fn delete(&mut self, around: &mut Surroundings<'_, '_>) {
+        let options = DeleteOptions { grace: Some(0), uid: Some(self.uid), ..DeleteOptions::default() };
+        let call = Call::delete(Kind::Pod, self.object.key(), options);
+        let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
+        around.requests.insert(number, Purpose::PodDelete);
+    }
+}

@@ -1,0 +1,158 @@
+//! What is reported of a pod.
+//!
+//! Models: kubernetes v1.36.2 pkg/kubelet/kubelet_pods.go (getPhase, generateAPIPodStatus), status/generate.go.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1 as api;
+
+use super::pod_worker::{Container, PodWorker, Run, Stage};
+use super::{Surroundings, pod_of};
+use crate::objects::{Condition, ContainerState, ContainerStatus, Name, Phase, Pod, PodStatus, Text, condition};
+
+/// The status of a pod whose stored state is `stored`.
+pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>) -> PodStatus {
+    let pod = pod_of(&worker.object);
+    let phase = phase(worker, pod);
+    let mut status = PodStatus {
+        phase,
+        conditions: Vec::new(),
+        reason: Text::default(),
+        message: Text::default(),
+        host_ip: Some(around.node_ip),
+        pod_ip: worker.ip,
+        start_time: worker.admitted,
+        init_containers: statuses(&worker.init_containers, worker, &pod.spec.api.init_containers),
+        containers: statuses(&worker.containers, worker, &Some(pod.spec.api.containers.clone())),
+        observed_generation: pod.meta.generation,
+        nominated: None,
+    };
+    status.conditions = conditions(worker, stored, &status, around);
+    status
+}
+
+fn phase(worker: &PodWorker, pod: &Pod) -> Phase {
+    let ended = |container: &Container| matches!(container.run, Run::Ended { .. });
+    let failed = worker
+        .containers
+        .iter()
+        .any(|container| matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0));
+    let never_started = |container: &Container| matches!(container.run, Run::Waiting { .. });
+    if worker.stage == Stage::Terminated {
+        let lost = worker.containers.iter().any(never_started);
+        return if lost || failed { Phase::Failed } else { Phase::Succeeded };
+    }
+    if worker.containers.iter().any(never_started) {
+        return Phase::Pending;
+    }
+    let restarts = pod.spec.api.restart_policy.as_deref().unwrap_or("Always") == "Always";
+    if worker.containers.iter().all(ended) && !restarts && !worker.containers.is_empty() {
+        return if failed { Phase::Failed } else { Phase::Succeeded };
+    }
+    Phase::Running
+}
+
+fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Surroundings<'_, '_>) -> Vec<Condition> {
+    let unready = |containers: &[Container]| -> Vec<Name> {
+        containers.iter().filter(|container| !container.ready()).map(|container| container.name.clone()).collect()
+    };
+    let not_ready = unready(&worker.containers);
+    let initialized =
+        worker.init_containers.iter().all(|container| matches!(container.run, Run::Ended { exit_code: 0, .. }));
+    let list = |kind: &str, names: &[Name]| -> Text {
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        format!("containers with {kind} status: [{}]", names.join(" ")).into()
+    };
+    let terminal = match status.phase {
+        Phase::Succeeded => Some("PodCompleted"),
+        Phase::Failed => Some("PodFailed"),
+        _ => None,
+    };
+    let ready = |kind: &'static str| match terminal {
+        Some(reason) => (kind, false, Text::from(reason), Text::default()),
+        None if not_ready.is_empty() => (kind, true, Text::default(), Text::default()),
+        None => (kind, false, "ContainersNotReady".into(), list("unready", &not_ready)),
+    };
+    let init = match terminal {
+        Some("PodCompleted") => ("Initialized", true, Text::from("PodCompleted"), Text::default()),
+        _ if initialized => ("Initialized", true, Text::default(), Text::default()),
+        _ => {
+            let names = unready(&worker.init_containers);
+            ("Initialized", false, "ContainersNotInitialized".into(), list("incomplete", &names))
+        }
+    };
+    let sandbox = worker.sandbox && worker.stage != Stage::Terminated;
+    let generation = pod_of(&worker.object).meta.generation;
+    let wanted = [
+        ("PodReadyToStartContainers", sandbox, Text::default(), Text::default()),
+        init,
+        ready("Ready"),
+        ready("ContainersReady"),
+        ("PodScheduled", true, Text::default(), Text::default()),
+    ];
+    let now = around.now();
+    wanted
+        .into_iter()
+        .map(|(kind, holds, reason, message)| {
+            let before = condition::find(&stored.status.conditions, kind);
+            let transition =
+                before.filter(|before| before.status == holds.into()).map_or(now, |before| before.transition);
+            let mut condition = Condition::new(kind, holds, transition).because(reason, message);
+            condition.update = before.map_or(transition, |before| before.update);
+            condition.observed_generation = generation;
+            condition
+        })
+        .collect()
+}
+
+fn statuses(
+    containers: &[Container],
+    worker: &PodWorker,
+    specs: &Option<Vec<api::Container>>,
+) -> Arc<[ContainerStatus]> {
+    let waiting = if worker.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
+    let specs = specs.as_deref().unwrap_or_default();
+    containers
+        .iter()
+        .zip(specs)
+        .map(|(container, _)| {
+            let (state, id) = match &container.run {
+                Run::Waiting { reason, message } => {
+                    let reason = if reason.is_empty() { waiting.into() } else { reason.clone() };
+                    (ContainerState::Waiting { reason, message: message.clone() }, None)
+                }
+                Run::Running { started, id, .. } => (ContainerState::Running { started: *started }, Some(*id)),
+                Run::Ended { exit_code, started, finished, id } => {
+                    let reason = if *exit_code == 0 { "Completed" } else { "Error" };
+                    let state = ContainerState::Terminated {
+                        exit_code: *exit_code,
+                        reason: reason.into(),
+                        message: Text::default(),
+                        started: *started,
+                        finished: *finished,
+                        container_id: *id,
+                    };
+                    (state, Some(*id))
+                }
+            };
+            ContainerStatus {
+                name: container.name.clone(),
+                image: container.image.clone(),
+                image_id: if id.is_some() { image_id(&container.image).into() } else { Text::default() },
+                container_id: id,
+                state,
+                last: None,
+                ready: container.ready(),
+                started: matches!(container.run, Run::Running { .. }),
+                restarts: 0,
+            }
+        })
+        .collect()
+}
+
+/// A digest that stands for the image's content.
+fn image_id(image: &str) -> String {
+    let name = image.rsplit_once(':').map_or(image, |(name, _)| name);
+    let word = |n: u64| crate::kernel::hash_words(&[crate::kernel::hash_bytes(image.as_bytes()), n]);
+    format!("{name}@sha256:{:016x}{:016x}{:016x}{:016x}", word(1), word(2), word(3), word(4))
+}

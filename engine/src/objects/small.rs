@@ -1,0 +1,49 @@
+//! The small kinds: Namespace, ConfigMap, ServiceAccount, Lease.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::meta::{Name, ObjectMeta};
+use crate::kernel::Instant;
+
+/// A namespace.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Namespace {
+    /// Metadata.
+    pub meta: ObjectMeta,
+    /// Whether it is being emptied.
+    pub terminating: bool,
+}
+
+/// A config map.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ConfigMap {
+    /// Metadata.
+    pub meta: ObjectMeta,
+    /// Text data.
+    pub data: Arc<BTreeMap<String, String>>,
+}
+
+/// A service account.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServiceAccount {
+    /// Metadata.
+    pub meta: ObjectMeta,
+}
+
+/// A lease: leader election's lock and a node's heartbeat.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lease {
+    /// Metadata.
+    pub meta: ObjectMeta,
+    /// Who holds it.
+    pub holder: Name,
+    /// How long it is good for after a renewal. [s]
+    pub duration_seconds: i32,
+    /// When the holder got it.
+    pub acquired: Option<Instant>,
+    /// When the holder last renewed it.
+    pub renewed: Instant,
+    /// How often it changed hands.
+    pub transitions: i32,
+}

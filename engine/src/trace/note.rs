@@ -1,0 +1,214 @@
+//! What a record says.
+
+use std::sync::Arc;
+
+use crate::apiserver::request::{Subresource, Verb};
+use crate::client::Agent;
+use crate::etcd::EtcdNote;
+use crate::kernel::Duration;
+use crate::objects::event::EventType;
+use crate::objects::{Key, Kind, Phase, Text};
+
+/// A record without its id, time and cause.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// Who did it.
+    pub by: Agent,
+    /// The object it is about.
+    pub object: Option<(Kind, Key)>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Hash)]
+pub enum What {
+    /// A component began to run.
+    Started,
+    /// Somebody typed a command.
+    Command {
+        /// The line.
+        line: Arc<str>,
+    },
+    /// A command ended.
+    Exited {
+        /// Its exit code.
+        code: i32,
+    },
+    /// The script marks this instant.
+    Mark {
+        /// Its text.
+        text: Arc<str>,
+    },
+    /// The script says something.
+    Remark {
+        /// Its text.
+        text: Arc<str>,
+    },
+    /// A request arrived at the API server.
+    Request {
+        /// Who asks.
+        from: Agent,
+        /// Verb.
+        verb: Verb,
+        /// Subresource.
+        subresource: Subresource,
+    },
+    /// The API server replied.
+    Reply {
+        /// Who asked.
+        to: Agent,
+        /// Verb.
+        verb: Verb,
+        /// Subresource.
+        subresource: Subresource,
+        /// HTTP status code.
+        code: u16,
+        /// The error's reason; empty for none.
+        reason: Text,
+        /// Time spent in authentication, authorization, admission, validation, storage, reply. [ns]
+        steps: [Duration; 6],
+    },
+    /// A step of a write's way through etcd.
+    Etcd(EtcdNote),
+    /// The API server learns from etcd that a write is done, and tells the watchers.
+    Committed {
+        /// Its revision.
+        revision: u64,
+        /// What kind of write.
+        change: Change,
+    },
+    /// A controller takes a key off its work queue.
+    Reconcile,
+    /// A controller is done with a key.
+    Reconciled {
+        /// The error it ended with; empty for none.
+        error: Text,
+    },
+    /// The recorder says something to people.
+    Event {
+        /// `Normal` or `Warning`.
+        kind: EventType,
+        /// A word.
+        reason: Text,
+        /// A sentence.
+        message: Arc<str>,
+    },
+    /// The scheduler looks for a node.
+    Schedule(Box<Scheduling>),
+    /// A step of a pod's life on its node.
+    Pod {
+        /// Which.
+        step: PodStep,
+        /// The container or image; empty for none.
+        detail: Arc<str>,
+    },
+    /// Leader election: this candidate leads from now on.
+    Leading,
+}
+
+/// What kind of write.
+#[derive(Clone, Debug, Hash, PartialEq)]
+pub enum Change {
+    /// A new object.
+    Created,
+    /// A new version of an object; for a pod with what a chart wants to know of it.
+    Modified,
+    /// The object is gone.
+    Deleted,
+    /// A pod was written.
+    Pod {
+        /// Whether it is new.
+        created: bool,
+        /// Its state.
+        state: PodState,
+        /// Its node; empty for none.
+        node: Arc<str>,
+    },
+}
+
+/// The state of a pod as a chart shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct PodState {
+    pub phase: Phase,
+    pub bound: bool,
+    pub ready: bool,
+    pub deleting: bool,
+    /// A container waits after a failure (ErrImagePull, ImagePullBackOff, CrashLoopBackOff, …).
+    pub failing: bool,
+}
+
+/// A step of a pod's life on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum PodStep {
+    Seen,
+    Admitted,
+    SandboxReady,
+    PullStarted,
+    Pulled,
+    PullFailed,
+    ContainerCreated,
+    ContainerStarted,
+    ContainerReady,
+    ContainerExited,
+    Killing,
+    Terminated,
+}
+
+impl PodStep {
+    /// As the trace spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PodStep::Seen => "seen",
+            PodStep::Admitted => "admitted",
+            PodStep::SandboxReady => "sandbox-ready",
+            PodStep::PullStarted => "pull-started",
+            PodStep::Pulled => "pulled",
+            PodStep::PullFailed => "pull-failed",
+            PodStep::ContainerCreated => "container-created",
+            PodStep::ContainerStarted => "container-started",
+            PodStep::ContainerReady => "container-ready",
+            PodStep::ContainerExited => "container-exited",
+            PodStep::Killing => "killing",
+            PodStep::Terminated => "terminated",
+        }
+    }
+}
+
+/// How the scheduler decided.
+#[derive(Clone, Debug, Hash)]
+pub struct Scheduling {
+    /// The chosen node; `None` if no node fits.
+    pub node: Option<Arc<str>>,
+    /// Nodes that fit, with their total score.
+    pub scores: Vec<NodeScore>,
+    /// The text of the failure; empty for none.
+    pub message: Arc<str>,
+    /// How many nodes were looked at.
+    pub evaluated: u32,
+}
+
+/// The score of one node.
+#[derive(Clone, Debug, Hash)]
+pub struct NodeScore {
+    /// Node.
+    pub node: Arc<str>,
+    /// Sum of the weighted scores.
+    pub total: i64,
+    /// Plugin, normalised score and weight.
+    pub plugins: Vec<(&'static str, i64, i64)>,
+}
+
+impl Note {
+    /// A note about nothing in particular.
+    pub fn new(by: Agent, what: What) -> Self {
+        Note { by, object: None, what }
+    }
+
+    /// A note about an object.
+    pub fn about(by: Agent, kind: Kind, key: Key, what: What) -> Self {
+        Note { by, object: Some((kind, key)), what }
+    }
+}

@@ -1,0 +1,357 @@
+//! The cluster at one instant, and the one match from what happens to whom it concerns.
+//!
+//! The world is a value: cloning it forks the run, timers, queues and random state included. Components get `&mut` their own state, the
+//! constant setup and an `Out`; what they ask for is applied here and nowhere else.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::apiserver::request::{Delivery, Request};
+use crate::apiserver::{ApiServer, ApiServerEvent};
+use crate::client::Agent;
+use crate::controllers::{ControllerManager, ControllerManagerEvent};
+use crate::etcd::{self, EtcdEvent, EtcdNote, Member, Response};
+use crate::event::{Effects, Event, Queued};
+use crate::kernel::out::{Action, Out, RecordId};
+use crate::kernel::{Duration, Endpoint, Instant, Network, Queue};
+use crate::kubelet::{Kubelet, KubeletEvent};
+use crate::objects::{Key, Kind, Object};
+use crate::scheduler::{Scheduler, SchedulerEvent};
+use crate::setup::Setup;
+use crate::trace::{Note, Trace, What};
+
+/// A simulated cluster.
+#[derive(Clone)]
+pub struct World {
+    setup: Arc<Setup>,
+    now: Instant,
+    queue: Queue<Queued>,
+    network: Network,
+    trace: Trace,
+    etcd: Vec<Member<Arc<Object>>>,
+    apiserver: ApiServer,
+    controller_manager: ControllerManager,
+    scheduler: Scheduler,
+    kubelets: Vec<Kubelet>,
+    mailbox: VecDeque<Mail>,
+    handled: u64,
+    /// Kept between events to save allocations; empty in between.
+    buffer: Vec<Action<Event, Note>>,
+}
+
+/// A message to a program outside the cluster.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// When it arrived.
+    pub at: Instant,
+    /// What it says.
+    pub delivery: Delivery,
+    /// The record that caused it.
+    pub cause: RecordId,
+}
+
+/// A version of an object.
+#[derive(Clone, Debug)]
+pub struct HistoryEntry {
+    /// The revision of the write.
+    pub revision: u64,
+    /// The object's key.
+    pub key: Key,
+    /// What was written; `None` is a deletion.
+    pub object: Option<Arc<Object>>,
+}
+
+impl World {
+    /// A cluster that is switched on at instant zero, with an empty etcd.
+    pub fn new(setup: Arc<Setup>) -> Self {
+        let members = setup.etcd_members;
+        let mut world = World {
+            now: Instant::START,
+            queue: Queue::new(setup.shuffle_ties),
+            network: Network::default(),
+            trace: Trace::new(setup.trace),
+            etcd: (0..members).map(|me| Member::new(me, members)).collect(),
+            apiserver: ApiServer::default(),
+            controller_manager: ControllerManager::new(&setup),
+            scheduler: Scheduler::new(&setup),
+            kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
+            mailbox: VecDeque::new(),
+            handled: 0,
+            buffer: Vec::new(),
+            setup,
+        };
+        world.switch_on();
+        world
+    }
+
+    /// The order in which the processes start; each waits for what it needs by itself.
+    fn switch_on(&mut self) {
+        let mut starts = vec![(0, Event::ApiServer(ApiServerEvent::Start))];
+        starts.push((crate::bootstrap::AFTER_MS, Event::Outside(Delivery::WatchEnded { number: 0, status: None })));
+        starts.push((1_000, Event::ControllerManager(ControllerManagerEvent::Start)));
+        starts.push((1_000, Event::Scheduler(SchedulerEvent::Start)));
+        for node in 0..self.kubelets.len() as u32 {
+            // Nodes join one after the other, all within a second.
+            let delay = 1_000 + u64::from(node) * 1_000 / self.kubelets.len() as u64;
+            starts.push((delay, Event::Kubelet(node, KubeletEvent::Start)));
+        }
+        for (ms, event) in starts {
+            self.push(
+                Instant::START + Duration::from_millis(ms),
+                Endpoint::Outside,
+                Queued { event, cause: RecordId(0) },
+            );
+        }
+    }
+
+    /// What is constant in this run.
+    pub fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many events have been handled.
+    pub fn handled(&self) -> u64 {
+        self.handled
+    }
+
+    /// The trace so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Forgets the records so far; the fingerprint and the ids go on. For what comes before a script begins.
+    pub fn forget_trace(&mut self) {
+        self.trace.forget();
+    }
+
+    /// The instant of the next event.
+    pub fn next_at(&mut self) -> Option<Instant> {
+        self.queue.next_at()
+    }
+
+    /// Handles the next event; false if nothing is left to happen.
+    pub fn step(&mut self) -> bool {
+        let Some((at, queued)) = self.queue.pop() else { return false };
+        assert!(at >= self.now, "time went back from {:?} to {at:?}", self.now);
+        self.now = at;
+        self.handle(queued);
+        true
+    }
+
+    /// Lets everything happen up to and including `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Everything stored of a kind, in key order: the truth in etcd, not a cache.
+    pub fn objects(&self, kind: Kind) -> Vec<Arc<Object>> {
+        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix(kind.key_prefix().into()));
+        member
+            .store()
+            .range(&range)
+            .map(|reply| reply.kvs.iter().map(|kv| kv.value.clone()).collect())
+            .unwrap_or_default()
+    }
+
+    /// All keys in etcd, in order.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix("/".into()));
+        member
+            .store()
+            .range(&range)
+            .map(|reply| reply.kvs.iter().map(|kv| kv.key.clone()).collect())
+            .unwrap_or_default()
+    }
+
+    /// Every version of the objects of a kind that was written after `revision`, in the order of the writes.
+    pub fn history(&self, kind: Kind, revision: u64) -> Vec<HistoryEntry> {
+        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let prefix = kind.key_prefix();
+        let changes = member.store().events_from(revision + 1).filter(|event| event.key.starts_with(&prefix));
+        changes
+            .map(|event| {
+                let name = &event.key[prefix.len()..];
+                let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+                HistoryEntry {
+                    revision: event.revision,
+                    key: Key::new(namespace, name),
+                    object: event.kv.as_ref().map(|kv| kv.value.clone()),
+                }
+            })
+            .collect()
+    }
+
+    /// etcd's revision: it changes whenever anything stored does.
+    pub fn revision(&self) -> u64 {
+        self.etcd.first().map_or(0, |member| member.store().revision())
+    }
+
+    /// Writes a record on behalf of a program outside the cluster.
+    pub fn note(&mut self, cause: RecordId, note: Note) -> RecordId {
+        self.trace.record(self.now, cause, note)
+    }
+
+    /// Sends a request of a program outside the cluster.
+    pub fn send(&mut self, request: Request, cause: RecordId, delay: Duration) {
+        let event = Event::ApiServer(ApiServerEvent::Request(Box::new(request)));
+        self.transmit(Endpoint::Outside, Endpoint::ApiServer, delay, Queued { event, cause });
+    }
+
+    /// Ends a watch of a program outside the cluster.
+    pub fn unwatch(&mut self, number: u64) {
+        self.apiserver.unwatch(Endpoint::Outside, number);
+    }
+
+    /// Takes the next message to a program outside the cluster.
+    pub fn receive(&mut self) -> Option<Mail> {
+        self.mailbox.pop_front()
+    }
+
+    /// Cuts or mends the link between two endpoints, one way.
+    pub fn set_link(&mut self, from: Endpoint, to: Endpoint, up: bool) {
+        if up { self.network.mend(from, to) } else { self.network.cut(from, to) }
+    }
+
+    fn handle(&mut self, Queued { event, cause }: Queued) {
+        self.handled += 1;
+        let receiver = event.receiver();
+        let buffer = std::mem::take(&mut self.buffer);
+        let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
+        let setup = &*self.setup;
+        match event {
+            Event::Etcd(member, event) => {
+                let mut effects = EtcdEffects { member, out: &mut out };
+                if let Some(state) = self.etcd.get_mut(member as usize) {
+                    state.handle(event, setup.seed, &setup.profile.etcd, &mut effects);
+                }
+            }
+            Event::ApiServer(event) => self.apiserver.handle(event, setup, &mut out),
+            Event::ControllerManager(event) => self.controller_manager.handle(event, setup, &mut out),
+            Event::Scheduler(event) => self.scheduler.handle(event, setup, &mut out),
+            Event::Kubelet(node, event) => {
+                if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
+                    kubelet.handle(event, setup, &mut out);
+                }
+            }
+            Event::Outside(Delivery::WatchEnded { number: 0, .. }) => crate::bootstrap::install(setup, &mut out),
+            Event::Outside(delivery) => self.mailbox.push_back(Mail { at: self.now, delivery, cause }),
+        }
+        self.apply(receiver, out);
+    }
+
+    /// The one place where what components ask for is done.
+    fn apply(&mut self, from: Endpoint, out: Effects) {
+        let mut actions = out.into_actions();
+        for action in actions.drain(..) {
+            match action {
+                Action::Note { cause, note } => {
+                    self.trace.record(self.now, cause, note);
+                }
+                Action::Send { to, delay, event, cause } => self.transmit(from, to, delay, Queued { event, cause }),
+                Action::Timer { at, event, cause } => self.push(at, from, Queued { event, cause }),
+                Action::Cancel(timer) => {
+                    self.queue.cancel(timer);
+                }
+            }
+        }
+        self.buffer = actions;
+    }
+
+    fn transmit(&mut self, from: Endpoint, to: Endpoint, delay: Duration, queued: Queued) {
+        let leaves = self.now + delay;
+        let latency = self.setup.link(from, to);
+        let latency = match latency.fixed() {
+            Some(latency) => latency,
+            None => {
+                let link = from.address() << 32 | to.address();
+                let counter = self.network.sent(from, to);
+                latency.sample(&mut self.setup.seed.luck(LINK, 0, link, counter))
+            }
+        };
+        if let Some(at) = self.network.arrival(from, to, leaves, latency) {
+            self.push(at, from, queued);
+        }
+    }
+
+    fn push(&mut self, at: Instant, source: Endpoint, queued: Queued) {
+        let address = source.address();
+        self.queue.push(at, (address >> 24) as u8, address as u32 & 0xff_ffff, queued);
+    }
+}
+
+/// The address of the luck of links.
+const LINK: u64 = crate::kernel::hash_bytes(b"link");
+
+/// What an etcd member asks for, put into the world's `Out`.
+struct EtcdEffects<'a> {
+    member: u8,
+    out: &'a mut Effects,
+}
+
+impl etcd::Effects<Arc<Object>> for EtcdEffects<'_> {
+    fn now(&self) -> Instant {
+        self.out.now()
+    }
+
+    fn cause(&self) -> RecordId {
+        self.out.cause()
+    }
+
+    fn because(&mut self, cause: RecordId) {
+        self.out.because(cause);
+    }
+
+    fn note(&mut self, note: EtcdNote) -> RecordId {
+        self.out.note(Note::new(Agent::Etcd(self.member), What::Etcd(note)))
+    }
+
+    fn send(&mut self, member: u8, event: EtcdEvent<Arc<Object>>) {
+        self.out.send(Endpoint::Etcd(member), Duration::ZERO, Event::Etcd(member, event));
+    }
+
+    fn after(&mut self, wait: Duration, event: EtcdEvent<Arc<Object>>) {
+        self.out.after(wait, Event::Etcd(self.member, event));
+    }
+
+    fn reply(&mut self, to: Endpoint, id: u64, response: Response<Arc<Object>>) {
+        let event = ApiServerEvent::Etcd { id, response: Box::new(response) };
+        self.out.send(to, Duration::ZERO, Event::ApiServer(event));
+    }
+}
+
+impl etcd::Value for Arc<Object> {
+    /// An estimate of the protobuf form: what differs from object to object.
+    fn size(&self) -> usize {
+        let meta = self.meta();
+        let labels = |labels: &crate::objects::Labels| labels.iter().map(|(k, v)| k.len() + v.len() + 8).sum::<usize>();
+        let base = match &**self {
+            Object::Pod(pod) => 1_600 + 400 * pod.spec.api.containers.len(),
+            Object::Node(node) => 2_000 + 120 * node.status.images.len(),
+            Object::Deployment(_) | Object::ReplicaSet(_) => 900,
+            Object::Event(event) => 500 + event.message.len(),
+            Object::ConfigMap(map) => 150 + map.data.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>(),
+            Object::Namespace(_) | Object::ServiceAccount(_) | Object::Lease(_) => 300,
+        };
+        base + labels(&meta.labels) + labels(&meta.annotations)
+    }
+
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.meta().uid.cmp(&other.meta().uid)
+    }
+
+    fn committed(&mut self, revision: u64) {
+        if self.meta().resource_version != revision {
+            Arc::make_mut(self).meta_mut().resource_version = revision;
+        }
+    }
+}
