@@ -109,7 +109,7 @@ mod tests {
         let short = shorten_middle(name, 120.0, 12.0, Weight::Regular);
         assert!(text_width(&short, 12.0, Weight::Regular) <= 120.0);
         assert!(short.starts_with("checkout") && short.ends_with("x2k9q"), "{short}");
-        assert_eq!(shorten_end("kubectl apply -f web.yaml", 80.0, 12.0, Weight::Regular), "kubectl apply…");
+        assert_eq!(shorten_end("kubectl apply -f web.yaml", 85.0, 12.0, Weight::Regular), "kubectl apply…");
         assert_eq!(shorten_end("wide", 2.0, 12.0, Weight::Regular), "");
         assert_eq!(shorten_end("a\nb", 100.0, 12.0, Weight::Regular), "a b");
     }

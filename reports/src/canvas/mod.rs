@@ -55,6 +55,11 @@ impl Area {
         self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 
+    /// Whether an upright line at `x` would run through it.
+    pub fn crosses(&self, x: f64) -> bool {
+        self.left < x && x < self.right
+    }
+
     /// The rectangle grown (or, negative, shrunk) sideways and up and down.
     pub fn grown(&self, sideways: f64, upright: f64) -> Area {
         Area::new(self.left - sideways, self.top - upright, self.right + sideways, self.bottom + upright)
@@ -127,6 +132,9 @@ impl Text {
     }
 }
 
+/// About what a hover text costs besides its words. [bytes of SVG]
+const HINT_FRAME: usize = 85;
+
 /// An invisible area of an SVG that shows a text when pointed at.
 #[derive(Clone, Debug)]
 pub(crate) struct Hint {
@@ -182,6 +190,20 @@ impl Scene {
     /// Adds a text that an SVG shows while the area is pointed at.
     pub fn hint(&mut self, area: Area, text: String) {
         self.hints.push(Hint { area, text });
+    }
+
+    /// Keeps hover texts up to about `bytes` of SVG: those of wide shapes first, which a mouse can hit.
+    pub(crate) fn limit_hints(&mut self, bytes: usize) {
+        let mut order: Vec<usize> = (0..self.hints.len()).collect();
+        let width = |index: usize| self.hints[index].area.right - self.hints[index].area.left;
+        order.sort_by(|&a, &b| width(b).total_cmp(&width(a)).then(a.cmp(&b)));
+        let mut sum = 0;
+        order.retain(|&index| {
+            sum += HINT_FRAME + self.hints[index].text.len();
+            sum <= bytes
+        });
+        order.sort_unstable();
+        self.hints = order.into_iter().map(|index| self.hints[index].clone()).collect();
     }
 
     /// Every text with the rectangle it fills, in drawing order: for tests that nothing overlaps.

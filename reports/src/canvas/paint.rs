@@ -14,8 +14,6 @@ pub(super) struct Painter<'a, B: DrawingBackend> {
     pub backend: &'a mut B,
     /// Grid units in a pixel of the unscaled picture.
     pub grid: f64,
-    /// Whether the backend fills the last row and column of a rectangle (bitmap) or stops before them (SVG).
-    pub inclusive: bool,
 }
 
 impl<B: DrawingBackend> Painter<'_, B> {
@@ -44,8 +42,8 @@ impl<B: DrawingBackend> Painter<'_, B> {
     fn rectangle(&mut self, area: &Area, fill: Color) -> Result<(), ReportError> {
         let (left, top) = self.point((area.left, area.top));
         let (right, bottom) = self.point((area.right, area.bottom));
-        let last = i32::from(self.inclusive);
-        let corner = (right.max(left + 1) - last, bottom.max(top + 1) - last);
+        // Both backends stop before the second corner.
+        let corner = (right.max(left + 1), bottom.max(top + 1));
         self.backend.draw_rect((left, top), corner, &style(fill, 1), true).map_err(failed)
     }
 

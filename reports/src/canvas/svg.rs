@@ -33,18 +33,54 @@ pub fn svg(scene: &Scene) -> Result<String, ReportError> {
     Ok(out)
 }
 
-/// The elements plotters writes, without its frame and without attributes that say what is the case anyway.
+/// The elements plotters writes, without its frame and without what is the case anyway.
 fn shapes(scene: &Scene, size: (u32, u32)) -> Result<String, ReportError> {
     let mut written = String::new();
     {
         let mut backend = SVGBackend::with_string(&mut written, size);
-        Painter { backend: &mut backend, grid: f64::from(GRID), inclusive: false }.scene(scene)?;
+        Painter { backend: &mut backend, grid: f64::from(GRID) }.scene(scene)?;
         backend.present().map_err(|error| ReportError::Draw(error.to_string()))?;
     }
-    let elements = written.lines().filter(|line| !line.starts_with("<svg") && !line.starts_with("</svg"));
-    let plain =
-        |line: &str| line.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>");
-    Ok(elements.map(|line| plain(line) + "\n").collect())
+    let mut out = String::with_capacity(written.len() / 2);
+    let mut run: Option<(&str, String)> = None;
+    for line in written.lines().filter(|line| !line.starts_with("<svg") && !line.starts_with("</svg")) {
+        let rectangle = rectangle(line);
+        if let (Some((style, path)), Some((next, part))) = (&mut run, &rectangle)
+            && style == next
+        {
+            path.push_str(part);
+            continue;
+        }
+        end_run(&mut out, run.take());
+        run = rectangle;
+        if run.is_none() {
+            let _ = writeln!(out, "{}", plain(line));
+        }
+    }
+    end_run(&mut out, run);
+    Ok(out)
+}
+
+/// Drops attributes that say what is the case anyway.
+fn plain(line: &str) -> String {
+    line.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace(" \"/>", "\"/>")
+}
+
+/// A rectangle as plotters writes it: its style, and its outline as part of a path. Runs of one style become one path, a
+/// third as long.
+fn rectangle(line: &str) -> Option<(&str, String)> {
+    let rest = line.strip_prefix("<rect x=\"")?;
+    let (x, rest) = rest.split_once("\" y=\"")?;
+    let (y, rest) = rest.split_once("\" width=\"")?;
+    let (width, rest) = rest.split_once("\" height=\"")?;
+    let (height, style) = rest.split_once("\" ")?;
+    Some((style.strip_suffix("/>")?, format!("M{x} {y}h{width}v{height}h-{width}z")))
+}
+
+fn end_run(out: &mut String, run: Option<(&str, String)>) {
+    if let Some((style, path)) = run {
+        let _ = writeln!(out, "{}", plain(&format!("<path d=\"{path}\" {style}/>")));
+    }
 }
 
 fn texts(out: &mut String, texts: &[Text]) {
@@ -122,10 +158,25 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::canvas::Area;
+    use crate::theme::Color;
 
     #[test]
     fn numbers_have_at_most_two_decimals() {
         assert_eq!([0.0, 0.25, 12.5, -3.456, 7.999].map(number).join(" "), "0 0.25 12.5 -3.46 8");
+    }
+
+    #[test]
+    fn rectangles_of_one_style_become_one_path() {
+        let mut scene = Scene::new(8.0, 8.0, Color::hex(0xFFFFFF), "");
+        let colors = [0xE69F00, 0xE69F00, 0x0072B2];
+        for (index, color) in colors.into_iter().enumerate() {
+            let left = index as f64;
+            scene.rectangle(Area::new(left, 0.0, left + 1.0, 2.0), Color::hex(color));
+        }
+        let written = shapes(&scene, (32, 32)).unwrap();
+        assert_eq!(written.lines().count(), 3, "{written}");
+        assert!(written.contains("<path d=\"M0 0h4v8h-4zM4 0h4v8h-4z\" fill=\"#E69F00\"/>"), "{written}");
     }
 
     #[test]

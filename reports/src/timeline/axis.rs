@@ -3,7 +3,7 @@
 //! A run lasts a minute, the action comes in bursts of a tenth of a second. So idle stretches are cut out where that helps:
 //! the axis is a row of *windows*, each on one scale, with *breaks* of fixed width between them. Cuts are chosen greedily:
 //! the next cut is the one that makes the most neighbouring instants distinguishable, as long as it is worth the width of
-//! its break. All windows share one scale if that shows nearly as much as giving crowded windows more room.
+//! its break; where no single cut is, two are tried together, as a burst amid idle time needs. All windows share one scale if that shows nearly as much as giving crowded windows more room.
 //!
 //! The mapping is monotone and continuous (a break has a scale too), so bars that cross a break just run through it.
 
@@ -25,8 +25,12 @@ const CUT_COST: f64 = 0.6;
 const CUT_COST_SHARE: f64 = 0.012;
 /// One scale for all windows wins if it keeps this part of what scales of their own would show.
 const UNIFORM_SHARE: f64 = 0.88;
-/// Gaps considered for a cut, by size and by contrast each.
+/// Gaps considered for a cut, by length and by contrast each.
 const CANDIDATES: usize = 24;
+/// Gaps considered for a pair of cuts.
+const PAIR_CANDIDATES: usize = 20;
+/// Instants looked at: more are thinned out, as the picture has no place to tell them apart.
+const INSTANTS: usize = 6_000;
 
 /// A monotone map from instants to places.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +79,7 @@ impl Axis {
         instants.extend([start, end]);
         instants.sort_unstable();
         instants.dedup();
+        let instants = thinned(instants);
         let fitting = Fitting { instants: &instants, left, right };
         let mut best = fitting.lay_out(&[]).unwrap_or_else(|| fitting.linear());
         if how == TimeAxis::Linear {
@@ -84,17 +89,15 @@ impl Axis {
         let cost = CUT_COST + CUT_COST_SHARE * instants.len() as f64;
         let mut cuts: Vec<usize> = Vec::new();
         while cuts.len() < CUTS {
-            let open = candidates.iter().filter(|cut| !cuts.contains(cut));
-            let tries = open.filter_map(|&cut| {
-                let mut with = cuts.clone();
-                with.push(cut);
-                with.sort_unstable();
-                fitting.lay_out(&with).map(|layout| (layout, with))
-            });
-            let Some((layout, with)) = tries.max_by(|(a, _), (b, _)| a.worth.total_cmp(&b.worth)) else { break };
-            if layout.worth < best.worth + cost {
-                break;
-            }
+            let single = fitting.best_of(&cuts, candidates.iter().map(|&cut| vec![cut]));
+            let few = &candidates[..candidates.len().min(PAIR_CANDIDATES)];
+            let pairs = few.iter().enumerate().flat_map(|(index, &a)| few[..index].iter().map(move |&b| vec![a, b]));
+            let enough = |found: &(LaidOut, Vec<usize>)| {
+                let added = (found.1.len() - cuts.len()) as f64;
+                found.0.worth >= best.worth + cost * added
+            };
+            let found = single.filter(enough).or_else(|| fitting.best_of(&cuts, pairs).filter(enough));
+            let Some((layout, with)) = found else { break };
             (best, cuts) = (layout, with);
         }
         Axis { pieces: best.pieces }
@@ -126,6 +129,21 @@ impl Axis {
     }
 }
 
+/// Every so-manieth instant, and both ends of the longest gaps.
+fn thinned(instants: Vec<u64>) -> Vec<u64> {
+    if instants.len() <= INSTANTS {
+        return instants;
+    }
+    let mut gaps: Vec<usize> = (0..instants.len() - 1).collect();
+    gaps.sort_by_key(|&index| (std::cmp::Reverse(instants[index + 1] - instants[index]), index));
+    let ends = gaps.iter().take(INSTANTS / 8).flat_map(|&index| [index, index + 1]);
+    let step = instants.len().div_ceil(INSTANTS);
+    let mut kept: Vec<usize> = ends.chain((0..instants.len()).step_by(step)).chain([0, instants.len() - 1]).collect();
+    kept.sort_unstable();
+    kept.dedup();
+    kept.into_iter().map(|index| instants[index]).collect()
+}
+
 /// A choice of cuts, laid out.
 struct LaidOut {
     pieces: Vec<Piece>,
@@ -153,7 +171,8 @@ impl Fitting<'_> {
         self.instants[index + 1] - self.instants[index]
     }
 
-    /// Gaps worth trying: the longest, and those much longer than the gaps on one side of them, where a burst ends.
+    /// Gaps worth trying, best first: the longest, and those much longer than the gaps on one side of them, where a burst
+    /// ends.
     fn candidates(&self) -> Vec<usize> {
         let gaps: Vec<u64> = (0..self.instants.len() - 1).map(|index| self.gap(index)).collect();
         let mean = |range: &[u64]| match range.len() {
@@ -170,11 +189,26 @@ impl Fitting<'_> {
         let contrasts: Vec<f64> = (0..gaps.len()).map(contrast).collect();
         let mut by_contrast: Vec<usize> = (0..gaps.len()).collect();
         by_contrast.sort_by(|&a, &b| contrasts[b].total_cmp(&contrasts[a]).then(a.cmp(&b)));
-        let mut chosen: Vec<usize> = by_length.into_iter().take(CANDIDATES).collect();
-        chosen.extend(by_contrast.into_iter().take(CANDIDATES));
-        chosen.sort_unstable();
-        chosen.dedup();
+        let mut chosen: Vec<usize> = Vec::new();
+        for (long, sharp) in by_length.into_iter().zip(by_contrast).take(CANDIDATES) {
+            for cut in [long, sharp] {
+                if !chosen.contains(&cut) {
+                    chosen.push(cut);
+                }
+            }
+        }
         chosen
+    }
+
+    /// The best way to add some cuts to those there are, and all cuts then.
+    fn best_of(&self, cuts: &[usize], tries: impl Iterator<Item = Vec<usize>>) -> Option<(LaidOut, Vec<usize>)> {
+        let fresh = tries.filter(|added| added.iter().all(|cut| !cuts.contains(cut)));
+        let laid_out = fresh.filter_map(|mut with| {
+            with.extend_from_slice(cuts);
+            with.sort_unstable();
+            self.lay_out(&with).map(|layout| (layout, with))
+        });
+        laid_out.max_by(|(a, _), (b, _)| a.worth.total_cmp(&b.worth))
     }
 
     fn linear(&self) -> LaidOut {

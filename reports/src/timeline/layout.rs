@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::model::Timeline;
 use super::{lanes, legend, marks, pods, scale};
 use crate::canvas::{Anchor, Area, Scene, Text};
-use crate::duration::{Clock, decimal};
+use crate::duration::{self, Clock, MICROSECOND};
 use crate::font::{self, Weight};
 use crate::theme::{Color, Theme};
 
@@ -12,6 +12,8 @@ use crate::theme::{Color, Theme};
 const MARGIN: f64 = 26.0;
 /// Least and most part of the width that names may take.
 const GUTTER: (f64, f64) = (0.07, 0.16);
+/// Most bytes of hover texts in an SVG.
+const HINTS: usize = 90_000;
 /// Half the width of the strip that tears the lanes apart at a break. [px]
 const TEAR: f64 = 7.0;
 
@@ -29,6 +31,8 @@ pub(super) struct Plan<'a> {
     pub right: f64,
     /// Where the next part begins. [px]
     pub y: f64,
+    /// Where the lines of marks run down. [px]
+    pub mark_lines: Vec<f64>,
     /// Labels that found no room.
     pub left_out: usize,
 }
@@ -37,7 +41,7 @@ pub(super) struct Plan<'a> {
 pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     let mut plan = Plan::new(timeline, theme);
     plan.heading();
-    let flags = marks::Flags::place(&plan);
+    let flags = marks::Flags::place(&mut plan);
     plan.y += flags.height(&plan);
     let flags_bottom = plan.y;
     let axis_top = plan.y;
@@ -46,9 +50,16 @@ pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     // The back first: bands and grid, then what happened, then the tears, then flags and names.
     let lanes = lanes::place(&mut plan);
     let pods = pods::place(&mut plan);
+    let is_empty = timeline.lanes.is_empty() && timeline.pods.is_empty();
+    if is_empty {
+        plan.y += plan.size(5.0);
+    }
     let body_bottom = plan.y;
     lanes.draw_back(&mut plan);
-    scale::draw_grid(&mut plan, axis_top, body_top, body_bottom);
+    scale::draw_grid(&mut plan, body_top, body_bottom);
+    if is_empty {
+        plan.nothing((body_top + body_bottom) / 2.0);
+    }
     flags.draw_lines(&mut plan, flags_bottom, body_bottom);
     lanes.draw(&mut plan);
     pods.draw(&mut plan);
@@ -56,6 +67,8 @@ pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     scale::draw_labels(&mut plan, axis_top, body_bottom);
     flags.draw(&mut plan, flags_bottom);
     legend::draw(&mut plan);
+    flags.draw_key(&mut plan);
+    plan.scene.limit_hints(HINTS);
     plan.scene.height = (plan.y + MARGIN * 0.7).ceil();
     plan.scene
 }
@@ -64,18 +77,15 @@ impl<'a> Plan<'a> {
     fn new(timeline: &'a Timeline, theme: &'a Theme) -> Plan<'a> {
         let width = f64::from(theme.width.max(480));
         let names = timeline.lanes.iter().map(|lane| font::text_width(&lane.name, theme.font_size, Weight::Regular));
-        let pod_names = timeline
-            .pods
-            .iter()
-            .map(|pod| font::text_width(&pod.name, pods::NAME_SIZE * theme.font_size, Weight::Regular));
-        let widest = names.chain(pod_names).fold(0.0, f64::max) + 24.0;
+        let widest = names.fold(pods::names_width(timeline, theme.font_size), f64::max) + 24.0;
         let left = (MARGIN + widest.clamp(GUTTER.0 * width, GUTTER.1 * width)).round();
         let right = width - MARGIN;
         let instants = instants(timeline);
         let axis = Axis::fit(&instants, (timeline.start, timeline.end), (left, right), theme.time_axis);
         let scene = Scene::new(width, 0.0, theme.background, &timeline.title);
         let clock = Clock::until(timeline.end);
-        Plan { timeline, theme, scene, axis, clock, margin: MARGIN, left, right, y: MARGIN * 0.8, left_out: 0 }
+        let (margin, y, mark_lines) = (MARGIN, MARGIN * 0.8, Vec::new());
+        Plan { timeline, theme, scene, axis, clock, margin, left, right, y, mark_lines, left_out: 0 }
     }
 
     /// A size in parts of the theme's. [px]
@@ -111,6 +121,16 @@ impl<'a> Plan<'a> {
         self.y += self.size(0.5);
     }
 
+    /// Says that there is nothing to see, lest a reader should think that the picture is broken.
+    fn nothing(&mut self, middle: f64) {
+        let size = self.size(1.0);
+        let (x, baseline) = ((self.left + self.right) / 2.0, middle + font::CAPITAL * size / 2.0);
+        let (content, color) = ("nothing to show".to_string(), self.theme.muted);
+        let text = Text { content, x, baseline, anchor: Anchor::Middle, size, weight: Weight::Regular, color };
+        self.scene.rectangle(text.area().grown(8.0, 2.0), self.theme.background);
+        self.scene.text(text);
+    }
+
     /// Adds a text of ordinary weight that starts at `x`.
     pub fn words(&mut self, content: &str, x: f64, baseline: f64, size: f64, color: Color) {
         let content = content.to_string();
@@ -144,9 +164,7 @@ impl<'a> Plan<'a> {
 
     /// An instant for a hover text: microseconds are precise enough for people.
     pub fn instant_text(&self, instant: u64) -> String {
-        let text = decimal(instant, crate::duration::SECOND, 6);
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        format!("{text} s")
+        duration::exact(instant / MICROSECOND * MICROSECOND)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The legend: only what occurs in the picture, and what was left out.
 
-use super::lanes;
+use super::glyphs;
 use super::layout::Plan;
-use super::model::{PodState, SpanKind, TickKind};
+use super::model::{PodState, Segment, SpanKind, TickKind};
 use crate::canvas::{Anchor, Area, Text};
 use crate::font::{self, Weight};
 use crate::theme::Color;
@@ -34,16 +34,16 @@ pub(super) fn draw(plan: &mut Plan<'_>) {
 
 fn activities(plan: &Plan<'_>) -> Vec<Item> {
     let lanes = &plan.timeline.lanes;
-    let spans = SpanKind::ALL
-        .into_iter()
-        .filter(|kind| lanes.iter().any(|lane| lane.spans.iter().any(|span| span.kind == *kind)));
+    let spans = SpanKind::ALL.into_iter().filter(|kind| {
+        lanes.iter().any(|lane| lane.spans.iter().any(|span| span.kind == *kind && plan.shows(span.start, span.end)))
+    });
     let mut items: Vec<Item> = spans.map(|kind| Item::Swatch(plan.theme.span(kind), true, kind.title())).collect();
     if !items.is_empty() {
         items.insert(0, Item::Heading("Work"));
     }
-    let ticks = TickKind::ALL
-        .into_iter()
-        .filter(|kind| lanes.iter().any(|lane| lane.ticks.iter().any(|tick| tick.kind == *kind)));
+    let ticks = TickKind::ALL.into_iter().filter(|kind| {
+        lanes.iter().any(|lane| lane.ticks.iter().any(|tick| tick.kind == *kind && plan.shows(tick.at, tick.at)))
+    });
     let mut glyphs: Vec<Item> = ticks.map(|kind| Item::Glyph(kind, kind.title())).collect();
     if !glyphs.is_empty() {
         glyphs.insert(0, Item::Heading("Moments"));
@@ -53,8 +53,9 @@ fn activities(plan: &Plan<'_>) -> Vec<Item> {
 }
 
 fn pods(plan: &Plan<'_>) -> Vec<Item> {
+    let shown = |state: PodState, part: &Segment| part.state == state && plan.shows(part.start, part.end);
     let occurs =
-        |state: &PodState| plan.timeline.pods.iter().any(|pod| pod.segments.iter().any(|part| part.state == *state));
+        |state: &PodState| plan.timeline.pods.iter().any(|pod| pod.segments.iter().any(|part| shown(*state, part)));
     let states = PodState::ALL.into_iter().filter(occurs);
     let mut items: Vec<Item> =
         states.map(|state| Item::Swatch(plan.theme.pod(state), state.is_running(), state.title())).collect();
@@ -87,17 +88,21 @@ fn flow(plan: &mut Plan<'_>, items: &[Item]) {
     }
     let line = plan.size(1.55);
     let mut x = plan.margin;
-    for item in items {
-        let width = item.width(plan);
-        if x > plan.margin && x + width > plan.right {
+    for (index, item) in items.iter().enumerate() {
+        let heading = matches!(item, Item::Heading(_));
+        if heading && x > plan.margin {
+            x += plan.size(1.0);
+        }
+        // A heading stays with what it is about if that fits on one line.
+        let group = items[index + 1..].iter().take_while(|item| !matches!(item, Item::Heading(_)));
+        let group = item.width(plan) + group.map(|item| plan.size(1.2) + item.width(plan)).sum::<f64>();
+        let needed = if heading && plan.margin + group <= plan.right { group } else { item.width(plan) };
+        if x > plan.margin && x + needed > plan.right {
             x = plan.margin;
             plan.y += line;
         }
-        if matches!(item, Item::Heading(_)) && x > plan.margin {
-            x += plan.size(1.0);
-        }
         item.draw(plan, x);
-        x += width + plan.size(1.2);
+        x += item.width(plan) + plan.size(1.2);
     }
     plan.y += line;
 }
@@ -118,7 +123,7 @@ impl Item {
         match self {
             Item::Heading(_) | Item::Note(_) => 0.0,
             Item::Swatch(..) => plan.size(1.5),
-            Item::Glyph(..) => plan.size(0.8),
+            Item::Glyph(..) => plan.size(0.95),
             Item::Break(_) => plan.size(1.2),
         }
     }
@@ -136,7 +141,7 @@ impl Item {
                 plan.scene.rectangle(Area::new(x, middle - half, x + size * 1.4, middle + half), *color);
             }
             Item::Glyph(kind, _) => {
-                lanes::draw_glyph(&mut plan.scene, theme, *kind, (x + size * 0.35, middle), size * 0.36);
+                glyphs::draw_glyph(&mut plan.scene, theme, *kind, (x + size * 0.35, middle), size * 0.36);
             }
             Item::Break(_) => {
                 for start in [x, x + 6.0] {

@@ -8,9 +8,16 @@
 //!
 //! * [`model`] – what to show, as plain values.
 //! * `axis` – where an instant lies; cuts idle time out.
-//! * `layout` – the parts from top to bottom; `marks`, `scale`, `lanes`, `pods`, `legend` – one part each.
+//! * `condense` – too many lanes become fewer.
+//! * `layout` – the parts from top to bottom; `marks`, `scale`, `lanes` (with `bars`, `glyphs`, `labels`), `pods`, `legend` –
+//!   one part each.
+//! * `strip` – amounts over time, for rows that hold too much to draw one by one.
 
 mod axis;
+mod bars;
+mod condense;
+mod glyphs;
+mod labels;
 mod lanes;
 mod layout;
 mod legend;
@@ -18,6 +25,7 @@ mod marks;
 pub mod model;
 mod pods;
 mod scale;
+mod strip;
 
 pub use model::{
     Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
@@ -43,5 +51,5 @@ pub fn scene(timeline: &Timeline, theme: &Theme) -> Result<Scene, ReportError> {
         let (title, start, end) = (timeline.title.clone(), timeline.start, timeline.end);
         return Err(ReportError::EmptyRange { title, start, end });
     }
-    Ok(layout::lay_out(timeline, theme))
+    Ok(layout::lay_out(&condense::condensed(timeline), theme))
 }

@@ -288,7 +288,7 @@ impl PodState {
             PodState::RunningNotReady => "running, not ready",
             PodState::Ready => "ready",
             PodState::Terminating => "terminating",
-            PodState::Succeeded => "succeeded",
+            PodState::Succeeded => "completed",
             PodState::Failed => "failed",
             PodState::BackOff => "back-off",
         }

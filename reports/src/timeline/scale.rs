@@ -3,7 +3,7 @@
 use super::axis::{Piece, PieceKind};
 use super::layout::{Plan, Room};
 use crate::canvas::{Anchor, Area, Text};
-use crate::duration::{Clock, SECOND, duration_text};
+use crate::duration::{self, Clock, SECOND};
 use crate::font::{self, Weight};
 
 /// Font size in parts of the theme's.
@@ -50,7 +50,7 @@ fn ticks(plan: &Plan<'_>, piece: &Piece) -> Ticks {
     let wanted = steps.iter().position(roomy).unwrap_or(steps.len() - 1);
     // A narrow window may lie between two round instants: look for less round ones.
     let inside = |step: u64| {
-        let first = piece.start.div_ceil(step) * step;
+        let first = piece.start.div_ceil(step).saturating_mul(step);
         let count = if first > piece.end { 0 } else { (piece.end - first) / step + 1 };
         (0..count.min(200)).map(|index| first + index * step).collect::<Vec<u64>>()
     };
@@ -70,14 +70,13 @@ fn windows(plan: &Plan<'_>) -> Vec<Piece> {
 }
 
 /// Draws the grid behind the lanes and the line of the axis.
-pub(super) fn draw_grid(plan: &mut Plan<'_>, axis_top: f64, top: f64, bottom: f64) {
+pub(super) fn draw_grid(plan: &mut Plan<'_>, top: f64, bottom: f64) {
     for piece in windows(plan) {
         for at in ticks(plan, &piece).instants {
             let x = plan.x(at);
             plan.scene.line((x, top), (x, bottom), 1.0, plan.theme.grid);
         }
     }
-    let _ = axis_top;
     for piece in plan.axis.pieces().to_vec() {
         if piece.kind != PieceKind::Break {
             plan.scene.line((piece.left, top), (piece.right, top), 1.5, plan.theme.line);
@@ -105,7 +104,7 @@ pub(super) fn draw_breaks(plan: &mut Plan<'_>, top: f64, bottom: f64) {
                 plan.scene.line(pair[0], pair[1], 1.0, plan.theme.line);
             }
         }
-        let hint = format!("{} not shown", duration_text(cut.end - cut.start));
+        let hint = format!("{} not shown", duration::short(cut.end - cut.start));
         plan.scene.hint(Area::new(cut.left, top - height(plan), cut.right, top), hint);
     }
 }
@@ -129,9 +128,9 @@ fn labels(plan: &mut Plan<'_>, y: f64, side: f64) {
         false => y + size * 1.3,
     };
     let mut room = Room::default();
-    let unit = format!("time [{}]", plan.clock.name());
     let (x, color) = (plan.margin, plan.theme.muted);
-    let caption = label(unit, x, baseline, Anchor::Start, size, color);
+    let caption = font::shorten_end("simulated time", plan.left - x - size * 2.0, size, Weight::Regular);
+    let caption = label(caption, x, baseline, Anchor::Start, size, color);
     room.block(caption.area().grown(4.0, 0.0));
     plan.scene.text(caption);
     for piece in plan.axis.pieces().to_vec() {
@@ -143,14 +142,23 @@ fn labels(plan: &mut Plan<'_>, y: f64, side: f64) {
     }
     for cut in plan.axis.breaks().copied().collect::<Vec<_>>() {
         let size = size * 0.9;
-        let skipped = format!("+{}", duration_text(cut.end - cut.start));
+        let skipped = format!("+{}", duration::short(cut.end - cut.start));
         let middle = (cut.left + cut.right) / 2.0;
         let color = plan.theme.muted;
         let text = label(skipped, middle, baseline, Anchor::Middle, size, color);
         if room.take(text.area().grown(3.0, 0.0)) {
-            plan.scene.text(text);
+            write(plan, text);
         }
     }
+}
+
+/// Writes a label; the line of a mark passes behind it.
+fn write(plan: &mut Plan<'_>, text: Text) {
+    let area = text.area().grown(2.0, 0.0);
+    if plan.mark_lines.iter().any(|&x| area.grown(1.0, 0.0).crosses(x)) {
+        plan.scene.rectangle(area, plan.theme.background);
+    }
+    plan.scene.text(text);
 }
 
 fn window_labels(plan: &mut Plan<'_>, piece: &Piece, (y, side, baseline): (f64, f64, f64), room: &mut Room) {
@@ -162,7 +170,7 @@ fn window_labels(plan: &mut Plan<'_>, piece: &Piece, (y, side, baseline): (f64, 
         let text = label(plan.clock.label(at, ticks.step), x, baseline, Anchor::Middle, size, plan.theme.ink);
         let area = text.area();
         if area.right < plan.scene.width - 4.0 && room.take(area.grown(4.0, 0.0)) {
-            plan.scene.text(text);
+            write(plan, text);
         }
     }
 }
@@ -176,7 +184,7 @@ fn edge_label(plan: &mut Plan<'_>, piece: &Piece, (y, side, baseline): (f64, f64
     let size = plan.size(SIZE);
     let text = label(plan.clock.label(at, step), x, baseline, Anchor::Middle, size, plan.theme.ink);
     if text.area().right < plan.scene.width - 4.0 && room.take(text.area().grown(4.0, 0.0)) {
-        plan.scene.text(text);
+        write(plan, text);
     }
 }
 

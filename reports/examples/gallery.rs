@@ -1,0 +1,46 @@
+//! Writes a gallery of made-up timelines as SVG and PNG, to be looked at.
+//!
+//! `cargo run -p wavetank-reports --example gallery -- DIRECTORY`
+
+#[path = "gallery/models.rs"]
+mod models;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use wavetank_reports::{ReportError, Theme, timeline, write_whole};
+
+fn main() -> ExitCode {
+    let Some(directory) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("usage: gallery DIRECTORY");
+        return ExitCode::from(2);
+    };
+    match write_all(&directory) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_all(directory: &std::path::Path) -> Result<(), ReportError> {
+    for (name, model) in models::all() {
+        write_one(directory, name, &model, &Theme::light())?;
+    }
+    write_one(directory, "five-pods-dark", &models::five_pods(), &Theme::dark())?;
+    write_one(directory, "five-pods-slide", &models::five_pods(), &Theme::light().with_width(1100))
+}
+
+fn write_one(
+    directory: &std::path::Path,
+    name: &str,
+    model: &wavetank_reports::Timeline,
+    theme: &Theme,
+) -> Result<(), ReportError> {
+    let svg = timeline::svg(model, theme)?;
+    let png = timeline::png(model, theme, 2.0)?;
+    println!("{name}: SVG {} KB, PNG {} KB", svg.len() / 1000, png.len() / 1000);
+    write_whole(directory.join(format!("{name}.svg")), svg)?;
+    write_whole(directory.join(format!("{name}.png")), png)
+}

@@ -1,0 +1,95 @@
+//! From a run's trace to its timeline.
+//!
+//! The lanes from top to bottom follow a change on its way through the cluster: kubectl, API server, etcd, the
+//! controllers, the scheduler, a kubelet per node. Below them a bar per pod. Time zero is the script's.
+//!
+//! A cluster at rest is busy. What it does then would hide what a picture is for, so [`background`] stays out of the
+//! lanes: leases (nodes' heartbeats, leader election), nodes' status reports, and the writing of Event objects, which
+//! show as ticks of who speaks instead. Events that repeat what a lane shows anyway stay out too: the scheduler's
+//! `Scheduled` and `FailedScheduling`, and the kubelets' normal ones about pods.
+//!
+//! Each lane has its own reader of records; all of them see all records once, in order.
+
+mod apiserver;
+mod clients;
+mod controllers;
+mod drawing;
+mod etcd;
+mod kubelets;
+mod pods;
+mod scheduler;
+
+use wavetank_engine::Setup;
+use wavetank_engine::apiserver::request::{Subresource, Verb};
+use wavetank_engine::client::Agent;
+use wavetank_engine::kernel::Instant;
+use wavetank_engine::objects::Kind;
+use wavetank_engine::trace::Record;
+
+use self::apiserver::ApiServer;
+use self::clients::Clients;
+use self::controllers::Controllers;
+use self::drawing::Window;
+use self::etcd::Etcd;
+use self::kubelets::Kubelets;
+use self::pods::Pods;
+use self::scheduler::Scheduler;
+use crate::timeline::{PodGroups, Timeline};
+
+/// The timeline of what the records tell between `zero`, which becomes its zero, and `end`. What began before is cut
+/// off there, if its beginning is among the records; what has not ended by `end` reaches up to it.
+pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, end: Instant) -> Timeline {
+    let window = Window { zero, end };
+    let mut clients = Clients::new(window);
+    let mut apiserver = ApiServer::new(window);
+    let mut etcd = Etcd::new(window, setup);
+    let mut controllers = Controllers::new(window);
+    let mut scheduler = Scheduler::new(window);
+    let mut kubelets = Kubelets::new(window, setup);
+    let mut pods = Pods::new(window);
+    for record in records.iter().take_while(|record| record.at <= end) {
+        clients.take(record);
+        apiserver.take(record);
+        etcd.take(record);
+        controllers.take(record);
+        scheduler.take(record);
+        kubelets.take(record);
+        pods.take(record);
+    }
+    let (client, marks) = clients.finish();
+    let mut lanes = vec![client, apiserver.finish()];
+    lanes.extend(etcd.finish());
+    lanes.extend(controllers.finish());
+    lanes.push(scheduler.finish());
+    lanes.extend(kubelets.finish());
+    Timeline {
+        title: title.to_owned(),
+        subtitle: subtitle(setup),
+        start: 0,
+        end: end.since(zero).as_nanos(),
+        lanes,
+        pods: pods.finish(),
+        pod_groups: PodGroups::Node,
+        marks,
+    }
+}
+
+/// Whether a request belongs to what a cluster does all the time even if nobody wants anything of it.
+pub fn background(from: Agent, verb: Verb, kind: Kind, subresource: Subresource) -> bool {
+    match kind {
+        Kind::Lease | Kind::Event => true,
+        Kind::Node => matches!(from, Agent::Kubelet(_)) && (verb == Verb::Get || subresource == Subresource::Status),
+        _ => false,
+    }
+}
+
+/// What is needed to make the picture again.
+fn subtitle(setup: &Setup) -> String {
+    let (seed, profile, version) = (setup.seed.0, setup.profile.name, env!("CARGO_PKG_VERSION"));
+    let nodes = setup.nodes.len();
+    let plural = if nodes == 1 { "" } else { "s" };
+    format!("seed {seed} · profile {profile} · {nodes} node{plural} · wavetank {version}")
+}
+
+#[cfg(test)]
+mod tests;
