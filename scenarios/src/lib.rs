@@ -1,1 +1,23 @@
-//! placeholder
+//! wavetank: hands on a simulated Kubernetes cluster, and the program.
+//!
+//! A scenario is a Rhai script. It switches a cluster on, types kubectl commands, lets virtual time pass and says what
+//! must hold; the run gives a transcript, a trace and charts, the same bytes for the same seed on every machine.
+//!
+//! The map, in reading order:
+//!
+//! * [`cli`] – the commands: `run`, `new`, `test`, `reference`.
+//! * [`script`] – the Rhai host: what a script may call, its bounds, its errors.
+//! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
+//! * [`kubectl`] – the verbs and printers.
+//! * [`transcript`] – what a learner would have seen at the terminal.
+//! * [`artifacts`] – the files a run leaves behind.
+//! * [`snapshot`] – a run against what it gave before.
+
+pub mod artifacts;
+pub mod cli;
+pub mod kubectl;
+pub mod script;
+pub mod session;
+pub mod snapshot;
+pub mod spec;
+pub mod transcript;

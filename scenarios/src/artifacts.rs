@@ -1,0 +1,114 @@
+//! The files a run leaves behind: transcript, trace, charts.
+//!
+//! A file is written whole or not at all: first beside its place, then renamed. A run that was stopped by a mistake
+//! leaves what it has produced so far.
+
+use crate::script::Run;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Format {
+    /// The timeline as SVG: timeline.svg
+    Svg,
+    /// The timeline as a bitmap: timeline.png
+    Png,
+    /// Every record of the trace, a JSON object a line: trace.jsonl
+    Trace,
+    /// What a learner would have seen: transcript.txt
+    Transcript,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [Format::Transcript, Format::Trace, Format::Svg, Format::Png];
+
+    /// The file's name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Format::Svg => "timeline.svg",
+            Format::Png => "timeline.png",
+            Format::Trace => "trace.jsonl",
+            Format::Transcript => "transcript.txt",
+        }
+    }
+}
+
+/// Draws a run. `None` means that there is nothing to draw.
+pub trait Charts {
+    /// The timeline as SVG; `title` is the script's name.
+    fn svg(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String>;
+    /// The timeline as PNG.
+    fn png(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String>;
+}
+
+/// Draws nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoCharts;
+
+impl Charts for NoCharts {
+    fn svg(&self, _run: &Run, _title: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
+    fn png(&self, _run: &Run, _title: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+}
+
+/// Writes a run's files into a folder, which is made if need be; returns their paths. The error is a sentence for the
+/// user.
+pub fn write(
+    folder: &Path,
+    formats: &[Format],
+    run: &Run,
+    title: &str,
+    charts: &dyn Charts,
+) -> Result<Vec<PathBuf>, String> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
+    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
+    let mut written = Vec::new();
+    for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
+        let path = folder.join(format.file_name());
+        let done = match (format, &run.session) {
+            (Format::Transcript, _) => {
+                whole(&path, |out| out.write_all(run.transcript.text().as_bytes())).map(|()| true)
+            }
+            (Format::Trace, Some(session)) => whole(&path, |out| session.trace_jsonl(out)).map(|()| true),
+            (Format::Trace, None) => Ok(false),
+            (Format::Svg, _) => bytes(&path, charts.svg(run, title).map_err(|error| failed(&path, &error))?),
+            (Format::Png, _) => bytes(&path, charts.png(run, title).map_err(|error| failed(&path, &error))?),
+        };
+        if done.map_err(|error| failed(&path, &error))? {
+            written.push(path);
+        }
+    }
+    Ok(written)
+}
+
+fn bytes(path: &Path, content: Option<Vec<u8>>) -> io::Result<bool> {
+    match content {
+        Some(content) => whole(path, |out| out.write_all(&content)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Writes a file beside its place and renames it.
+pub(crate) fn whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut out = BufWriter::new(File::create(&part)?);
+    let filled = fill(&mut out).and_then(|()| out.flush());
+    drop(out);
+    match filled {
+        Ok(()) => fs::rename(&part, path),
+        Err(error) => {
+            // The file is of no use; that it cannot be removed either is no news.
+            let _ = fs::remove_file(&part);
+            Err(error)
+        }
+    }
+}

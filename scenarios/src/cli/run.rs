@@ -1,0 +1,177 @@
+//! `wavetank run`: one script, its transcript as it goes, a summary, the files.
+
+use super::{MISTAKE, assignment, complain, print};
+use crate::artifacts::{self, Format, NoCharts};
+use crate::script::limits::{Limits, readable};
+use crate::script::{Options, Run, Script, Watcher, duration};
+use crate::session::{Nanos, Overrides};
+use crate::transcript::Line;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Run a script
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  wavetank run lab/03-scale.rhai
+  wavetank run lab/03-scale.rhai --set replicas=50 --until 10m
+  wavetank run what-if/zone-down.rhai --seed 7 --profile wan --out /tmp/zone --format svg,transcript")]
+pub(super) struct RunArgs {
+    /// The script
+    #[arg(value_name = "SCRIPT")]
+    script: PathBuf,
+    #[command(flatten)]
+    common: CommonArgs,
+    /// A value for a setting of the script; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+    /// The latency profile, instead of the script's
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Where the files go [default: out/<name of the script>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What to write
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "transcript,trace,svg,png")]
+    format: Vec<Format>,
+    /// Do not print the transcript
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Arguments that `run` and `test` share.
+#[derive(Debug, Args)]
+pub(super) struct CommonArgs {
+    /// The seed, instead of the script's: other luck, same script
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Where virtual time ends, as a duration
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::parse)]
+    until: Nanos,
+    /// Raise a bound for scripts, such as operations=1000000000; may be repeated
+    #[arg(long, value_name = "NAME=NUMBER")]
+    limit: Vec<String>,
+    /// Shuffle events of the same instant by this number, to prove that no result hangs on their order
+    #[arg(long, value_name = "N")]
+    shuffle_ties: Option<u64>,
+}
+
+impl CommonArgs {
+    /// The options of a run; the error is a sentence for the user.
+    pub(super) fn options(&self) -> Result<Options, String> {
+        let mut limits = Limits::default();
+        for assignment in &self.limit {
+            limits.set(assignment).map_err(|problem| format!("--limit {assignment}: {problem}"))?;
+        }
+        let overrides = Overrides { seed: self.seed, shuffle_ties: self.shuffle_ties, ..Overrides::default() };
+        Ok(Options { overrides, until: self.until, settings: Vec::new(), limits })
+    }
+}
+
+/// Runs the command; returns the exit code.
+pub(super) fn run(args: &RunArgs) -> u8 {
+    let prepared = Script::read(&args.script).and_then(|script| Ok((script, args.common.options()?)));
+    let (script, mut options) = match prepared {
+        Ok(prepared) => prepared,
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
+            return MISTAKE;
+        }
+    };
+    options.settings.clone_from(&args.set);
+    options.overrides.profile.clone_from(&args.profile);
+    let coloured = std::io::stdout().is_terminal();
+    let terminal = Terminal::new(coloured, args.quiet);
+    let began = clock();
+    let run = crate::script::run(&script, &options, Box::new(terminal.clone()));
+    let took = began.elapsed();
+    terminal.clear();
+    let coloured_errors = std::io::stderr().is_terminal();
+    run.reports.iter().for_each(|report| complain(&report.render(coloured_errors)));
+    run.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+    if run.session.is_none() && !run.reports.is_empty() {
+        return run.exit_code();
+    }
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script.stem()));
+    let written = artifacts::write(&folder, &args.format, &run, script.stem(), &NoCharts);
+    let paths = written.as_deref().unwrap_or_default();
+    print(&summary(&run, took, paths));
+    match written {
+        Ok(_) => run.exit_code(),
+        Err(problem) => {
+            complain(&format!("error: {problem}"));
+            MISTAKE
+        }
+    }
+}
+
+/// What the run comes to, a line each.
+fn summary(run: &Run, took: Duration, paths: &[PathBuf]) -> String {
+    let mut lines = Vec::new();
+    let failed = run.checks.failed.len() as u64;
+    if run.checks.passed + failed > 0 {
+        lines.push(("expectations", format!("{} held, {failed} failed", run.checks.passed)));
+    }
+    if let Some(session) = &run.session {
+        let statistics = session.statistics();
+        let seconds = took.as_secs_f64();
+        let rate = if seconds > 0.0 { (statistics.events as f64 / seconds) as u64 } else { 0 };
+        lines.push(("virtual time", duration::text(statistics.virtual_end)));
+        lines.push(("events", readable(statistics.events)));
+        lines.push(("wall time", format!("{seconds:.3} s, {} events per second", readable(rate))));
+        lines.push(("fingerprint", format!("{:016x}", statistics.fingerprint)));
+    }
+    for (i, path) in paths.iter().enumerate() {
+        lines.push((if i == 0 { "written" } else { "" }, path.display().to_string()));
+    }
+    let text = lines.iter().map(|(name, value)| format!("{name:<14}{value}\n"));
+    format!("\n{}", text.collect::<String>())
+}
+
+/// The wall clock, for the summary only: nothing simulated ever sees it.
+#[allow(clippy::disallowed_methods, reason = "measures the program, not the simulation")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
+}
+
+/// Shows a run at a terminal: the transcript on standard output, how far it is on standard error.
+#[derive(Clone)]
+struct Terminal {
+    coloured: bool,
+    quiet: bool,
+    bar: ProgressBar,
+}
+
+impl Terminal {
+    fn new(coloured: bool, quiet: bool) -> Self {
+        let bar = match std::io::stderr().is_terminal() {
+            true => ProgressBar::new_spinner(),
+            false => ProgressBar::hidden(),
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Terminal { coloured, quiet, bar }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Watcher for Terminal {
+    fn line(&mut self, line: &Line) {
+        if !self.quiet {
+            let text = if self.coloured { line.coloured() } else { line.plain() };
+            self.bar.suspend(|| print(&(text + "\n")));
+        }
+    }
+
+    fn progress(&mut self, now: Nanos, events: u64) {
+        self.bar.set_message(format!("{} of virtual time, {} events", duration::text(now), readable(events)));
+        self.bar.tick();
+    }
+}

@@ -1,0 +1,185 @@
+//! The resource types kubectl knows, as it would learn them from discovery.
+//!
+//! Models: discovery of kubernetes v1.36.2; staging/src/k8s.io/client-go/restmapper/{discovery,shortcut}.go,
+//! staging/src/k8s.io/cli-runtime/pkg/resource/builder.go (`mappingFor`).
+//! Left out: custom resources; kinds with an alpha or beta version only.
+
+use super::errors::Failure;
+use super::{ApiCall, ApiVerb};
+
+/// A resource type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub plural: &'static str,
+    pub short: &'static [&'static str],
+    pub group: &'static str,
+    pub version: &'static str,
+    pub kind: &'static str,
+    pub namespaced: bool,
+}
+
+const fn core(plural: &'static str, kind: &'static str, short: &'static [&'static str], namespaced: bool) -> Resource {
+    grouped("", "v1", plural, kind, short, namespaced)
+}
+
+const fn grouped(
+    group: &'static str,
+    version: &'static str,
+    plural: &'static str,
+    kind: &'static str,
+    short: &'static [&'static str],
+    namespaced: bool,
+) -> Resource {
+    Resource { plural, short, group, version, kind, namespaced }
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// In the order of the groups' priorities.
+const TABLE: &[Resource] = &[
+    core("bindings", "Binding", &[], true),
+    core("componentstatuses", "ComponentStatus", &["cs"], false),
+    core("configmaps", "ConfigMap", &["cm"], true),
+    core("endpoints", "Endpoints", &["ep"], true),
+    core("events", "Event", &["ev"], true),
+    core("limitranges", "LimitRange", &["limits"], true),
+    core("namespaces", "Namespace", &["ns"], false),
+    core("nodes", "Node", &["no"], false),
+    core("persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"], true),
+    core("persistentvolumes", "PersistentVolume", &["pv"], false),
+    core("pods", "Pod", &["po"], true),
+    core("podtemplates", "PodTemplate", &[], true),
+    core("replicationcontrollers", "ReplicationController", &["rc"], true),
+    core("resourcequotas", "ResourceQuota", &["quota"], true),
+    core("secrets", "Secret", &[], true),
+    core("serviceaccounts", "ServiceAccount", &["sa"], true),
+    core("services", "Service", &["svc"], true),
+    grouped("apps", "v1", "controllerrevisions", "ControllerRevision", &[], true),
+    grouped("apps", "v1", "daemonsets", "DaemonSet", &["ds"], true),
+    grouped("apps", "v1", "deployments", "Deployment", &["deploy"], true),
+    grouped("apps", "v1", "replicasets", "ReplicaSet", &["rs"], true),
+    grouped("apps", "v1", "statefulsets", "StatefulSet", &["sts"], true),
+    grouped("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", &["hpa"], true),
+    grouped("batch", "v1", "cronjobs", "CronJob", &["cj"], true),
+    grouped("batch", "v1", "jobs", "Job", &[], true),
+    grouped("coordination.k8s.io", "v1", "leases", "Lease", &[], true),
+    grouped("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[], true),
+    grouped("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[], false),
+    grouped("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"], true),
+    grouped("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", &["netpol"], true),
+    grouped("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"], true),
+    grouped(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[], false),
+    grouped(RBAC, "v1", "clusterroles", "ClusterRole", &[], false),
+    grouped(RBAC, "v1", "rolebindings", "RoleBinding", &[], true),
+    grouped(RBAC, "v1", "roles", "Role", &[], true),
+    grouped("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", &["pc"], false),
+    grouped("storage.k8s.io", "v1", "csidrivers", "CSIDriver", &[], false),
+    grouped("storage.k8s.io", "v1", "csinodes", "CSINode", &[], false),
+    grouped("storage.k8s.io", "v1", "storageclasses", "StorageClass", &["sc"], false),
+    grouped("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", &[], false),
+    grouped("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", &[], false),
+];
+
+/// The category `all`, cut down to what this simulator serves.
+const ALL: &[&str] = &["pods", "deployments", "replicasets"];
+
+impl Resource {
+    pub const NAMESPACES: Resource = core("namespaces", "Namespace", &["ns"], false);
+    pub const NODES: Resource = core("nodes", "Node", &["no"], false);
+    pub const PODS: Resource = core("pods", "Pod", &["po"], true);
+    pub const EVENTS: Resource = core("events", "Event", &["ev"], true);
+    pub const CONFIGMAPS: Resource = core("configmaps", "ConfigMap", &["cm"], true);
+    pub const SERVICEACCOUNTS: Resource = core("serviceaccounts", "ServiceAccount", &["sa"], true);
+    pub const DEPLOYMENTS: Resource = grouped("apps", "v1", "deployments", "Deployment", &["deploy"], true);
+    pub const REPLICASETS: Resource = grouped("apps", "v1", "replicasets", "ReplicaSet", &["rs"], true);
+    pub const LEASES: Resource = grouped("coordination.k8s.io", "v1", "leases", "Lease", &[], true);
+
+    /// A request on this resource; the namespace is dropped for cluster-scoped ones.
+    pub fn call(&self, verb: ApiVerb, namespace: Option<&str>) -> ApiCall {
+        ApiCall {
+            verb,
+            resource: self.plural.into(),
+            group: self.group.into(),
+            version: self.version.into(),
+            namespace: namespace.filter(|_| self.namespaced).map(str::to_string),
+            ..ApiCall::default()
+        }
+    }
+
+    /// `v1`, `apps/v1`
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.into() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// `pod`, `deployment.apps`: how success lines call the kind.
+    pub fn kind_group(&self) -> String {
+        let kind = self.kind.to_lowercase();
+        if self.group.is_empty() { kind } else { format!("{kind}.{}", self.group) }
+    }
+
+    /// `pods`, `deployments.apps`: how error messages call the resource.
+    pub fn plural_group(&self) -> String {
+        if self.group.is_empty() { self.plural.into() } else { format!("{}.{}", self.plural, self.group) }
+    }
+
+    /// Finds the type a user means: plural, singular, short name or kind, with group or version and group appended.
+    pub fn find(word: &str) -> Result<Resource, Failure> {
+        let lower = word.to_lowercase();
+        let (name, rest) = lower.split_once('.').unwrap_or((&lower, ""));
+        let found = TABLE.iter().find(|r| r.is_called(name) && r.is_in(rest));
+        let given = word.split('.').next().unwrap_or(word);
+        found.copied().ok_or_else(|| Failure::message(format!("the server doesn't have a resource type \"{given}\"")))
+    }
+
+    /// The types behind a word: a category or one type.
+    pub fn find_all(word: &str) -> Result<Vec<Resource>, Failure> {
+        if word == "all" { ALL.iter().map(|plural| Resource::find(plural)).collect() } else { Ok(vec![Resource::find(word)?]) }
+    }
+
+    /// Finds the type of a manifest. The kind is compared without regard to case, as the mapper does.
+    pub fn of_manifest(api_version: &str, kind: &str) -> Option<Resource> {
+        TABLE.iter().find(|r| r.kind.eq_ignore_ascii_case(kind) && r.api_version() == api_version).copied()
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.plural == name || self.kind.eq_ignore_ascii_case(name) || self.short.contains(&name)
+    }
+
+    /// `rest` is what follows the name: nothing, `GROUP`, or `VERSION.GROUP`.
+    fn is_in(&self, rest: &str) -> bool {
+        rest.is_empty()
+            || rest == self.group
+            || rest.split_once('.').map_or(rest == self.version && self.group.is_empty(), |(version, group)| {
+                version == self.version && group == self.group
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_many_names() {
+        for word in ["po", "pod", "pods", "Pod", "pods.v1"] {
+            assert_eq!(Resource::find(word).expect(word).plural, "pods");
+        }
+        for word in ["deploy", "deployment", "Deployments", "deployments.apps", "deployments.v1.apps"] {
+            assert_eq!(Resource::find(word).expect(word).plural, "deployments");
+        }
+        assert_eq!(Resource::find("endpoints").expect("known").plural, "endpoints");
+    }
+
+    #[test]
+    fn an_unknown_type_is_named_without_its_group() {
+        let error = Resource::find("deployments.v1beta1.apps").expect_err("unknown");
+        assert_eq!(error, Failure::message("the server doesn't have a resource type \"deployments\""));
+    }
+
+    #[test]
+    fn constants_agree_with_the_table() {
+        for resource in [Resource::PODS, Resource::NODES, Resource::DEPLOYMENTS, Resource::LEASES, Resource::EVENTS] {
+            assert!(TABLE.contains(&resource), "{resource:?}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! kubectl from a script: in the foreground, for a time, in the background.
+
+use super::super::drive::{pass_until_exit, poll};
+use super::super::errors::{Fallible, Problem};
+use super::super::host::{Shared, borrow};
+use super::super::words::{CommandLine, command_line, dedent};
+use super::{Call, Function, Group, Handle, Receiver};
+use crate::session::{Exit, Nanos, ProcessId};
+use crate::transcript::Kind;
+use rhai::{Dynamic, Engine, Map};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "kubectl",
+        group: Group::Commands,
+        signatures: &["kubectl(command)", "kubectl(command, stdin)"],
+        summary: "Runs kubectl and waits for its end. Words are split as a shell does, quotes included; a leading \
+            `kubectl ` may stay. The second argument is standard input; a here-document in the command works as well. \
+            Returns `#{ code, stdout, stderr }`; a failing command does not stop the script.",
+        example: "let answer = kubectl(\"get pods -l app=nginx\");\n\
+            expect(answer.code == 0, \"the API server answers\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=2,
+        run: kubectl,
+    },
+    Function {
+        name: "apply",
+        group: Group::Commands,
+        signatures: &["apply(yaml)"],
+        summary: "Runs `kubectl apply -f -` with the manifest. Indentation that all lines share is taken away.",
+        example: "apply(`\n    apiVersion: v1\n    kind: Namespace\n    metadata:\n      name: shop\n`);",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: apply,
+    },
+    Function {
+        name: "kubectl_for",
+        group: Group::Commands,
+        signatures: &["kubectl_for(duration, command)"],
+        summary: "Runs kubectl in the foreground for a time and then stops it, as Ctrl-C does: the way to show \
+            `get --watch`. Returns `#{ code, stdout, stderr }`.",
+        example: "kubectl_for(\"10s\", \"get pods -w\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: kubectl_for,
+    },
+    Function {
+        name: "start",
+        group: Group::Commands,
+        signatures: &["start(command)", "start(command, stdin)"],
+        summary: "Starts kubectl in the background and returns the process. What it prints appears in the transcript \
+            with its number. A process has `.output`, `.running` and `.code`, and `.wait()`, `.wait(timeout)` and \
+            `.stop()`.",
+        example: "let watch = start(\"get pods -w\");\nrun_for(\"10s\");\nwatch.stop();\n\
+            expect(watch.output.contains(\"NAME\"), \"the watch has printed\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=2,
+        run: start,
+    },
+    Function {
+        name: "stop",
+        group: Group::Commands,
+        signatures: &["process.stop()"],
+        summary: "Stops a process started in the background.",
+        example: "let watch = start(\"get events -w\");\nrun_for(\"5s\");\nwatch.stop();",
+        receiver: Receiver::Value,
+        arity: 1..=1,
+        run: stop,
+    },
+];
+
+/// `process.output`, `.running`, `.code`.
+pub(super) fn register_fields(engine: &mut Engine, host: &Shared) {
+    let of = host.clone();
+    engine.register_get("output", move |handle: &mut Handle| {
+        borrow(&of).processes.get(&handle.0).map(|process| process.output.clone()).unwrap_or_default()
+    });
+    let of = host.clone();
+    engine.register_get("running", move |handle: &mut Handle| ended(&of, handle.0).is_none());
+    let of = host.clone();
+    engine.register_get("code", move |handle: &mut Handle| {
+        ended(&of, handle.0).map_or(Dynamic::UNIT, |code| Dynamic::from(i64::from(code)))
+    });
+}
+
+/// The exit code of a process that has ended or was stopped.
+fn ended(host: &Shared, process: ProcessId) -> Option<i32> {
+    let mut host = borrow(host);
+    if host.processes.get(&process).is_some_and(|known| known.stopped) {
+        return Some(INTERRUPTED);
+    }
+    host.session.as_mut().and_then(|session| session.poll(process)).map(|exit| exit.code)
+}
+
+/// The exit code of a process stopped by Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+fn kubectl(call: &Call<'_>) -> Fallible<Dynamic> {
+    let line = read(call, 0, 1)?;
+    if watches(&line.words) {
+        let text = format!("`kubectl {}` never ends by itself", line.shown);
+        let hint = format!(
+            "give it a time: kubectl_for(\"10s\", \"{0}\"), or start it in the background: start(\"{0}\")",
+            line.shown
+        );
+        return Err(Problem::new(text).hint(hint).into());
+    }
+    foreground(call, line)
+}
+
+fn apply(call: &Call<'_>) -> Fallible<Dynamic> {
+    let yaml = call.text(0, "manifest")?;
+    let words = ["apply", "-f", "-"].map(String::from).to_vec();
+    foreground(call, CommandLine { words, shown: "apply -f -".into(), stdin: Some(dedent(&yaml)) })
+}
+
+fn kubectl_for(call: &Call<'_>) -> Fallible<Dynamic> {
+    let length = call.duration(0)?;
+    let line = read(call, 1, 2)?;
+    let process = launch(call, line, false)?;
+    let deadline = borrow(call.host).now().saturating_add(length);
+    match pass_until_exit(call, process, deadline)? {
+        Some(exit) => Ok(result(&exit)),
+        None => {
+            interrupt(call, process)?;
+            borrow(call.host).say(Kind::Output, "^C")?;
+            Ok(interrupted(call, process))
+        }
+    }
+}
+
+fn start(call: &Call<'_>) -> Fallible<Dynamic> {
+    let line = read(call, 0, 1)?;
+    launch(call, line, true).map(|process| Dynamic::from(Handle(process)))
+}
+
+fn stop(call: &Call<'_>) -> Fallible<Dynamic> {
+    let Some(handle) = call.arg(0)?.clone().try_cast::<Handle>() else {
+        return Err(call.wrong("process", "what start(…) returned", call.arg(0)?).into());
+    };
+    if poll(call, handle.0)?.is_none() {
+        interrupt(call, handle.0)?;
+    }
+    Ok(Dynamic::UNIT)
+}
+
+/// `process.wait()` and `process.wait(timeout)`; called by `wait`.
+pub(super) fn wait_for_process(call: &Call<'_>, handle: Handle) -> Fallible<Dynamic> {
+    let timeout = if call.args.len() > 1 { call.duration(1)? } else { Nanos::MAX };
+    let deadline = borrow(call.host).now().saturating_add(timeout);
+    if borrow(call.host).processes.get(&handle.0).is_some_and(|process| process.stopped) {
+        return Ok(interrupted(call, handle.0));
+    }
+    match pass_until_exit(call, handle.0, deadline)? {
+        Some(exit) => Ok(result(&exit)),
+        None => {
+            let text = format!("the process was still running after {}", super::duration::text(timeout));
+            Err(Problem::new(text).hint("wait longer, or stop it: process.stop()").into())
+        }
+    }
+}
+
+fn read(call: &Call<'_>, command: usize, stdin: usize) -> Fallible<CommandLine> {
+    let text = call.text(command, "command")?;
+    let mut line = command_line(&text).map_err(Problem::new)?;
+    if call.args.len() > stdin {
+        let given = call.text(stdin, "standard input")?;
+        if line.stdin.is_some() {
+            return Err(Problem::new(
+                "the command has a here-document and a second argument: standard input is given twice",
+            )
+            .into());
+        }
+        line.stdin = Some(dedent(&given));
+    }
+    Ok(line)
+}
+
+/// Whether a command watches for ever.
+fn watches(words: &[String]) -> bool {
+    const FLAGS: [&str; 5] = ["-w", "--watch", "--watch=true", "--watch-only", "--watch-only=true"];
+    let verb = words.iter().find(|word| !word.starts_with('-'));
+    verb.is_some_and(|verb| verb == "get" || verb == "events")
+        && words.iter().any(|word| FLAGS.contains(&word.as_str()))
+}
+
+fn foreground(call: &Call<'_>, line: CommandLine) -> Fallible<Dynamic> {
+    let process = launch(call, line, false)?;
+    let exit = pass_until_exit(call, process, Nanos::MAX)?;
+    Ok(exit.map_or(Dynamic::UNIT, |exit| result(&exit)))
+}
+
+/// Shows the command and starts it.
+fn launch(call: &Call<'_>, line: CommandLine, background: bool) -> Fallible<ProcessId> {
+    let mut host = borrow(call.host);
+    host.session()?;
+    let number = background.then(|| host.background + 1);
+    host.background = number.unwrap_or(host.background);
+    let job = number.map_or(String::new(), |number| format!(" &   [{number}]"));
+    let shown = match &line.stdin {
+        None => format!("$ kubectl {}{job}", line.shown),
+        Some(text) => {
+            let end = end_mark(text);
+            format!("$ kubectl {} <<{end}{job}\n{}\n{end}", line.shown, text.trim_end_matches('\n'))
+        }
+    };
+    host.say(Kind::Command, &shown)?;
+    let process = host.session()?.start_kubectl(line.words, line.stdin);
+    host.processes.entry(process).or_default().number = number;
+    Ok(process)
+}
+
+/// A here-document's mark that is no line of the text.
+fn end_mark(text: &str) -> &'static str {
+    let marks = ["EOF", "EOT", "END", "END_OF_MANIFEST"];
+    marks.into_iter().find(|mark| text.lines().all(|line| line != *mark)).unwrap_or("EOF")
+}
+
+fn interrupt(call: &Call<'_>, process: ProcessId) -> Fallible<()> {
+    let mut host = borrow(call.host);
+    host.session()?.kill(process);
+    host.processes.entry(process).or_default().stopped = true;
+    host.collect()?;
+    host.flush(process)
+}
+
+fn interrupted(call: &Call<'_>, process: ProcessId) -> Dynamic {
+    let host = borrow(call.host);
+    let (stdout, stderr) =
+        host.processes.get(&process).map(|known| (known.stdout.clone(), known.stderr.clone())).unwrap_or_default();
+    result(&Exit { code: INTERRUPTED, stdout, stderr })
+}
+
+fn result(exit: &Exit) -> Dynamic {
+    let fields: [(&str, Dynamic); 3] = [
+        ("code", i64::from(exit.code).into()),
+        ("stdout", exit.stdout.as_str().into()),
+        ("stderr", exit.stderr.as_str().into()),
+    ];
+    fields.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map>().into()
+}

@@ -1,0 +1,198 @@
+//! What a running script works on: the session, the transcript, expectations, closures waiting for their time,
+//! processes.
+//!
+//! Functions of the script reach it through a mutex because Rhai's closures must be shareable; there is one thread, and
+//! the lock is never held while script code runs.
+
+use super::errors::{Fallible, Place, Problem};
+use super::imports::lock;
+use super::limits::readable;
+use super::{Options, Watcher, duration};
+use crate::session::{Exit, Nanos, ProcessId, Session};
+use crate::transcript::{Kind, Transcript};
+use rhai::FnPtr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// The state of a script's run.
+pub(super) struct Host {
+    /// The cluster, once the script has made it, and where it did.
+    pub session: Option<Session>,
+    pub made_at: Option<Place>,
+    pub transcript: Transcript,
+    pub watcher: Box<dyn Watcher>,
+    pub options: Options,
+    pub checks: Checks,
+    /// Closures waiting for their time; those of the same instant in the order they were given.
+    pub schedule: BTreeMap<(Nanos, u64), Scheduled>,
+    pub scheduled: u64,
+    /// Scheduled closures that are running now, one inside the other.
+    pub nested: usize,
+    pub processes: BTreeMap<ProcessId, Process>,
+    pub background: u32,
+    /// Settings the script has asked for.
+    pub asked: BTreeSet<String>,
+    /// Virtual time shown by the last progress report. [ns]
+    progress: Nanos,
+}
+
+/// A closure given to `at`.
+#[derive(Clone)]
+pub(super) struct Scheduled {
+    pub closure: FnPtr,
+    pub given_at: Place,
+}
+
+/// How the expectations went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// How many held.
+    pub passed: u64,
+    /// Those that did not, in order.
+    pub failed: Vec<FailedCheck>,
+}
+
+/// An expectation that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedCheck {
+    /// Virtual time. [ns]
+    pub at: Nanos,
+    /// What was expected.
+    pub message: String,
+    /// Where the script says so.
+    pub place: Place,
+}
+
+/// A kubectl process the script has started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Process {
+    /// Its number, as a shell numbers jobs; none for a command in the foreground.
+    pub number: Option<u32>,
+    /// What it printed so far, both streams as they came.
+    pub output: String,
+    pub stdout: String,
+    pub stderr: String,
+    /// A line that is not complete yet.
+    partial: String,
+    pub exit: Option<Exit>,
+    pub stopped: bool,
+}
+
+/// The host as the functions share it.
+pub(super) type Shared = Arc<Mutex<Host>>;
+
+/// The host, for a moment.
+pub(super) fn borrow(host: &Shared) -> MutexGuard<'_, Host> {
+    lock(host)
+}
+
+impl Host {
+    pub fn new(options: Options, watcher: Box<dyn Watcher>) -> Self {
+        Host {
+            session: None,
+            made_at: None,
+            transcript: Transcript::new(),
+            watcher,
+            options,
+            checks: Checks::default(),
+            schedule: BTreeMap::new(),
+            scheduled: 0,
+            nested: 0,
+            processes: BTreeMap::new(),
+            background: 0,
+            asked: BTreeSet::new(),
+            progress: 0,
+        }
+    }
+
+    /// The cluster; a problem if there is none yet.
+    pub fn session(&mut self) -> Result<&mut Session, Problem> {
+        self.session.as_mut().ok_or_else(no_cluster)
+    }
+
+    /// Virtual time, 0 before there is a cluster. [ns]
+    pub fn now(&self) -> Nanos {
+        self.session.as_ref().map_or(0, Session::now)
+    }
+
+    /// Adds to the transcript, now.
+    pub fn say(&mut self, kind: Kind, text: &str) -> Fallible<()> {
+        self.say_at(self.now(), kind, text)
+    }
+
+    fn say_at(&mut self, at: Nanos, kind: Kind, text: &str) -> Fallible<()> {
+        if self.transcript.text().len().saturating_add(text.len()) > self.options.limits.output {
+            return Err(self.too_much_output().fatal());
+        }
+        for line in self.transcript.push(at, kind, text) {
+            self.watcher.line(&line);
+        }
+        Ok(())
+    }
+
+    fn too_much_output(&self) -> Problem {
+        let limit = self.options.limits.output as u64;
+        Problem::new(format!("the transcript has grown beyond {} bytes", readable(limit)))
+            .hint(format!("print less, or raise the bound with --limit output={}", limit.saturating_mul(2)))
+    }
+
+    /// Takes over what processes have printed and tells the watcher how far the run is.
+    pub fn collect(&mut self) -> Fallible<bool> {
+        let Some(session) = self.session.as_mut() else { return Ok(false) };
+        let now = session.now();
+        let output = session.take_output();
+        if now >= self.progress.saturating_add(1_000_000_000) {
+            self.progress = now;
+            self.watcher.progress(now, session.statistics().events);
+        }
+        let printed = !output.is_empty();
+        for chunk in output {
+            let process = self.processes.entry(chunk.process).or_default();
+            process.output.push_str(&chunk.text);
+            match chunk.stream {
+                crate::session::Stream::Stdout => process.stdout.push_str(&chunk.text),
+                crate::session::Stream::Stderr => process.stderr.push_str(&chunk.text),
+            }
+            process.partial.push_str(&chunk.text);
+            if process.output.len() > self.options.limits.output {
+                return Err(self.too_much_output().fatal());
+            }
+            let Some(end) = process.partial.rfind('\n') else { continue };
+            let lines: String = process.partial.drain(..=end).collect();
+            let prefix = process.prefix();
+            for line in lines.lines() {
+                self.say_at(chunk.at, Kind::Output, &format!("{prefix}{line}"))?;
+            }
+        }
+        Ok(printed)
+    }
+
+    /// Shows the last, unfinished line of a process that has ended.
+    pub fn flush(&mut self, id: ProcessId) -> Fallible<()> {
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let rest = std::mem::take(&mut process.partial);
+        let prefix = process.prefix();
+        match rest.is_empty() {
+            true => Ok(()),
+            false => self.say(Kind::Output, &format!("{prefix}{rest}")),
+        }
+    }
+
+    /// The problem of virtual time that has come to the horizon.
+    pub fn at_horizon(&self) -> Problem {
+        let until = self.options.until;
+        Problem::new(format!("virtual time has reached its horizon, {}", duration::text(until)))
+            .hint(format!("raise it with --until {}", duration::text(until.saturating_mul(2))))
+    }
+}
+
+impl Process {
+    fn prefix(&self) -> String {
+        self.number.map_or(String::new(), |number| format!("[{number}] "))
+    }
+}
+
+/// The problem of a function called too early.
+pub(super) fn no_cluster() -> Problem {
+    Problem::new("there is no cluster yet").hint("make one first: let c = cluster(#{ nodes: 3 });")
+}

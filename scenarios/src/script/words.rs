@@ -1,0 +1,183 @@
+//! A command line as the lab writes it, split into words the way a shell would; a here-document becomes standard input.
+//!
+//! Left out on purpose: everything that would start another program or depend on the machine (pipes, redirection,
+//! substitution, variables, globbing). Those are refused with a hint, not passed on as words.
+
+/// What a command line says: its words without the leading `kubectl`, and the here-document, if it has one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The words after `kubectl`.
+    pub words: Vec<String>,
+    /// The first line as written, without the leading `kubectl` and without the here-document's mark.
+    pub shown: String,
+    /// The here-document's text.
+    pub stdin: Option<String>,
+}
+
+/// Reads a command line; the error is a sentence for the user.
+pub fn command_line(text: &str) -> Result<CommandLine, String> {
+    let (line, stdin) = here_document(text.trim())?;
+    let mut words = split(&line)?;
+    let mut shown = line.trim().to_string();
+    if words.first().is_some_and(|word| word == "kubectl" || word == "k") {
+        let name = words.remove(0);
+        shown = shown.strip_prefix(&name).unwrap_or(&shown).trim_start().to_string();
+    }
+    match words.is_empty() {
+        true => Err("the command is empty: write what follows `kubectl`, such as \"get pods\"".into()),
+        false => Ok(CommandLine { words, shown, stdin }),
+    }
+}
+
+/// Splits into words: blanks separate, `'…'` and `"…"` group, a backslash takes the next character as it is.
+pub fn split(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            c if c.is_whitespace() => words.extend(word.take()),
+            '\'' | '"' => quoted(c, &mut characters, word.get_or_insert_default())?,
+            '\\' => match characters.next() {
+                Some('\n') => {}
+                Some(escaped) => word.get_or_insert_default().push(escaped),
+                None => return Err("the command ends in a lone backslash".into()),
+            },
+            '|' | ';' | '>' | '<' | '&' | '`' => return Err(not_a_shell(c)),
+            '$' if characters.peek() == Some(&'(') => return Err(not_a_shell('$')),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Ok(words)
+}
+
+fn quoted(
+    quote: char,
+    characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    word: &mut String,
+) -> Result<(), String> {
+    loop {
+        match (quote, characters.next()) {
+            (_, None) => return Err(format!("a quote {quote} is not closed")),
+            (_, Some(c)) if c == quote => return Ok(()),
+            ('"', Some('\\')) => match characters.next() {
+                Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
+                Some('\n') => {}
+                Some(c) => word.extend(['\\', c]),
+                None => return Err("a quote \" is not closed".into()),
+            },
+            (_, Some(c)) => word.push(c),
+        }
+    }
+}
+
+fn not_a_shell(sign: char) -> String {
+    let instead = match sign {
+        '&' => "to let a command run on in the background, use start(\"…\")",
+        '<' => "give the text as a second argument: kubectl(\"apply -f -\", yaml)",
+        '$' | '`' => "put a value into the text with Rhai's own `…${value}…` in backticks",
+        _ => "work on the answer in the script: kubectl(\"…\").stdout",
+    };
+    format!(
+        "this is kubectl, not a shell, so `{sign}` does not work here: {instead} (or quote it, if it is meant \
+            literally)"
+    )
+}
+
+/// Takes a trailing here-document apart: the command's line and the text.
+fn here_document(text: &str) -> Result<(String, Option<String>), String> {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let Some((line, mark)) = first.rsplit_once("<<") else { return Ok((text.to_string(), None)) };
+    let indented = mark.starts_with('-');
+    let mark = mark.trim_start_matches('-').trim().trim_matches(['\'', '"']);
+    if mark.is_empty() || mark.contains(char::is_whitespace) {
+        return Ok((text.to_string(), None));
+    }
+    let mut body = String::new();
+    for text_line in rest.lines() {
+        let text_line = if indented { text_line.trim_start_matches('\t') } else { text_line };
+        if text_line.trim() == mark {
+            return Ok((line.to_string(), Some(dedent(&body))));
+        }
+        body.push_str(text_line);
+        body.push('\n');
+    }
+    Err(format!("the here-document is not closed: a line with only {mark} is missing"))
+}
+
+/// Takes away the indentation all lines share, and blank lines around the text; ends it with a line break.
+pub fn dedent(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|line| !line.trim().is_empty()).unwrap_or(0);
+    let last = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |last| last + 1);
+    let body = lines.get(first..last).unwrap_or_default();
+    let indent = body.iter().filter(|line| !line.trim().is_empty()).map(|line| indent_of(line)).min().unwrap_or(0);
+    let mut out = String::with_capacity(text.len());
+    for line in body {
+        out.push_str(line.get(indent..).unwrap_or("").trim_end_matches('\r'));
+        out.push('\n');
+    }
+    out
+}
+
+/// Text on one line, for a heading.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn indent_of(line: &str) -> usize {
+    line.len() - line.trim_start_matches(' ').len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        command_line(text).unwrap().words
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        assert_eq!(words("kubectl get pods  -l 'app in (a, b)'"), ["get", "pods", "-l", "app in (a, b)"]);
+        assert_eq!(
+            words(r#"patch deploy x -p "{\"spec\":{\"replicas\":3}}""#),
+            ["patch", "deploy", "x", "-p", r#"{"spec":{"replicas":3}}"#]
+        );
+        assert_eq!(words("run x --env=A='b c'd \\\n --image=''"), ["run", "x", "--env=A=b cd", "--image="]);
+        assert_eq!(words(r"get pod a\ b"), ["get", "pod", "a b"]);
+    }
+
+    #[test]
+    fn what_only_a_shell_can_do_is_refused() {
+        for (text, part) in [
+            ("get pods | wc -l", "work on the answer"),
+            ("get pods &", "start("),
+            ("delete pod $(x)", "backticks"),
+            ("apply -f - < f", "second argument"),
+        ] {
+            let error = command_line(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        assert_eq!(words("get pods -o jsonpath='{.items[?(@.x>1)]}'").len(), 4);
+        assert_eq!(command_line("get 'pods").unwrap_err(), "a quote ' is not closed");
+        assert!(command_line("  kubectl ").is_err());
+    }
+
+    #[test]
+    fn a_here_document_is_standard_input() {
+        let line =
+            command_line("kubectl apply -f - <<'EOF'\n    kind: Pod\n    metadata:\n      name: x\n    EOF").unwrap();
+        assert_eq!(line.stdin.as_deref(), Some("kind: Pod\nmetadata:\n  name: x\n"));
+        assert_eq!((line.shown.as_str(), line.words.len()), ("apply -f -", 3));
+        assert!(command_line("apply -f - <<EOF\nkind: Pod").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn shared_indentation_goes() {
+        assert_eq!(dedent("\n    a:\n      - b\n\n    c: d\n  "), "a:\n  - b\n\nc: d\n");
+        assert_eq!(dedent("x"), "x\n");
+        assert_eq!(dedent(""), "");
+    }
+}

@@ -1,0 +1,377 @@
+//! A simulated cluster with people at their terminals: the world, kubectl processes, and what the script asks of both.
+//!
+//! A session is a value like the world it holds: cloning it forks everything, running commands included.
+
+mod process;
+mod translate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wavetank_engine::World;
+use wavetank_engine::apiserver::request::Delivery;
+use wavetank_engine::client::Agent;
+use wavetank_engine::kernel::out::RecordId;
+use wavetank_engine::kernel::{Duration, Instant};
+use wavetank_engine::objects::{Kind, Object, json};
+use wavetank_engine::setup::Setup;
+use wavetank_engine::trace::{Note, What, jsonl};
+use wavetank_engine::world::Mail;
+
+use self::process::{Running, Wake};
+use crate::script::hints;
+
+/// Virtual time. [ns since the script's time zero]
+pub type Nanos = u64;
+/// An instant of virtual time. [ns since the script's time zero]
+pub type Time = Nanos;
+
+/// What the command line asks for over the script's head.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The seed, instead of the script's.
+    pub seed: Option<u64>,
+    /// The latency profile, instead of the script's.
+    pub profile: Option<String>,
+    /// Shuffle events of the same instant by this number.
+    pub shuffle_ties: Option<u64>,
+    /// The script's folder, where its manifests are.
+    pub folder: PathBuf,
+}
+
+/// A kubectl process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessId(pub u32);
+
+/// How a process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit code.
+    pub code: i32,
+    /// Everything it printed to standard output.
+    pub stdout: String,
+    /// Everything it printed to standard error.
+    pub stderr: String,
+}
+
+/// Where a chunk was printed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A chunk printed at a virtual time.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// When.
+    pub at: Time,
+    /// By whom.
+    pub process: ProcessId,
+    /// Where to.
+    pub stream: Stream,
+    /// The text; not necessarily whole lines.
+    pub text: String,
+}
+
+/// Figures of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Events handled.
+    pub events: u64,
+    /// Fingerprint of the trace.
+    pub fingerprint: u64,
+    /// Where virtual time ended. [ns]
+    pub virtual_end: Nanos,
+}
+
+/// The cluster and its users.
+#[derive(Clone)]
+pub struct Session {
+    world: World,
+    zero: Instant,
+    folder: Arc<PathBuf>,
+    processes: BTreeMap<ProcessId, Running>,
+    /// When processes are to be looked after: sleeps, timeouts, starts. The last number tells outdated entries.
+    timers: BTreeSet<(Instant, ProcessId, u64)>,
+    /// Requests under way.
+    requests: BTreeMap<u64, ProcessId>,
+    next_request: u64,
+    output: Vec<Output>,
+}
+
+/// The script begins this long after every node has become ready.
+const CALM: Duration = Duration::from_secs(10);
+/// A cluster whose nodes are not ready by then never will be.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+impl Session {
+    /// Switches a cluster on and lets it come to rest; the error is for the user.
+    pub fn create(spec: &Value, overrides: &Overrides) -> Result<Session, String> {
+        let setup = crate::spec::setup(spec, overrides)?;
+        let nodes = setup.nodes.len();
+        let mut names: Vec<&str> = setup.nodes.iter().map(|node| &*node.name).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(format!("two nodes have the name `{}`", twice[0]));
+        }
+        let mut world = World::new(setup.shared());
+        let mut now = Instant::START;
+        while ready_nodes(&world) < nodes {
+            now = now + Duration::from_millis(500);
+            if now.since(Instant::START) > PATIENCE {
+                return Err(format!("only {} of {nodes} nodes became ready within 10 minutes", ready_nodes(&world)));
+            }
+            world.run_until(now);
+        }
+        let zero = now + CALM;
+        let zero = Instant::from_nanos(zero.as_nanos().next_multiple_of(1_000_000_000));
+        world.run_until(zero);
+        while world.receive().is_some() {}
+        world.forget_trace();
+        Ok(Session {
+            world,
+            zero,
+            folder: Arc::new(overrides.folder.clone()),
+            processes: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            requests: BTreeMap::new(),
+            next_request: FIRST_REQUEST,
+            output: Vec::new(),
+        })
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Nanos {
+        self.world.now().since(self.zero).as_nanos()
+    }
+
+    /// The world, to look at.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The instant of the script's time zero.
+    pub fn zero(&self) -> Instant {
+        self.zero
+    }
+
+    /// Runs everything up to and including `at`.
+    pub fn run_until(&mut self, at: Nanos) {
+        while self.next_at().is_some_and(|next| next <= at) {
+            self.step();
+        }
+        self.world.run_until(self.zero + Duration::from_nanos(at));
+    }
+
+    /// Handles the next event, of the world or of a process.
+    pub fn step(&mut self) -> bool {
+        let timer = self.timers.first().copied();
+        match (timer, self.world.next_at()) {
+            (Some((at, process, wake)), next) if next.is_none_or(|next| at < next) => {
+                self.timers.pop_first();
+                self.world.run_until(at);
+                self.wake(process, Wake::Timer(wake));
+                true
+            }
+            (_, None) => false,
+            (_, Some(_)) => {
+                self.world.step();
+                while let Some(mail) = self.world.receive() {
+                    self.deliver(mail);
+                }
+                true
+            }
+        }
+    }
+
+    /// When the next event is.
+    pub fn next_at(&mut self) -> Option<Nanos> {
+        let timer = self.timers.first().map(|(at, _, _)| *at);
+        let next = [timer, self.world.next_at()].into_iter().flatten().min()?;
+        Some(next.since(self.zero).as_nanos())
+    }
+
+    /// Starts a process; the arguments come without the program's name.
+    pub fn start_kubectl(&mut self, argv: Vec<String>, stdin: Option<String>) -> ProcessId {
+        let number = self.processes.len() as u32 + 1;
+        let process = ProcessId(number);
+        let line: Arc<str> = format!("kubectl {}", argv.join(" ")).into();
+        let agent = Agent::Kubectl(number);
+        let record = self.world.note(RecordId(0), Note::new(agent, What::Command { line }));
+        let setup = self.world.setup();
+        let wait = setup.draw(&setup.profile.kubectl_start, "kubectl", "start", "", number.into());
+        let running = Running::new(argv, stdin, unix(self.world.now()), agent, record);
+        let wake = running.wake;
+        self.processes.insert(process, running);
+        self.timers.insert((self.world.now() + wait, process, wake));
+        process
+    }
+
+    /// How a process ended, if it did.
+    pub fn poll(&mut self, process: ProcessId) -> Option<Exit> {
+        self.processes.get(&process)?.exit.clone()
+    }
+
+    /// Ends a process, as Ctrl-C does.
+    pub fn kill(&mut self, process: ProcessId) {
+        if let Some(running) = self.processes.get_mut(&process)
+            && running.exit.is_none()
+        {
+            running.interrupt();
+            self.ended(process);
+        }
+    }
+
+    /// What was printed since the last call.
+    pub fn take_output(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Stored objects, sorted by key: the truth in etcd.
+    pub fn objects(&self, resource: &str) -> Result<Vec<Value>, String> {
+        let kind = kind_of(resource)?;
+        Ok(self.world.objects(kind).iter().map(|object| json::to_json(object)).collect())
+    }
+
+    /// Changes whenever anything stored does.
+    pub fn object_version(&self) -> u64 {
+        self.world.revision()
+    }
+
+    /// Marks this instant in the trace.
+    pub fn mark(&mut self, text: &str) {
+        self.world.note(RecordId(0), Note::new(Agent::Script, What::Mark { text: text.into() }));
+    }
+
+    /// Writes a remark into the trace.
+    pub fn note(&mut self, text: &str) {
+        self.world.note(RecordId(0), Note::new(Agent::Script, What::Remark { text: text.into() }));
+    }
+
+    /// Figures so far.
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            events: self.world.handled(),
+            fingerprint: self.world.trace().fingerprint(),
+            virtual_end: self.now(),
+        }
+    }
+
+    /// The trace since the script's time zero, a JSON object a line.
+    pub fn trace_jsonl(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let setup: &Setup = self.world.setup();
+        writeln!(out, "{}", jsonl::header(&jsonl::Header::of(setup, self.zero)))?;
+        let names = |agent| jsonl::agent_name(setup, agent);
+        for record in self.world.trace().records() {
+            writeln!(out, "{}", jsonl::line(record, self.zero, &names))?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, mail: Mail) {
+        let number = match &mail.delivery {
+            Delivery::Reply(reply) => reply.number,
+            Delivery::Watch { number, .. } | Delivery::WatchEnded { number, .. } => *number,
+        };
+        if let Some(process) = self.requests.get(&number).copied() {
+            self.wake(process, Wake::Mail(Box::new(mail)));
+        }
+    }
+
+    /// Something a process waited for has come.
+    fn wake(&mut self, process: ProcessId, wake: Wake) {
+        let Some(running) = self.processes.get_mut(&process) else { return };
+        if running.exit.is_some() || !running.take(wake, unix(self.world.now())) {
+            return;
+        }
+        self.advance(process);
+    }
+
+    /// Runs a process as far as it comes.
+    fn advance(&mut self, process: ProcessId) {
+        loop {
+            let Some(running) = self.processes.get_mut(&process) else { return };
+            let printed = running.run(&self.folder);
+            let now = self.world.now().since(self.zero).as_nanos();
+            self.output.extend(printed.into_iter().map(|(stream, text)| Output { at: now, process, stream, text }));
+            if running.exit.is_some() {
+                return self.ended(process);
+            }
+            if !self.serve(process) {
+                return;
+            }
+        }
+    }
+
+    /// Sends what the process asks for; true if it can go on at once.
+    fn serve(&mut self, process: ProcessId) -> bool {
+        let Some(running) = self.processes.get_mut(&process) else { return false };
+        let now = self.world.now();
+        let asked = running.asked(self.next_request, now);
+        if let Some(at) = asked.timer {
+            self.timers.insert((at, process, running.wake));
+        }
+        if let Some(request) = asked.request {
+            self.requests.insert(self.next_request, process);
+            self.next_request += 1;
+            let record = running.record;
+            self.world.send(request, record, Duration::ZERO);
+        }
+        asked.at_once
+    }
+
+    fn ended(&mut self, process: ProcessId) {
+        let Some(running) = self.processes.get_mut(&process) else { return };
+        for number in running.streams.drain(..) {
+            self.world.unwatch(number);
+        }
+        self.requests.retain(|_, owner| *owner != process);
+        let code = running.exit.as_ref().map_or(0, |exit| exit.code);
+        let (record, agent) = (running.record, running.agent);
+        self.world.note(record, Note::new(agent, What::Exited { code }));
+    }
+}
+
+/// Requests of the installer have smaller numbers.
+const FIRST_REQUEST: u64 = 1_000;
+
+/// Unix time of an instant. [ns]
+fn unix(at: Instant) -> i64 {
+    json::EPOCH_NS + at.as_nanos() as i64
+}
+
+fn ready_nodes(world: &World) -> usize {
+    let settled = |object: &Arc<Object>| {
+        object.as_node().is_some_and(|node| {
+            node.ready() && !node.taints.iter().any(|taint| &*taint.key == "node.kubernetes.io/not-ready")
+        })
+    };
+    world.objects(Kind::Node).iter().filter(|object| settled(object)).count()
+}
+
+/// The kind that a person means by `resource`.
+fn kind_of(resource: &str) -> Result<Kind, String> {
+    let short = [
+        ("po", Kind::Pod),
+        ("no", Kind::Node),
+        ("ns", Kind::Namespace),
+        ("ev", Kind::Event),
+        ("cm", Kind::ConfigMap),
+        ("sa", Kind::ServiceAccount),
+        ("deploy", Kind::Deployment),
+        ("rs", Kind::ReplicaSet),
+    ];
+    let word = resource.to_ascii_lowercase();
+    let named = |kind: &&Kind| kind.plural() == word || kind.name().eq_ignore_ascii_case(&word);
+    let found = short.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+    found.or_else(|| Kind::ALL.iter().find(named).copied()).ok_or_else(|| {
+        let hint = hints::did_you_mean(&word, Kind::ALL.map(Kind::plural)).unwrap_or_default();
+        format!("there is no kind `{resource}`; the kinds are {}\n{hint}", Kind::ALL.map(Kind::plural).join(", "))
+    })
+}
