@@ -278,7 +278,15 @@ impl World {
                 latency.sample(&mut self.setup.seed.luck(LINK, 0, link, counter))
             }
         };
-        if let Some(at) = self.network.arrival(from, to, leaves, latency) {
+        // What one connection carries arrives in order (etcd's streams, a watch's events); requests to the API server are
+        // streams of their own, and one that its client's rate limit holds back holds back no other.
+        let requests = to == Endpoint::ApiServer && !matches!(from, Endpoint::Etcd(_));
+        let arrival = if requests {
+            (!self.network.is_cut(from, to)).then(|| leaves + latency)
+        } else {
+            self.network.arrival(from, to, leaves, latency)
+        };
+        if let Some(at) = arrival {
             self.push(at, from, queued);
         }
     }

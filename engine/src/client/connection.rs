@@ -109,6 +109,14 @@ impl Connection {
         Connection { endpoint, next: 1, qps, burst, agents: BTreeMap::new() }
     }
 
+    /// The process starts anew: its limits are fresh. Numbers go on, so that late replies find nobody.
+    pub fn reopen(&mut self) {
+        let (qps, burst) = (self.qps, self.burst);
+        for limit in self.agents.values_mut() {
+            limit.bucket = TokenBucket::per_second(qps, burst);
+        }
+    }
+
     /// Sends `call` as `agent` after `work`, or later if its limit says so. Returns the request's number.
     pub fn send(&mut self, agent: Agent, call: Call, work: Duration, out: &mut Effects) -> u64 {
         let number = self.next;

@@ -125,7 +125,6 @@ impl Recorder {
     }
 
     /// Says something about an object, with the action that the newer generation wants.
-    #[allow(clippy::too_many_arguments)]
     pub fn record_action(
         &mut self,
         agent: Agent,

@@ -142,6 +142,14 @@ impl ControllerManager {
         self.election.is_some()
     }
 
+    /// The process is killed: it forgets everything. Numbers of requests go on, so that late replies find nobody.
+    pub fn crash(&mut self, setup: &Setup) {
+        let mut connection =
+            std::mem::replace(&mut self.connection, Connection::new(Endpoint::ControllerManager, 0, 0));
+        connection.reopen();
+        *self = ControllerManager { connection, ..ControllerManager::new(setup) };
+    }
+
     /// What it knows of the cluster.
     pub fn caches(&self) -> &Caches {
         &self.caches
@@ -158,7 +166,7 @@ impl ControllerManager {
                 let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
                 each!(self.controllers, one => {
                     if one.agent() == which {
-                        return one.requeue(*key, around);
+                        one.requeue((*key).clone(), around);
                     }
                 });
             }
@@ -166,7 +174,7 @@ impl ControllerManager {
                 let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
                 each!(self.controllers, one => {
                     if one.agent() == which {
-                        return one.tell(around);
+                        one.tell(around);
                     }
                 });
                 self.recorder.pump(Agent::ControllerManager, &mut self.connection, Duration::ZERO, out);
@@ -181,7 +189,7 @@ impl ControllerManager {
 
     /// A process has an identity of its own, so that it has to wait for the lease of the one before it.
     fn start(&mut self, setup: &Setup, out: &mut Effects) {
-        *self = ControllerManager::new(setup);
+        self.crash(setup);
         out.note(Note::new(Agent::ControllerManager, What::Started));
         let mut luck = setup.luck(COMPONENT, "identity", "", out.now().as_nanos());
         let uid = Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits()));
@@ -194,12 +202,12 @@ impl ControllerManager {
         if let Some(election) = &mut self.election {
             let due = election.due();
             let turn = election.tick(&mut self.connection, setup, out);
-            self.turned(turn, due, out);
+            self.turned(turn, due, setup, out);
         }
     }
 
     /// The election went a step on; it was due at `due` before.
-    fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
+    fn turned(&mut self, turn: Turn, due: Instant, setup: &Setup, out: &mut Effects) {
         let Some(election) = &self.election else { return };
         if election.due() != due {
             out.at(election.due(), Event::ControllerManager(ControllerManagerEvent::Elect));
@@ -217,7 +225,7 @@ impl ControllerManager {
                     informer.start(agent, &mut self.connection, out);
                 }
             }
-            Turn::Lost => self.election = None,
+            Turn::Lost => self.crash(setup),
         }
     }
 
@@ -239,7 +247,7 @@ impl ControllerManager {
         if let Some(election) = &mut self.election {
             let due = election.due();
             if let Some(turn) = election.reply(reply.number, &reply.result, &mut self.connection, setup, out) {
-                return self.turned(turn, due, out);
+                return self.turned(turn, due, setup, out);
             }
         }
         match self.recorder.reply(reply.number, &reply.result, out.now()) {

@@ -28,6 +28,8 @@ use crate::trace::{Note, What};
 #[derive(Clone, Debug)]
 pub struct Running<C: Controller> {
     controller: C,
+    /// Whether its caches have been filled once.
+    started: bool,
     queue: WorkQueue,
     expectations: Expectations,
     /// Keys that come back, and when; a key waits only once, for the earliest moment.
@@ -73,6 +75,7 @@ impl<C: Controller> Running<C> {
     pub fn new(controller: C) -> Self {
         Running {
             controller,
+            started: false,
             queue: WorkQueue::default(),
             expectations: Expectations::default(),
             waiting: BTreeMap::new(),
@@ -118,7 +121,8 @@ impl<C: Controller> Running<C> {
 
     /// Gives keys to idle workers, once the caches are filled.
     pub fn work(&mut self, around: &mut Surroundings<'_, '_>) {
-        if !self.queue.is_empty() && C::INFORMERS.iter().all(|kind| synced(around.caches, *kind)) {
+        self.started = self.started || C::INFORMERS.iter().all(|kind| synced(around.caches, *kind));
+        if self.started {
             while self.tasks.len() < C::WORKERS {
                 let Some((key, cause)) = self.queue.get() else { break };
                 self.take(key, cause, around);

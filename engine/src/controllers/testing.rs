@@ -21,6 +21,7 @@ use crate::profiles;
 use crate::setup::Setup;
 
 /// A controller manager with its surroundings.
+#[derive(Clone)]
 pub struct Rig {
     pub setup: Setup,
     pub manager: ControllerManager,
@@ -52,6 +53,7 @@ pub struct Rig {
     pub refuse: Option<fn(&Request) -> Option<Status>>,
 }
 
+#[derive(Clone)]
 enum Item {
     Manager(ControllerManagerEvent, RecordId),
     Request(Box<Request>),
@@ -104,6 +106,19 @@ impl Rig {
             assert!(steps < 200_000, "the controllers do not come to rest");
         }
         self.now = end;
+    }
+
+    /// Something happens to the controller manager.
+    pub fn event(&mut self, event: ControllerManagerEvent) {
+        self.at(Duration::ZERO, Item::Manager(event, RecordId(0)));
+    }
+
+    /// The watch of a kind breaks; what happens from here on is not told. Returns its number.
+    pub fn cut(&mut self, kind: Kind) -> u64 {
+        let number = self.watches.iter().find(|(_, (watched, _))| *watched == kind).map(|(number, _)| *number);
+        let number = number.expect("a watch");
+        self.watches.remove(&number);
+        number
     }
 
     fn at(&mut self, after: Duration, item: Item) {
@@ -333,7 +348,9 @@ impl Rig {
         // A watch event may come a bit before or after the reply, but never before the one before it.
         let lag = Duration::from_micros(3_800 + hash_words(&[self.revision]) % 400) + self.watch_lag;
         let (now, revision) = (self.now, self.revision);
-        if let Some((number, (_, last))) = self.watches.iter_mut().find(|(_, (watched, _))| *watched == object.kind()) {
+        if let Some((number, (_, last))) =
+            self.watches.iter_mut().rev().find(|(_, (watched, _))| *watched == object.kind())
+        {
             let cause = RecordId(revision);
             let event = WatchEvent { kind, object: Some(object), resource_version: revision, cause };
             let delivery = Delivery::Watch { number: *number, events: vec![event] };

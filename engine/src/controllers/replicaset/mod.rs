@@ -23,7 +23,7 @@ use crate::client::Agent;
 use crate::client::informer::Change;
 use crate::client::routine::{Interrupt, Routine, Step};
 use crate::kernel::Duration;
-use crate::objects::{Key, Kind, Object, ObjectMeta, ObjectReference, Pod, ReplicaSet, Uid};
+use crate::objects::{Key, Kind, Labels, Object, ObjectMeta, ObjectReference, Pod, ReplicaSet, Uid};
 
 /// The ReplicaSet controller.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,10 @@ impl Controller for ReplicaSetController {
         let pods = caches.pods();
         for object in pods.controlled_by(set.meta.uid).chain(pods.controlled_by(Uid::default())) {
             let Some(pod) = object.as_pod() else { continue };
-            let claim = ownership::claim(&set.meta, &pod.meta, |labels| set.spec.selector.compiled.matches(labels));
+            // Most pods share their labels with the template, and those match.
+            let unchanged = Arc::ptr_eq(&pod.meta.labels, &set.spec.template.labels);
+            let matches = |labels: &Labels| unchanged || set.spec.selector.compiled.matches(labels);
+            let claim = ownership::claim(&set.meta, &pod.meta, matches);
             if !pod.active() {
                 inputs.terminating += i32::from(claim == Claim::Own && !pod.status.phase.terminal());
                 continue;
