@@ -10,10 +10,11 @@
 //! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
 //! * [`kubectl`] – the verbs and printers.
 //! * [`transcript`] – what a learner would have seen at the terminal.
-//! * [`artifacts`] – the files a run leaves behind.
+//! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
 //! * [`snapshot`] – a run against what it gave before.
 
 pub mod artifacts;
+pub mod charts;
 pub mod cli;
 pub mod kubectl;
 pub mod script;

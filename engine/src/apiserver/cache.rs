@@ -245,7 +245,18 @@ fn exact<'a>(options: &'a ListOptions, field: &str) -> Option<&'a Name> {
 /// Whether an object is one that `options` ask for.
 pub fn matches(options: &ListOptions, object: &Object) -> bool {
     options.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta().labels))
-        && options.fields.as_ref().is_none_or(|fields| fields.matches(|name| field(object, name)))
+        && options.fields.as_ref().is_none_or(|fields| {
+            fields.terms().iter().all(|term| holds(object, &term.field, &term.value) != term.negated)
+        })
+}
+
+/// Whether a field of the object has this value; a field that it lacks is the empty text.
+fn holds(object: &Object, name: &str, value: &str) -> bool {
+    match (name, object) {
+        ("involvedObject.uid", Object::Event(event)) => event.regarding.uid.to_string() == value,
+        ("involvedObject.resourceVersion", Object::Event(event)) => event.regarding.resource_version.to_string() == value,
+        _ => field(object, name).unwrap_or_default() == value,
+    }
 }
 
 /// The fields by which objects can be selected. Upstream: the kinds' ToSelectableFields.
@@ -262,6 +273,9 @@ pub fn field<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
         ("involvedObject.kind", Object::Event(event)) => Some(event.regarding.kind.name()),
         ("involvedObject.name", Object::Event(event)) => Some(&event.regarding.name),
         ("involvedObject.namespace", Object::Event(event)) => Some(&event.regarding.namespace),
+        ("involvedObject.apiVersion", Object::Event(event)) => Some(event.regarding.kind.api_version()),
+        ("involvedObject.fieldPath", Object::Event(event)) => event.regarding.field_path.as_deref(),
+        ("reportingComponent" | "source", Object::Event(event)) => Some(&event.component),
         ("reason", Object::Event(event)) => Some(&event.reason),
         ("type", Object::Event(event)) => Some(event.kind.as_str()),
         _ => None,

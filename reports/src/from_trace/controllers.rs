@@ -1,5 +1,6 @@
 //! The controllers' lanes: a span per key they work on, a tick per Event. Those of deployments and replica sets are
-//! always there, the others if they do something.
+//! always there, the others if they do something: of their looks at an object only those count that led to a
+//! request, an Event or an error, for every heartbeat of a node makes them look.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +20,27 @@ pub(super) struct Controllers {
     drawings: Vec<(Agent, Drawing)>,
     /// What is being worked on: a key is never worked on twice at the same time.
     busy: BTreeMap<(Agent, Option<(Kind, Key)>), Instant>,
+    /// When each last asked for something or said something.
+    active: BTreeMap<Agent, Instant>,
 }
 
 impl Controllers {
     pub fn new(window: Window) -> Self {
         let drawing = |agent: Agent| (agent, Drawing::new(window, agent.name(), LaneGroup::Controller));
-        Controllers { drawings: ALWAYS.into_iter().chain(IF_BUSY).map(drawing).collect(), busy: BTreeMap::new() }
+        Controllers {
+            drawings: ALWAYS.into_iter().chain(IF_BUSY).map(drawing).collect(),
+            busy: BTreeMap::new(),
+            active: BTreeMap::new(),
+        }
     }
 
     pub fn take(&mut self, record: &Record) {
         let note = &record.note;
+        if let What::Request { from, verb, .. } = note.what
+            && verb.mutating()
+        {
+            self.active.insert(from, record.at);
+        }
         let Some((_, drawing)) = self.drawings.iter_mut().find(|(agent, _)| *agent == note.by) else { return };
         if matches!(note.object, Some((Kind::Lease, _))) {
             return;
@@ -38,14 +50,20 @@ impl Controllers {
                 self.busy.insert((note.by, note.object.clone()), record.at);
             }
             What::Reconciled { error } => {
-                if let Some(start) = self.busy.remove(&(note.by, note.object.clone())) {
+                let start = self.busy.remove(&(note.by, note.object.clone()));
+                if let Some(start) = start
+                    && (!error.is_empty() || counts(note.by, start, &self.active))
+                {
                     drawing.span(start, record.at, SpanKind::Reconcile, &name(&note.object));
                 }
                 if !error.is_empty() {
                     drawing.tick(record.at, failure(error), error);
                 }
             }
-            What::Event { reason, .. } => drawing.tick(record.at, TickKind::Event, reason),
+            What::Event { reason, .. } => {
+                self.active.insert(note.by, record.at);
+                drawing.tick(record.at, TickKind::Event, reason);
+            }
             What::Started => drawing.tick(record.at, TickKind::Other, "started"),
             What::Leading => drawing.tick(record.at, TickKind::Other, "leads"),
             _ => {}
@@ -54,13 +72,21 @@ impl Controllers {
 
     pub fn finish(mut self) -> Vec<Lane> {
         for ((agent, object), start) in &self.busy {
-            if let Some((_, drawing)) = self.drawings.iter_mut().find(|(other, _)| other == agent) {
+            let drawing = self.drawings.iter_mut().find(|(other, _)| other == agent);
+            if let Some((_, drawing)) = drawing
+                && counts(*agent, *start, &self.active)
+            {
                 drawing.open_span(*start, SpanKind::Reconcile, &name(object));
             }
         }
         let shown = |(agent, drawing): &(Agent, Drawing)| ALWAYS.contains(agent) || !drawing.is_empty();
         self.drawings.into_iter().filter(shown).map(|(_, drawing)| drawing.finish()).collect()
     }
+}
+
+/// Whether a controller's work that began at `start` is worth a span.
+fn counts(agent: Agent, start: Instant, active: &BTreeMap<Agent, Instant>) -> bool {
+    ALWAYS.contains(&agent) || active.get(&agent).is_some_and(|last| *last >= start)
 }
 
 fn name(object: &Option<(Kind, Key)>) -> String {

@@ -216,6 +216,10 @@ fn controllers_reconcile_and_say_so() {
         "Operation cannot be fulfilled on replicasets.apps \"b\": the object has been modified; please apply";
     run.about(5, controller, Kind::ReplicaSet, "b", done(conflict));
     run.about(6, Agent::NodeController, Kind::Node, "worker-1", What::Reconcile);
+    run.request(7, Agent::NodeController, Verb::Patch, Kind::Node, Subresource::Status);
+    // A look, and nothing to do.
+    run.about(8, Agent::ServiceAccountController, Kind::Namespace, "a", What::Reconcile);
+    run.about(8, Agent::ServiceAccountController, Kind::Namespace, "a", done(""));
     let timeline = run.timeline(1, 10);
     let expected = [
         "0..3 reconcile default/a",
@@ -225,6 +229,7 @@ fn controllers_reconcile_and_say_so() {
     ];
     assert_eq!(drawn(&timeline, "replicaset-controller"), expected);
     assert_eq!(drawn(&timeline, "node-controller"), ["6..10 reconcile default/worker-1"]);
+    assert!(timeline.lanes.iter().all(|lane| lane.name != "service-account-controller"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `wavetank run`: one script, its transcript as it goes, a summary, the files.
 
 use super::{MISTAKE, assignment, complain, print};
-use crate::artifacts::{self, Format, NoCharts};
+use crate::artifacts::{self, Format};
+use crate::charts::Drawings;
 use crate::script::limits::{Limits, readable};
 use crate::script::{Options, Run, Script, Watcher, duration};
 use crate::session::{Nanos, Overrides};
@@ -96,7 +97,7 @@ pub(super) fn run(args: &RunArgs) -> u8 {
         return run.exit_code();
     }
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script.stem()));
-    let written = artifacts::write(&folder, &args.format, &run, script.stem(), &NoCharts);
+    let written = artifacts::write(&folder, &args.format, &run, script.stem(), &Drawings::default());
     let paths = written.as_deref().unwrap_or_default();
     print(&summary(&run, took, paths));
     match written {

@@ -1,6 +1,7 @@
 //! `kubectl apply` on the client's side, and `kubectl replace`.
 //!
-//! Apply keeps the manifest in an annotation; from the last manifest, the new one and the live object it computes a patch.
+//! Apply keeps the manifest in an annotation; from the last manifest, the new one and the live object it computes a
+//! patch.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/apply/{apply,patcher}.go, pkg/util/apply.go,
 //! pkg/cmd/replace/replace.go.
 //! Left out: --server-side, --prune, apply's subcommands, replace --force.
@@ -78,7 +79,7 @@ fn apply_one(session: &mut Session, args: &Args, info: &Info, dry_run: DryRun) -
     }
     let modified = with_last_applied(&info.object);
     let live = match attempt(session.get_info(&info.resource, info.namespace.as_deref(), &info.name))? {
-        Ok(live) => live,
+        Ok(live) => live.clone(),
         Err(failure) if failure.is_not_found() => return create(session, args, info, modified, dry_run),
         Err(failure) => return Err(retrieving(failure, info).into()),
     };
@@ -87,9 +88,9 @@ fn apply_one(session: &mut Session, args: &Args, info: &Info, dry_run: DryRun) -
     if dry_run != DryRun::Client {
         if live.pointer("/metadata/annotations").and_then(|a| a.get(LAST_APPLIED)).is_none() {
             session.warn(&format!(
-                "resource {}/{} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. kubectl apply should \
-                 only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The \
-                 missing annotation will be patched automatically.",
+                "resource {}/{} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. \
+                 kubectl apply should only be used on resources created declaratively by either kubectl create \
+                 --save-config or kubectl apply. The missing annotation will be patched automatically.",
                 info.resource.plural, info.name
             ));
         }
@@ -107,7 +108,10 @@ fn apply_one(session: &mut Session, args: &Args, info: &Info, dry_run: DryRun) -
 }
 
 fn retrieving(failure: Failure, info: &Info) -> Failure {
-    failure.with_source(&format!("retrieving current configuration of:\n{}\nfrom server for:", described(info)), &info.source)
+    failure.with_source(
+        &format!("retrieving current configuration of:\n{}\nfrom server for:", described(info)),
+        &info.source,
+    )
 }
 
 /// `Info.String()`
@@ -132,7 +136,7 @@ fn create(session: &mut Session, args: &Args, info: &Info, object: Value, dry_ru
             ..write_call(args, info.resource.call(ApiVerb::Create, info.namespace.as_deref()), dry_run)
         };
         match attempt(session.call(call))? {
-            Ok(created) => result = created,
+            Ok(created) => result = created.clone(),
             Err(failure) => return Err(failure.with_source("creating", &info.source).into()),
         }
     }
@@ -179,7 +183,7 @@ fn patch_live(
             ..write_call(args, info.call(ApiVerb::Patch(PatchType::StrategicMerge)), dry_run)
         };
         let failure = match attempt(session.call(call))? {
-            Ok(patched) => return Ok((patched, false)),
+            Ok(patched) => return Ok((patched.clone(), false)),
             Err(failure) => failure,
         };
         if !failure.is_conflict() || tries > MAX_PATCH_TRIES {
@@ -189,7 +193,7 @@ fn patch_live(
         if tries > 1 {
             session.sleep(BACK_OFF)?;
         }
-        live = session.get(&info.resource, info.namespace.as_deref(), &info.name)?;
+        live = session.get(&info.resource, info.namespace.as_deref(), &info.name)?.clone();
     }
     Ok((live, true))
 }
@@ -260,7 +264,7 @@ fn replace_one(session: &mut Session, args: &Args, info: &Info, dry_run: DryRun)
         if text(&object, "/metadata/resourceVersion").is_empty() {
             // Without a version in the manifest the live object's is used: the update is unconditional.
             if let Ok(live) = attempt(session.get(&info.resource, info.namespace.as_deref(), &info.name))? {
-                object["metadata"]["resourceVersion"] = text(&live, "/metadata/resourceVersion").into();
+                object["metadata"]["resourceVersion"] = text(live, "/metadata/resourceVersion").into();
             }
         }
         let call = ApiCall {

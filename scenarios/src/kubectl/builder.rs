@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::ApiVerb;
 use super::errors::Failure;
 use super::flags::Args;
-use super::json::{list, name, namespace};
+use super::json::{name, namespace};
 use super::manifest;
 use super::resources::Resource;
-use super::session::{Session, Step, attempt};
+use super::session::{Listed, Session, Step, attempt};
 use super::{ApiCall, yaml_out};
 
 /// Objects per page of a list – constant; Kubernetes: DefaultChunkSize, 500.
@@ -60,8 +60,9 @@ pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>, Failure> {
     if with_slash > 0 {
         if with_slash != words.len() {
             return Err(Failure::message(
-                "there is no need to specify a resource type as a separate argument when passing arguments in resource/name \
-                 form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'",
+                "there is no need to specify a resource type as a separate argument when passing arguments in \
+                 resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource \
+                 resource/<resource_name>'",
             ));
         }
         return words.iter().map(|word| typed_name(word)).collect();
@@ -129,7 +130,11 @@ pub(crate) fn list_call(session: &Session, resource: &Resource, selection: &Sele
 }
 
 /// LIST as the builder does it: a refused selector is reported with the type and the selectors.
-pub(crate) fn list_objects(session: &mut Session, resource: &Resource, selection: &Selection) -> Step<Value> {
+pub(crate) fn list_objects<'a>(
+    session: &mut Session<'a>,
+    resource: &Resource,
+    selection: &Selection,
+) -> Step<Listed<'a>> {
     let call = list_call(session, resource, selection);
     match attempt(session.list(call))? {
         Ok(list) => Ok(list),
@@ -139,7 +144,9 @@ pub(crate) fn list_objects(session: &mut Session, resource: &Resource, selection
             if (labels.is_some() || fields.is_some()) && matches!(reason, Some("BadRequest" | "NotFound")) {
                 status["message"] = format!(
                     "Unable to find {} that match label selector {}, field selector {}: {}",
-                    yaml_out::compact(&format!("{}/{}, Resource={}", resource.group, resource.version, resource.plural).into()),
+                    yaml_out::compact(
+                        &format!("{}/{}, Resource={}", resource.group, resource.version, resource.plural).into()
+                    ),
                     yaml_out::compact(&labels.unwrap_or("").into()),
                     yaml_out::compact(&fields.unwrap_or("").into()),
                     super::json::text(&status, "/message")
@@ -161,7 +168,7 @@ pub(crate) fn infos(session: &mut Session, args: &Args, words: &[String]) -> Ste
         failures.extend(read.failures);
         for info in read.infos {
             match attempt(session.get_info(&info.resource, info.namespace.as_deref(), &info.name))? {
-                Ok(object) => infos.push(Info { object, ..info }),
+                Ok(object) => infos.push(Info { object: object.clone(), ..info }),
                 Err(failure) => failures.push(failure),
             }
         }
@@ -196,7 +203,7 @@ fn fetch(session: &mut Session, target: &Target, selection: &Selection) -> Step<
             let namespace = session.globals.namespace().to_string();
             let object = session.get_info(&target.resource, Some(&namespace), name)?;
             let namespace = Some(namespace).filter(|_| target.resource.namespaced);
-            Ok(vec![Info { namespace, ..Info::of(target.resource, object, "") }])
+            Ok(vec![Info { namespace, ..Info::of(target.resource, object.clone(), "") }])
         }
         None => {
             let found = list_objects(session, &target.resource, selection)?;
@@ -206,8 +213,8 @@ fn fetch(session: &mut Session, target: &Target, selection: &Selection) -> Step<
 }
 
 /// The objects of a list, each with its own apiVersion and kind.
-pub(crate) fn items<'a>(resource: &'a Resource, found: &'a Value) -> impl Iterator<Item = Value> + 'a {
-    list(found, "/items").iter().map(|item| with_type(resource, item))
+pub(crate) fn items<'a>(resource: &'a Resource, found: &Listed<'a>) -> impl Iterator<Item = Value> + 'a {
+    found.items().collect::<Vec<_>>().into_iter().map(|item| with_type(resource, item))
 }
 
 fn with_type(resource: &Resource, item: &Value) -> Value {

@@ -1,6 +1,7 @@
 //! `kubectl cordon` and `kubectl uncordon`.
 //!
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/drain/drain.go (`RunCordonOrUncordon`), pkg/drain/cordon.go.
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/drain/drain.go (`RunCordonOrUncordon`),
+//! pkg/drain/cordon.go.
 //! Left out: drain.
 
 use serde_json::json;
@@ -39,7 +40,7 @@ fn mark(session: &mut Session, args: &Args, unschedulable: bool) -> Step<()> {
     for word in &args.words {
         let name = word.strip_prefix("node/").or(word.strip_prefix("nodes/")).unwrap_or(word);
         match attempt(session.get(&Resource::NODES, None, name))? {
-            Ok(node) => nodes.push(Info::of(Resource::NODES, node, "")),
+            Ok(node) => nodes.push(Info::of(Resource::NODES, node.clone(), "")),
             Err(failure) => failures.push(failure),
         }
     }

@@ -55,7 +55,8 @@ pub(crate) fn from_files(session: &mut Session, args: &Args) -> Step<()> {
 }
 
 fn create_info(session: &mut Session, args: &Args, info: &Info, dry_run: DryRun) -> Step<()> {
-    let created = attempt(post(session, args, &info.resource, info.namespace.as_deref(), info.object.clone(), dry_run))?;
+    let created =
+        attempt(post(session, args, &info.resource, info.namespace.as_deref(), info.object.clone(), dry_run))?;
     let object = created.map_err(|failure| failure.with_source("creating", &info.source))?;
     say(session, args, &info.resource, &object, "created", dry_run)
 }
@@ -73,13 +74,14 @@ pub(crate) fn post(
     if dry_run == DryRun::Client {
         return Ok(object);
     }
-    session.call(ApiCall {
+    let created = session.call(ApiCall {
         body: Some(object),
         dry_run: dry_run == DryRun::Server,
         field_manager: Some(args.text_or("field-manager", "kubectl-create").into()),
         field_validation: Some(apply::validation(args).into()),
         ..resource.call(ApiVerb::Create, namespace)
-    })
+    })?;
+    Ok(created.clone())
 }
 
 /// The success line, or the object in the format asked for.
@@ -105,7 +107,7 @@ pub(crate) fn say(
     Ok(())
 }
 
-fn the_name<'a>(args: &'a Args) -> Result<&'a str, Failure> {
+fn the_name(args: &Args) -> Result<&str, Failure> {
     match args.words.as_slice() {
         [name] => Ok(name),
         words => Err(args.usage(format!("exactly one NAME is required, got {}", words.len()))),
@@ -115,8 +117,7 @@ fn the_name<'a>(args: &'a Args) -> Result<&'a str, Failure> {
 /// `kubectl create namespace NAME`
 pub(crate) fn namespace(session: &mut Session, args: &Args) -> Step<()> {
     let name = the_name(args)?;
-    let object =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {}, "status": {}});
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {}, "status": {}});
     let dry_run = args.dry_run()?;
     let created = post(session, args, &Resource::NAMESPACES, None, object, dry_run)?;
     say(session, args, &Resource::NAMESPACES, &created, "created", dry_run)
@@ -160,7 +161,9 @@ pub(crate) fn configmap(session: &mut Session, args: &Args) -> Step<()> {
 
 fn add(data: &mut Map<String, Value>, key: &str, value: String) -> Result<(), Failure> {
     if data.contains_key(key) {
-        return Err(Failure::message(format!("cannot add key \"{key}\", another key by that name already exists in Data")));
+        return Err(Failure::message(format!(
+            "cannot add key \"{key}\", another key by that name already exists in Data"
+        )));
     }
     data.insert(key.into(), Value::String(value));
     Ok(())
@@ -176,7 +179,9 @@ pub(crate) fn deployment(session: &mut Session, args: &Args) -> Step<()> {
     }
     let replicas = args.int("replicas").unwrap_or(1);
     if replicas < 0 {
-        return Err(Failure::message(format!("--replicas={replicas} is invalid: must be greater than or equal to 0")).into());
+        return Err(
+            Failure::message(format!("--replicas={replicas} is invalid: must be greater than or equal to 0")).into()
+        );
     }
     let mut containers: Vec<Value> = images
         .iter()

@@ -4,12 +4,12 @@
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/delete/delete.go.
 //! Left out: --interactive, --raw.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::builder::{Info, Selection, Target, checked_targets, items, list_objects};
+use super::builder::{Info, Selection, Target, checked_targets, list_objects};
 use super::errors::Failure;
 use super::flags::{Args, DryRun, Flag, Takes};
-use super::json::text;
+use super::json::{self, namespace, text};
 use super::session::{Session, Step, attempt};
 use super::wait_deleted::{Gone, wait_deleted};
 use super::{ApiCall, ApiVerb, manifest};
@@ -50,8 +50,8 @@ pub(crate) fn delete(session: &mut Session, args: &Args) -> Step<()> {
     let (targets, mut failures) = targets(session, args, &selection)?;
     if options.grace_period == 0 {
         session.warn(
-            "Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may \
-             continue to run on the cluster indefinitely.",
+            "Immediate deletion does not wait for confirmation that the running resource has been terminated. The \
+             resource may continue to run on the cluster indefinitely.",
         );
     }
     let mut deleted: Vec<Gone> = Vec::new();
@@ -86,7 +86,8 @@ fn options(args: &Args, selection: &Selection) -> Result<Options, Failure> {
         "orphan" | "false" => "Orphan",
         "foreground" => "Foreground",
         other => {
-            let text = format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"");
+            let text =
+                format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"");
             return Err(Failure::Message(text));
         }
     };
@@ -136,15 +137,30 @@ fn targets(session: &mut Session, args: &Args, selection: &Selection) -> Step<(V
         return Ok((read.infos, read.failures));
     }
     if args.words.is_empty() {
-        let text = "You must provide one or more resources by argument or filename.\nExample resource specifications include:\n   \
-                    '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'";
-        return Err(Failure::message(text).into());
+        let text = [
+            "You must provide one or more resources by argument or filename.",
+            "Example resource specifications include:",
+            "   '-f rsrc.yaml'",
+            "   '--filename=rsrc.json'",
+            "   '<resource> <name>'",
+            "   '<resource>'",
+        ];
+        return Err(Failure::message(text.join("\n")).into());
     }
     let (mut infos, mut failures) = (Vec::new(), Vec::new());
     for Target { resource, name } in checked_targets(&args.words, selection)? {
         let Some(name) = name else {
             match attempt(list_objects(session, &resource, selection))? {
-                Ok(found) => infos.extend(items(&resource, &found).map(|object| Info::of(resource, object, ""))),
+                Ok(found) => infos.extend(found.items().map(|object| {
+                    let namespace = Some(namespace(object).to_string()).filter(|n| !n.is_empty());
+                    Info {
+                        resource,
+                        namespace,
+                        name: json::name(object).into(),
+                        object: Value::Null,
+                        source: String::new(),
+                    }
+                })),
                 Err(failure) => failures.push(failure),
             }
             continue;
@@ -159,15 +175,16 @@ fn targets(session: &mut Session, args: &Args, selection: &Selection) -> Step<(V
 fn delete_one(session: &mut Session, info: &Info, options: &Options) -> Step<String> {
     let mut uid = String::new();
     if options.dry_run != DryRun::Client {
-        let mut body = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": options.propagation});
+        let mut body =
+            serde_json::json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": options.propagation});
         if options.grace_period >= 0 {
             body["gracePeriodSeconds"] = options.grace_period.into();
         }
         let dry_run = options.dry_run == DryRun::Server;
         let answer = attempt(session.call(ApiCall { body: Some(body), dry_run, ..info.call(ApiVerb::Delete) }))?;
         let answer = answer.map_err(|failure| failure.with_source("deleting", &info.source))?;
-        uid = match text(&answer, "/metadata/uid") {
-            "" => text(&answer, "/details/uid").into(),
+        uid = match text(answer, "/metadata/uid") {
+            "" => text(answer, "/details/uid").into(),
             uid => uid.into(),
         };
     }

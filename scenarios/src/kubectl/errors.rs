@@ -197,7 +197,8 @@ mod tests {
     #[test]
     fn causes_of_an_invalid_object_are_listed_once() {
         let cause = json!({"field": "spec.a", "message": "Required value"});
-        let mut status = json!({"reason": "Invalid", "message": "m", "details": {"kind": "Pod", "name": "x", "causes": [cause]}});
+        let mut status =
+            json!({"reason": "Invalid", "message": "m", "details": {"kind": "Pod", "name": "x", "causes": [cause]}});
         assert_eq!(message(&Failure::Status(status.clone())), "The Pod \"x\" is invalid: spec.a: Required value");
         status["details"]["causes"] = json!([cause, cause, {"field": "spec.b", "message": "m"}]);
         assert_eq!(

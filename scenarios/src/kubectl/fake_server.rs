@@ -154,8 +154,10 @@ impl FakeServer {
             None => format!("{}/", call.resource),
         };
         let named = call.field_selector.as_deref().and_then(|s| s.strip_prefix("metadata.name="));
-        let labels: Vec<(&str, &str)> =
-            call.label_selector.as_deref().map_or(Vec::new(), |s| s.split(',').filter_map(|p| p.split_once('=')).collect());
+        let labels: Vec<(&str, &str)> = call
+            .label_selector
+            .as_deref()
+            .map_or(Vec::new(), |s| s.split(',').filter_map(|p| p.split_once('=')).collect());
         self.objects
             .iter()
             .filter(|(key, _)| key.starts_with(&prefix))

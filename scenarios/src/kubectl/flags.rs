@@ -1,14 +1,13 @@
-//! The command line: verbs, flags, and what kubectl says about mistakes in them.
+//! Flags, and what kubectl says about mistakes in them.
 //!
-//! Models: github.com/spf13/cobra and pflag as kubernetes v1.36.2 uses them;
-//! staging/src/k8s.io/kubectl/pkg/cmd/cmd.go, staging/src/k8s.io/cli-runtime/pkg/genericclioptions/config_flags.go.
-//! Left out: help texts, impersonation and other flags about credentials, kuberc.
+//! Models: github.com/spf13/pflag as kubernetes v1.36.2 uses it;
+//! staging/src/k8s.io/cli-runtime/pkg/genericclioptions/config_flags.go.
+//! Left out: impersonation and other flags about credentials.
 
 use std::collections::BTreeMap;
 
 use super::duration;
 use super::errors::Failure;
-use super::session::{Session, Step};
 
 /// What a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +55,6 @@ const GLOBAL: &[Flag] = &[
     ("warnings-as-errors", ' ', Takes::Bool),
 ];
 
-/// Global flags that change who speaks to the server; the simulated user is the cluster's admin.
-const NOT_SIMULATED: &[&str] = &["as", "as-group", "as-uid", "token", "server", "context", "cluster", "user", "kubeconfig"];
-
 /// Flags of all verbs that print what they changed.
 pub(crate) const PRINT: &[Flag] = &[
     ("output", 'o', Takes::Text),
@@ -70,11 +66,8 @@ pub(crate) const PRINT: &[Flag] = &[
 ];
 
 /// Flags of all verbs that read manifests.
-pub(crate) const FILES: &[Flag] = &[
-    ("filename", 'f', Takes::List),
-    ("recursive", 'R', Takes::Bool),
-    ("kustomize", 'k', Takes::Text),
-];
+pub(crate) const FILES: &[Flag] =
+    &[("filename", 'f', Takes::List), ("recursive", 'R', Takes::Bool), ("kustomize", 'k', Takes::Text)];
 
 /// The values of the global flags.
 #[derive(Clone, Debug, Default)]
@@ -190,161 +183,8 @@ impl DryRun {
     }
 }
 
-type Verb = fn(&mut Session, &Args) -> Step<()>;
-
-/// A verb: its words, its flags, what it does.
-struct Command {
-    words: &'static [&'static str],
-    flags: &'static [&'static [Flag]],
-    verb: Verb,
-}
-
-const COMMANDS: &[Command] = &[
-    Command { words: &["get"], flags: &[super::get::FLAGS, FILES], verb: super::get::get },
-    Command { words: &["describe"], flags: &[super::describe::FLAGS, FILES], verb: super::describe::describe },
-    Command { words: &["create"], flags: &[super::create::FLAGS, FILES, PRINT], verb: super::create::from_files },
-    Command {
-        words: &["create", "namespace"],
-        flags: &[super::create::FLAGS, PRINT],
-        verb: super::create::namespace,
-    },
-    Command { words: &["create", "ns"], flags: &[super::create::FLAGS, PRINT], verb: super::create::namespace },
-    Command {
-        words: &["create", "deployment"],
-        flags: &[super::create::FLAGS, super::create::DEPLOYMENT_FLAGS, PRINT],
-        verb: super::create::deployment,
-    },
-    Command {
-        words: &["create", "deploy"],
-        flags: &[super::create::FLAGS, super::create::DEPLOYMENT_FLAGS, PRINT],
-        verb: super::create::deployment,
-    },
-    Command {
-        words: &["create", "configmap"],
-        flags: &[super::create::FLAGS, super::create::CONFIGMAP_FLAGS, PRINT],
-        verb: super::create::configmap,
-    },
-    Command {
-        words: &["create", "cm"],
-        flags: &[super::create::FLAGS, super::create::CONFIGMAP_FLAGS, PRINT],
-        verb: super::create::configmap,
-    },
-    Command {
-        words: &["create", "serviceaccount"],
-        flags: &[super::create::FLAGS, PRINT],
-        verb: super::create::serviceaccount,
-    },
-    Command { words: &["create", "sa"], flags: &[super::create::FLAGS, PRINT], verb: super::create::serviceaccount },
-    Command { words: &["apply"], flags: &[super::apply::FLAGS, FILES, PRINT], verb: super::apply::apply },
-    Command { words: &["replace"], flags: &[super::apply::FLAGS, FILES, PRINT], verb: super::apply::replace },
-    Command { words: &["run"], flags: &[super::run::FLAGS, PRINT], verb: super::run::run_pod },
-    Command { words: &["scale"], flags: &[super::scale::FLAGS, FILES, PRINT], verb: super::scale::scale },
-    Command { words: &["set", "image"], flags: &[super::set_image::FLAGS, FILES, PRINT], verb: super::set_image::set_image },
-    Command {
-        words: &["rollout", "status"],
-        flags: &[super::rollout::FLAGS, FILES],
-        verb: super::rollout::status::status,
-    },
-    Command {
-        words: &["rollout", "undo"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::undo::undo,
-    },
-    Command {
-        words: &["rollout", "history"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::history::history,
-    },
-    Command {
-        words: &["rollout", "pause"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::pause,
-    },
-    Command {
-        words: &["rollout", "resume"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::resume,
-    },
-    Command {
-        words: &["rollout", "restart"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::restart,
-    },
-    Command { words: &["delete"], flags: &[super::delete::FLAGS, FILES], verb: super::delete::delete },
-    Command { words: &["cordon"], flags: &[super::cordon::FLAGS], verb: super::cordon::cordon },
-    Command { words: &["uncordon"], flags: &[super::cordon::FLAGS], verb: super::cordon::uncordon },
-    Command { words: &["label"], flags: &[super::label::FLAGS, FILES, PRINT], verb: super::label::label },
-    Command { words: &["annotate"], flags: &[super::label::FLAGS, FILES, PRINT], verb: super::label::annotate },
-    Command { words: &["patch"], flags: &[super::patch_verb::FLAGS, FILES, PRINT], verb: super::patch_verb::patch },
-];
-
-/// kubectl's own verbs, for "did you mean" and for saying which are not simulated.
-const ALL_VERBS: &[&str] = &[
-    "annotate", "api-resources", "api-versions", "apply", "attach", "auth", "autoscale", "certificate", "cluster-info",
-    "completion", "config", "cordon", "cp", "create", "debug", "delete", "describe", "diff", "drain", "edit", "events",
-    "exec", "explain", "expose", "get", "kuberc", "kustomize", "label", "logs", "options", "patch", "plugin",
-    "port-forward", "proxy", "replace", "rollout", "run", "scale", "set", "taint", "top", "uncordon", "version", "wait",
-];
-
-/// What `create` could generate but does not here.
-const NO_GENERATORS: &[&str] = &[
-    "clusterrole", "clusterrolebinding", "cronjob", "cj", "ingress", "ing", "job", "poddisruptionbudget", "pdb",
-    "priorityclass", "pc", "quota", "resourcequota", "role", "rolebinding", "secret", "service", "svc", "token",
-];
-
-/// Finds the verb, parses its flags and runs it.
-pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
-    let argv = &session.process.argv;
-    let Some(at) = first_word(argv, &[]) else {
-        return Err(Failure::message("no command given: name a verb, such as get or create").into());
-    };
-    let verb = argv[at].as_str();
-    let mut command = COMMANDS.iter().find(|c| c.words == [verb]);
-    let mut taken = vec![at];
-    let rest = &argv[at + 1..];
-    let parent: &[&[Flag]] = command.map_or(&[], |c| c.flags);
-    if let Some(second) = first_word(rest, parent) {
-        let sub = COMMANDS.iter().find(|c| c.words.len() == 2 && c.words == [verb, rest[second].as_str()]);
-        if sub.is_some() {
-            command = sub;
-            taken.push(at + 1 + second);
-        }
-    }
-    if let ("create", 1, Some(generator)) = (verb, taken.len(), first_word(rest, parent).and_then(|at| rest.get(at)))
-        && NO_GENERATORS.contains(&generator.as_str())
-    {
-        return Err(Failure::message(format!("kubectl create {generator} is not simulated")).into());
-    }
-    let Some(command) = command else { return Err(unknown(verb, rest).into()) };
-    let words: Vec<String> =
-        argv.iter().enumerate().filter(|(i, _)| !taken.contains(i)).map(|(_, word)| word.clone()).collect();
-    let args = parse(&words, command.words, command.flags)?;
-    if let Some(flag) = NOT_SIMULATED.iter().find(|f| args.has(f)) {
-        return Err(Failure::message(format!("--{flag} is not simulated: kubectl speaks as the cluster's admin")).into());
-    }
-    session.globals.namespace = args.given("namespace");
-    session.globals.request_timeout = request_timeout(args.text("request-timeout"))?;
-    (command.verb)(session, &args)
-}
-
-fn request_timeout(text: &str) -> Result<Option<u64>, Failure> {
-    let ns = match text {
-        "" => 0,
-        text => match text.parse::<i64>() {
-            Ok(seconds) => seconds.saturating_mul(1_000_000_000),
-            Err(_) => duration::parse(text).map_err(|_| {
-                Failure::message(format!(
-                    "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a \
-                     corresponding time unit (e.g. 1s | 2m | 3h)"
-                ))
-            })?,
-        },
-    };
-    Ok(Some(ns.unsigned_abs()).filter(|ns| *ns > 0))
-}
-
 /// Index of the first word that is neither a flag nor a flag's value.
-fn first_word(argv: &[String], flags: &[&[Flag]]) -> Option<usize> {
+pub(crate) fn first_word(argv: &[String], flags: &[&[Flag]]) -> Option<usize> {
     let mut i = 0;
     while let Some(word) = argv.get(i) {
         if word == "--" {
@@ -374,7 +214,8 @@ fn find_short(letter: char, flags: &[&[Flag]]) -> Option<Flag> {
     flags.iter().copied().flatten().chain(GLOBAL).find(|f| f.1 == letter && letter != ' ').copied()
 }
 
-fn parse(argv: &[String], words: &[&str], flags: &[&[Flag]]) -> Result<Args, Failure> {
+/// Parses a verb's command line.
+pub(crate) fn parse(argv: &[String], words: &[&str], flags: &[&[Flag]]) -> Result<Args, Failure> {
     let mut args = Args { command: format!("kubectl {}", words.join(" ")), ..Args::default() };
     let mistake = |text: String| Failure::Flag(text, format!("kubectl {}", words.join(" ")));
     let mut argv = argv.iter();
@@ -390,7 +231,9 @@ fn parse(argv: &[String], words: &[&str], flags: &[&[Flag]]) -> Result<Args, Fai
                 (Some(value), _) => value,
                 (None, Takes::Bool) => "true".into(),
                 (None, Takes::TextOr(alone)) => alone.into(),
-                (None, _) => argv.next().cloned().ok_or_else(|| mistake(format!("flag needs an argument: --{name}")))?,
+                (None, _) => {
+                    argv.next().cloned().ok_or_else(|| mistake(format!("flag needs an argument: --{name}")))?
+                }
             };
             store(&mut args, flag, value).map_err(mistake)?;
         } else if word.len() > 1 && word.starts_with('-') {
@@ -434,12 +277,12 @@ fn store(args: &mut Args, flag: Flag, value: String) -> Result<(), String> {
         }
         Takes::Int(bits) => {
             let number = value.parse::<i64>().map_err(|e| {
-                let why = if matches!(e.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow)
-                {
-                    "value out of range"
-                } else {
-                    "invalid syntax"
-                };
+                let why =
+                    if matches!(e.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow) {
+                        "value out of range"
+                    } else {
+                        "invalid syntax"
+                    };
                 invalid(format!("strconv.ParseInt: parsing \"{value}\": {why}"))
             })?;
             if bits == 32 && i32::try_from(number).is_err() {
@@ -458,44 +301,6 @@ fn store(args: &mut Args, flag: Flag, value: String) -> Result<(), String> {
         Takes::Array => args.values.entry(name).or_default().push(value),
     }
     Ok(())
-}
-
-fn unknown(verb: &str, rest: &[String]) -> Failure {
-    if ALL_VERBS.contains(&verb) {
-        let sub = rest.iter().find(|w| !w.starts_with('-')).map_or(String::new(), |w| format!(" {w}"));
-        let has_subcommands = COMMANDS.iter().any(|c| c.words.len() == 2 && c.words.first() == Some(&verb));
-        let sub = if has_subcommands { sub } else { String::new() };
-        return Failure::message(format!("kubectl {verb}{sub} is not simulated"));
-    }
-    let near: Vec<&str> = ALL_VERBS
-        .iter()
-        .copied()
-        .filter(|known| distance(verb, known) <= 2 || known.starts_with(&verb.to_lowercase()))
-        .collect();
-    let mut text = format!("unknown command \"{verb}\" for \"kubectl\"");
-    if !near.is_empty() {
-        text.push_str("\n\nDid you mean this?");
-        for known in near {
-            text.push_str(&format!("\n\t{known}"));
-        }
-    }
-    Failure::Message(text)
-}
-
-/// Levenshtein distance, without regard to case.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

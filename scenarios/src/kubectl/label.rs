@@ -55,7 +55,10 @@ fn change(session: &mut Session, args: &Args, subject: &Subject) -> Step<()> {
     }
     let (resources, changes) = split(args, subject)?;
     if resources.is_empty() && !args.has("filename") {
-        return Err(Failure::message("one or more resources must be specified as <resource> <name> or <resource>/<name>").into());
+        return Err(Failure::message(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
+        )
+        .into());
     }
     if changes.set.is_empty() && changes.remove.is_empty() && !args.bool("list") {
         return Err(Failure::message(format!("at least one {} update is required", subject.singular)).into());
@@ -87,7 +90,10 @@ fn split(args: &Args, subject: &Subject) -> Result<(Vec<String>, Changes), Failu
         }
     }
     if let Some(key) = changes.remove.iter().find(|key| changes.set.iter().any(|(set, _)| set == *key)) {
-        return Err(Failure::message(format!("can not both modify and remove a {} in the same command: {key}", subject.singular)));
+        return Err(Failure::message(format!(
+            "can not both modify and remove a {} in the same command: {key}",
+            subject.singular
+        )));
     }
     Ok((resources, changes))
 }
@@ -137,7 +143,7 @@ fn change_one(
             field_manager: Some(args.text_or("field-manager", subject.manager).into()),
             ..info.call(ApiVerb::Patch(PatchType::Merge))
         };
-        result = session.call(call)?;
+        result = session.call(call)?.clone();
     }
     create::say(session, args, &info.resource, &result, outcome, dry_run)
 }
@@ -155,7 +161,9 @@ fn check_overwrites<'a>(
             }
             // The cause of a change may always be replaced.
             Some(_) if key == CHANGE_CAUSE => {}
-            Some(old) if subject.field == "annotations" => failures.push(format!("'{key}' already has a value ({old})")),
+            Some(old) if subject.field == "annotations" => {
+                failures.push(format!("'{key}' already has a value ({old})"))
+            }
             _ => {}
         }
     }
@@ -179,4 +187,3 @@ fn outcome(subject: &Subject, patch: &serde_json::Map<String, Value>) -> &'stati
         (false, false) => "labeled",
     }
 }
-

@@ -1,7 +1,7 @@
 //! Reads the manifests named with `-f` and checks what kubectl checks before it asks the server.
 //!
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/cli-runtime/pkg/resource/{visitor,mapper}.go (`StreamVisitor`, `infoForData`,
-//! `RequireNamespace`), staging/src/k8s.io/kubectl/pkg/validation/schema.go.
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/cli-runtime/pkg/resource/{visitor,mapper}.go (`StreamVisitor`,
+//! `infoForData`, `RequireNamespace`), staging/src/k8s.io/kubectl/pkg/validation/schema.go.
 //! Left out: directories, URLs, kustomize; schema validation on the client (the server validates strictly).
 
 use serde_json::Value;
@@ -79,8 +79,8 @@ fn validate(source: &str, document: &Value) -> Result<(), Failure> {
         }
     };
     Err(Failure::message(format!(
-        "error validating \"{source}\": error validating data: {what}; if you choose to ignore these errors, turn validation \
-         off with --validate=false"
+        "error validating \"{source}\": error validating data: {what}; if you choose to ignore these errors, turn \
+         validation off with --validate=false"
     )))
 }
 
@@ -88,8 +88,8 @@ fn info(session: &Session, source: &str, mut object: Value) -> Result<Info, Fail
     let (api_version, kind) = (text(&object, "/apiVersion"), text(&object, "/kind"));
     let Some(resource) = Resource::of_manifest(api_version, kind) else {
         return Err(Failure::message(format!(
-            "resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{source}\": no matches for kind \"{kind}\" in \
-             version \"{api_version}\"\nensure CRDs are installed first",
+            "resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{source}\": no matches for kind \
+             \"{kind}\" in version \"{api_version}\"\nensure CRDs are installed first",
             text(&object, "/metadata/name"),
             text(&object, "/metadata/namespace"),
         )));
@@ -105,8 +105,8 @@ fn info(session: &Session, source: &str, mut object: Value) -> Result<Info, Fail
             object["metadata"]["namespace"] = wanted.into();
         } else if given != wanted && session.globals.namespace.is_some() {
             return Err(Failure::message(format!(
-                "the namespace from the provided object \"{given}\" does not match the namespace \"{wanted}\". You must pass \
-                 '--namespace={given}' to perform this operation."
+                "the namespace from the provided object \"{given}\" does not match the namespace \"{wanted}\". You \
+                 must pass '--namespace={given}' to perform this operation."
             )));
         }
     }

@@ -1,9 +1,9 @@
 //! kubectl: the command line a user drives the cluster with.
 //!
-//! A kubectl process is a straight-line program that is *replayed*: [`run`] executes it from the start, takes the answers
-//! recorded so far, and stops at the first call that has none. So a process is plain data (arguments, standard input,
-//! answers) that can be forked with the world, and no thread or coroutine is needed. Calls go to the API server over the
-//! simulated network; kubectl knows nothing of the engine.
+//! A kubectl process is a straight-line program that is *replayed*: [`run`] executes it from the start, takes the
+//! answers recorded so far, and stops at the first call that has none. So a process is plain data (arguments, standard
+//! input, answers) that can be forked with the world, and no thread or coroutine is needed. Calls go to the API server
+//! over the simulated network; kubectl knows nothing of the engine.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd, staging/src/k8s.io/cli-runtime.
 //! Left out: discovery and OpenAPI requests (answered from kubectl's own cache), kubeconfig, klog lines, plugins, verbs
@@ -11,6 +11,7 @@
 
 mod apply;
 mod builder;
+mod commands;
 mod cordon;
 mod create;
 mod delete;
@@ -34,6 +35,8 @@ mod scale;
 mod session;
 mod set_image;
 mod tabwriter;
+mod taint;
+mod wait;
 mod wait_deleted;
 mod yaml;
 mod yaml_out;
@@ -306,11 +309,11 @@ impl Answer {
     }
 }
 
-/// Runs the process from its start (or its resume point), taking the recorded answers, up to its first unanswered call or
-/// its end.
+/// Runs the process from its start (or its resume point), taking the recorded answers, up to its first unanswered call
+/// or its end.
 pub fn run(process: &Process, files: &dyn Files) -> Run {
     let mut session = Session::new(process, files);
-    let progress = match flags::dispatch(&mut session) {
+    let progress = match commands::dispatch(&mut session) {
         Ok(()) => Progress::Done { exit_code: 0 },
         Err(Stop::Waiting(call)) => Progress::Waiting(call),
         Err(Stop::Failed(failure)) => {

@@ -1,8 +1,8 @@
-//! Strategic merge patches as kubectl computes them: from two states, and from the last manifest, the new one and the live
-//! object.
+//! Strategic merge patches as kubectl computes them: from two states, and from the last manifest, the new one and the
+//! live object.
 //!
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go (`CreateTwoWayMergePatch`,
-//! `CreateThreeWayMergePatch`).
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go
+//! (`CreateTwoWayMergePatch`, `CreateThreeWayMergePatch`).
 //! Left out: patches that already hold directives; conflict detection (`--overwrite=false`).
 
 use serde_json::{Map, Value, json};
@@ -15,8 +15,8 @@ pub(crate) fn two_way(of_kind: &str, original: &Value, modified: &Value) -> Valu
     Value::Object(diff_values(original, modified, kind(of_kind), all))
 }
 
-/// The patch for `kubectl apply`: takes away what the last manifest had and the new one has not, then adds and changes what
-/// differs from the live object.
+/// The patch for `kubectl apply`: takes away what the last manifest had and the new one has not, then adds and changes
+/// what differs from the live object.
 pub(crate) fn three_way(of_kind: &str, original: &Value, modified: &Value, live: &Value) -> Value {
     let of = kind(of_kind);
     let mut patch = diff_values(original, modified, of, Options { additions: false, deletions: true });
@@ -94,7 +94,9 @@ fn diff_maps(
                     patch.insert(key.clone(), Value::Object(inner));
                 }
             }
-            (Value::Array(old), Value::Array(new)) if field.merge.is_some() => diff_lists(key, old, new, field, options, &mut patch),
+            (Value::Array(old), Value::Array(new)) if field.merge.is_some() => {
+                diff_lists(key, old, new, field, options, &mut patch)
+            }
             (old, new) => {
                 if old != new && options.additions {
                     patch.insert(key.clone(), new.clone());
@@ -157,7 +159,8 @@ fn diff_lists(key: &str, old: &[Value], new: &[Value], field: Field, options: Op
     }
     let touched = !changed.is_empty() || !deleted.is_empty();
     if touched || (options.additions && !same_order) {
-        let order: Vec<Value> = if by_scalar { new.to_vec() } else { new.iter().map(|n| json!({merge_key: id(n)})).collect() };
+        let order: Vec<Value> =
+            if by_scalar { new.to_vec() } else { new.iter().map(|n| json!({merge_key: id(n)})).collect() };
         if !order.is_empty() {
             patch.insert(format!("$setElementOrder/{key}"), Value::Array(order));
         }
@@ -238,7 +241,8 @@ mod tests {
     fn what_left_the_manifest_is_taken_away() {
         let old = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"template": {"spec": {"containers": [
             {"name": "a", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}]}}}});
-        let new = json!({"metadata": {"labels": {"a": "3"}}, "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}});
+        let new = json!({"metadata": {"labels": {"a": "3"}}, "spec": {"template": {"spec": {"containers": [{"name":
+        "a"}]}}}});
         let expected = json!({"metadata": {"labels": {"a": "3", "b": null}}, "spec": {"template": {"spec": {
             "$setElementOrder/containers": [{"name": "a"}],
             "containers": [{"env": null, "name": "a"}, {"$patch": "delete", "name": "b"}]}}}});
@@ -250,7 +254,8 @@ mod tests {
         let old = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
         let new = json!({"spec": {"strategy": {"type": "Recreate"}}});
         let live = old.clone();
-        let expected = json!({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": null, "type": "Recreate"}}});
+        let expected =
+            json!({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": null, "type": "Recreate"}}});
         assert_eq!(three_way("Deployment", &old, &new, &live), expected);
         let unseen = json!({"spec": {}});
         let expected = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
@@ -261,7 +266,8 @@ mod tests {
     fn scalars_are_deleted_from_lists_by_value() {
         let old = json!({"metadata": {"finalizers": ["a", "b"]}});
         let new = json!({"metadata": {"finalizers": ["a"]}});
-        let expected = json!({"metadata": {"$setElementOrder/finalizers": ["a"], "$deleteFromPrimitiveList/finalizers": ["b"]}});
+        let expected =
+            json!({"metadata": {"$setElementOrder/finalizers": ["a"], "$deleteFromPrimitiveList/finalizers": ["b"]}});
         assert_eq!(two_way("Pod", &old, &new), expected);
     }
 }

@@ -1,7 +1,7 @@
 //! How strategic merge patches treat the fields of the built-in kinds.
 //!
-//! Models: the tags `patchStrategy` and `patchMergeKey` in kubernetes v1.36.2 staging/src/k8s.io/api/{core,apps,batch}/v1/types.go,
-//! which kubectl reads from the server's OpenAPI document.
+//! Models: the tags `patchStrategy` and `patchMergeKey` in kubernetes v1.36.2
+//! staging/src/k8s.io/api/{core,apps,batch}/v1/types.go, which kubectl reads from the server's OpenAPI document.
 //! Left out: kinds that this simulator does not serve, as far as they have no pod template.
 
 /// A type of the API, by the name of its Go struct; "" for a type without any marked field.

@@ -39,9 +39,12 @@ pub(crate) fn patch(session: &mut Session, args: &Args) -> Step<()> {
             let read = session.files.read(&path);
             read.map_err(|why| Failure::message(format!("unable to read patch file: open {path}: {why}")))?
         }
-        (None, None) => return Err(args.usage("must specify --patch or --patch-file containing the contents of the patch").into()),
+        (None, None) => {
+            return Err(args.usage("must specify --patch or --patch-file containing the contents of the patch").into());
+        }
     };
-    let body: Value = yaml::value(&text).map_err(|why| Failure::message(format!("unable to parse \"{text}\": yaml: {why}")))?;
+    let body: Value =
+        yaml::value(&text).map_err(|why| Failure::message(format!("unable to parse \"{text}\": yaml: {why}")))?;
     let dry_run = args.dry_run()?;
     let (infos, mut failures) = infos(session, args, &args.words)?;
     for info in &infos {
@@ -59,11 +62,11 @@ pub(crate) fn patch(session: &mut Session, args: &Args) -> Step<()> {
         }
         match attempt(session.call(call))? {
             Ok(patched) if subresource.as_deref() == Some("scale") => {
-                session.print_line(&format!("scale.autoscaling/{} patched", super::json::name(&patched)));
+                session.print_line(&format!("scale.autoscaling/{} patched", super::json::name(patched)));
             }
             Ok(patched) => {
-                let outcome = if patched == info.object { "patched (no change)" } else { "patched" };
-                create::say(session, args, &info.resource, &patched, outcome, dry_run)?;
+                let outcome = if *patched == info.object { "patched (no change)" } else { "patched" };
+                create::say(session, args, &info.resource, patched, outcome, dry_run)?;
             }
             Err(failure) => failures.push(failure),
         }

@@ -133,7 +133,11 @@ impl Resource {
 
     /// The types behind a word: a category or one type.
     pub fn find_all(word: &str) -> Result<Vec<Resource>, Failure> {
-        if word == "all" { ALL.iter().map(|plural| Resource::find(plural)).collect() } else { Ok(vec![Resource::find(word)?]) }
+        if word == "all" {
+            ALL.iter().map(|plural| Resource::find(plural)).collect()
+        } else {
+            Ok(vec![Resource::find(word)?])
+        }
     }
 
     /// Finds the type of a manifest. The kind is compared without regard to case, as the mapper does.

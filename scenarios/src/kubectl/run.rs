@@ -81,12 +81,13 @@ fn post(session: &mut Session, args: &Args, namespace: &str, pod: Value, dry_run
         return Ok(pod);
     }
     let pod = if args.bool("save-config") { super::apply::with_last_applied(&pod) } else { pod };
-    session.call(super::ApiCall {
+    let created = session.call(super::ApiCall {
         body: Some(pod),
         dry_run: dry_run == DryRun::Server,
         field_manager: Some(args.text_or("field-manager", "kubectl-run").into()),
         ..Resource::PODS.call(super::ApiVerb::Create, Some(namespace))
-    })
+    })?;
+    Ok(created.clone())
 }
 
 fn container(args: &Args, name: &str, image: &str, words: Vec<String>) -> Result<Value, Failure> {
@@ -98,9 +99,8 @@ fn container(args: &Args, name: &str, image: &str, words: Vec<String>) -> Result
         container["imagePullPolicy"] = policy.into();
     }
     if let Some(port) = args.given("port") {
-        let number: i64 = port
-            .parse()
-            .map_err(|_| Failure::message(format!("strconv.Atoi: parsing \"{port}\": invalid syntax")))?;
+        let number: i64 =
+            port.parse().map_err(|_| Failure::message(format!("strconv.Atoi: parsing \"{port}\": invalid syntax")))?;
         container["ports"] = json!([{"containerPort": number}]);
     }
     if args.bool("privileged") {

@@ -72,7 +72,7 @@ fn scale_one(session: &mut Session, args: &Args, info: &Info, replicas: i64, dry
         return Ok(());
     }
     for _ in 0..TRIES {
-        let mut scale: Value = session.call(subresource(ApiVerb::Get))?;
+        let mut scale: Value = session.call(subresource(ApiVerb::Get))?.clone();
         let actual = number(&scale, "/spec/replicas");
         if let Some(expected) = current
             && expected != actual

@@ -1,15 +1,16 @@
 //! The replay of one kubectl process: calls, output, and kubectl's idea of the time.
 //!
-//! Verbs are written as straight-line code; every call returns [`Step`], and `?` carries "no answer yet" out of the program.
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/rest/with_retry.go (retry on 429 and 5xx that carry Retry-After),
-//! staging/src/k8s.io/cli-runtime/pkg/resource/visitor.go (`Info.Get`).
+//! Verbs are written as straight-line code; every call returns [`Step`], and `?` carries "no answer yet" out of the
+//! program.
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/rest/with_retry.go (retry on 429 and 5xx that carry
+//! Retry-After), staging/src/k8s.io/cli-runtime/pkg/resource/visitor.go (`Info.Get`).
 //! Left out: client-side rate limit (kubectl: 50 requests/s, burst 300).
 
 use serde_json::Value;
 
 use super::errors::Failure;
 use super::flags::Globals;
-use super::json::{integer, text};
+use super::json::{integer, list, text};
 use super::resources::Resource;
 use super::{Answer, ApiCall, ApiVerb, Call, Chunk, Files, Loop, Process, Progress, Resume, Run};
 
@@ -45,8 +46,8 @@ pub(crate) fn attempt<T>(step: Step<T>) -> Step<Result<T, Failure>> {
 }
 
 /// A watch event as a verb sees it.
-pub(crate) enum WatchStep {
-    Event { kind: String, object: Value },
+pub(crate) enum WatchStep<'a> {
+    Event { kind: &'a str, object: &'a Value },
     Ended,
     TimedOut,
 }
@@ -130,8 +131,9 @@ impl<'a> Session<'a> {
         Some(answer)
     }
 
-    /// Sends a request and returns the body of a successful answer.
-    pub fn call(&mut self, mut call: ApiCall) -> Step<Value> {
+    /// Sends a request and returns the body of a successful answer, borrowed: a replay must not copy what it has read
+    /// before.
+    pub fn call(&mut self, mut call: ApiCall) -> Step<&'a Value> {
         call.timeout = call.timeout.or(self.globals.request_timeout);
         let mut tries = 0;
         loop {
@@ -144,7 +146,7 @@ impl<'a> Session<'a> {
                     if call.verb == ApiVerb::Watch {
                         self.watches += 1;
                     }
-                    return Ok(body.clone());
+                    return Ok(body);
                 }
                 Answer::Err { status, .. } => match retry_after(status) {
                     Some(seconds) if tries < MAX_RETRIES => {
@@ -177,10 +179,10 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for the next event of a watch.
-    pub fn next_event(&mut self, stream: usize, deadline: Option<i64>) -> Step<WatchStep> {
+    pub fn next_event(&mut self, stream: usize, deadline: Option<i64>) -> Step<WatchStep<'a>> {
         let Some(answer) = self.take() else { return Err(Stop::Waiting(Call::WatchNext { stream, deadline })) };
         match answer {
-            Answer::Event { kind, object, .. } => Ok(WatchStep::Event { kind: kind.clone(), object: object.clone() }),
+            Answer::Event { kind, object, .. } => Ok(WatchStep::Event { kind, object }),
             Answer::StreamEnded { .. } | Answer::ConnectionRefused { .. } => Ok(WatchStep::Ended),
             Answer::Timeout { .. } => Ok(WatchStep::TimedOut),
             Answer::Err { status, .. } => Err(Failure::Status(status.clone()).into()),
@@ -196,12 +198,12 @@ impl<'a> Session<'a> {
     }
 
     /// GET of one object without looking at its namespace.
-    pub fn get(&mut self, resource: &Resource, namespace: Option<&str>, name: &str) -> Step<Value> {
+    pub fn get(&mut self, resource: &Resource, namespace: Option<&str>, name: &str) -> Step<&'a Value> {
         self.call(ApiCall { name: Some(name.into()), ..resource.call(ApiVerb::Get, namespace) })
     }
 
     /// `Info.Get`: when the object is not found outside of `default`, a missing namespace is the better answer.
-    pub fn get_info(&mut self, resource: &Resource, namespace: Option<&str>, name: &str) -> Step<Value> {
+    pub fn get_info(&mut self, resource: &Resource, namespace: Option<&str>, name: &str) -> Step<&'a Value> {
         let failure = match attempt(self.get(resource, namespace, name))? {
             Ok(object) => return Ok(object),
             Err(failure) => failure,
@@ -220,30 +222,35 @@ impl<'a> Session<'a> {
         Err(failure.into())
     }
 
-    /// LIST with pages of `limit` objects, joined.
-    pub fn list(&mut self, call: ApiCall) -> Step<Value> {
-        let mut first: Option<Value> = None;
+    /// LIST in pages of `limit` objects.
+    pub fn list(&mut self, call: ApiCall) -> Step<Listed<'a>> {
+        let mut pages = Vec::new();
         let mut call = ApiCall { verb: ApiVerb::List, ..call };
         loop {
-            let mut page = self.call(call.clone())?;
-            let token = text(&page, "/metadata/continue").to_string();
-            let version = text(&page, "/metadata/resourceVersion").to_string();
-            match &mut first {
-                None => first = Some(page),
-                Some(list) => {
-                    list["metadata"]["resourceVersion"] = Value::String(version);
-                    if let (Some(items), Some(more)) =
-                        (list.get_mut("items").and_then(Value::as_array_mut), page["items"].as_array_mut())
-                    {
-                        items.append(more);
-                    }
-                }
+            let page = self.call(call.clone())?;
+            pages.push(page);
+            match text(page, "/metadata/continue") {
+                "" => return Ok(Listed { pages }),
+                token => call.continue_token = Some(token.into()),
             }
-            if token.is_empty() {
-                return Ok(first.unwrap_or_default());
-            }
-            call.continue_token = Some(token);
         }
+    }
+}
+
+/// The answer to a LIST.
+pub(crate) struct Listed<'a> {
+    pages: Vec<&'a Value>,
+}
+
+impl<'a> Listed<'a> {
+    /// The objects in the server's order; apiVersion and kind may be missing.
+    pub fn items(&self) -> impl Iterator<Item = &'a Value> {
+        self.pages.iter().flat_map(|page| list(page, "/items"))
+    }
+
+    /// The version of the list, where a watch goes on.
+    pub fn version(&self) -> &'a str {
+        self.pages.last().map_or("", |page| text(page, "/metadata/resourceVersion"))
     }
 }
 

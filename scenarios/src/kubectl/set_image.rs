@@ -11,11 +11,8 @@ use super::flags::{Args, DryRun, Flag, Takes};
 use super::session::{Session, Step, attempt};
 use super::{ApiCall, ApiVerb, PatchType, create, patch};
 
-pub(crate) const FLAGS: &[Flag] = &[
-    ("selector", 'l', Takes::Text),
-    ("all", ' ', Takes::Bool),
-    ("local", ' ', Takes::Bool),
-];
+pub(crate) const FLAGS: &[Flag] =
+    &[("selector", 'l', Takes::Text), ("all", ' ', Takes::Bool), ("local", ' ', Takes::Bool)];
 
 pub(crate) fn set_image(session: &mut Session, args: &Args) -> Step<()> {
     if args.bool("local") {
@@ -32,15 +29,24 @@ pub(crate) fn set_image(session: &mut Session, args: &Args) -> Step<()> {
     Ok(Failure::collect(failures)?)
 }
 
+/// A container and its image.
+type Pair = (String, String);
+
 /// The words with `=` are images.
-fn split(args: &Args) -> Result<(Vec<String>, Vec<(String, String)>), Failure> {
+fn split(args: &Args) -> Result<(Vec<String>, Vec<Pair>), Failure> {
     let (mut resources, mut images) = (Vec::new(), Vec::new());
     for word in &args.words {
         match word.split_once('=') {
-            Some((container, image)) if !container.is_empty() => images.push((container.to_string(), image.to_string())),
+            Some((container, image)) if !container.is_empty() => {
+                images.push((container.to_string(), image.to_string()))
+            }
             Some(_) => return Err(Failure::message(format!("invalid image pair: {word}"))),
             None if images.is_empty() => resources.push(word.clone()),
-            None => return Err(Failure::message("all resources must be specified before image changes: ".to_string() + word.as_str())),
+            None => {
+                return Err(Failure::message(
+                    "all resources must be specified before image changes: ".to_string() + word.as_str(),
+                ));
+            }
         }
     }
     let mut failures = Vec::new();
@@ -48,7 +54,9 @@ fn split(args: &Args) -> Result<(Vec<String>, Vec<(String, String)>), Failure> {
         failures.push(Failure::message("cannot set --all and --selector at the same time"));
     }
     if resources.is_empty() && !args.has("filename") {
-        failures.push(Failure::message("one or more resources must be specified as <resource> <name> or <resource>/<name>"));
+        failures.push(Failure::message(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
+        ));
     }
     if images.is_empty() {
         failures.push(Failure::message("at least one image update is required"));
@@ -61,10 +69,14 @@ fn split(args: &Args) -> Result<(Vec<String>, Vec<(String, String)>), Failure> {
     Ok((resources, images))
 }
 
-fn set_one(session: &mut Session, args: &Args, info: &Info, images: &[(String, String)], dry_run: DryRun) -> Step<()> {
+fn set_one(session: &mut Session, args: &Args, info: &Info, images: &[Pair], dry_run: DryRun) -> Step<()> {
     let mut object = info.object.clone();
     let Some(spec) = pod_spec(&mut object) else {
-        return Err(Failure::message(format!("the object is not a pod or does not have a pod template: *{}", info.resource.kind)).into());
+        return Err(Failure::message(format!(
+            "the object is not a pod or does not have a pod template: *{}",
+            info.resource.kind
+        ))
+        .into());
     };
     for (container, image) in images {
         let mut found = container == "*";
@@ -94,7 +106,7 @@ fn set_one(session: &mut Session, args: &Args, info: &Info, images: &[(String, S
             ..info.call(ApiVerb::Patch(PatchType::StrategicMerge))
         };
         let patched = attempt(session.call(call))?;
-        result = patched.map_err(|failure| failure.wrap("failed to patch image update to pod template"))?;
+        result = patched.map_err(|failure| failure.wrap("failed to patch image update to pod template"))?.clone();
     }
     create::say(session, args, &info.resource, &result, "image updated", dry_run)
 }

@@ -1,8 +1,8 @@
 //! Columns of text.
 //!
-//! [`align`] is Go's `text/tabwriter` with the parameters `describe` and `rollout history` use: a cell ends with a tab, a
-//! column is a run of consecutive lines that have such a cell, two blanks between columns. [`Columns`] is the variant of
-//! `get`, which remembers widths while it watches.
+//! [`align`] is Go's `text/tabwriter` with the parameters `describe` and `rollout history` use: a cell ends with a tab,
+//! a column is a run of consecutive lines that have such a cell, two blanks between columns. [`Columns`] is the variant
+//! of `get`, which remembers widths while it watches.
 //! Models: Go text/tabwriter; kubernetes v1.36.2 staging/src/k8s.io/cli-runtime/pkg/printers/tabwriter.go.
 
 /// Blanks between the columns of `describe` – constant; Kubernetes: tabwriter padding, 2.
@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn a_column_is_a_run_of_lines_with_that_cell() {
-        assert_eq!(align("Name:\tx\nNamespace:\ty\nIPs:\n  IP:\tz\n"), "Name:       x\nNamespace:  y\nIPs:\n  IP:  z\n");
+        assert_eq!(
+            align("Name:\tx\nNamespace:\ty\nIPs:\n  IP:\tz\n"),
+            "Name:       x\nNamespace:  y\nIPs:\n  IP:  z\n"
+        );
     }
 
     #[test]

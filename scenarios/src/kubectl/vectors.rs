@@ -30,8 +30,12 @@ fn words(case: &Value) -> Vec<String> {
 }
 
 fn check(case: &Value) -> Result<(), String> {
-    let files: BTreeMap<String, String> =
-        case["files"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").into())).collect();
+    let files: BTreeMap<String, String> = case["files"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").into()))
+        .collect();
     let files = TestFiles(files);
     let mut process = Process::new(words(case), None, 0);
     let requests = list(case, "/requests");
@@ -40,7 +44,9 @@ fn check(case: &Value) -> Result<(), String> {
         let done = run(&process, &files);
         match done.progress {
             Progress::Waiting(Call::Api(call)) => {
-                let Some(request) = requests.get(made) else { return Err(format!("one request too many: {}", shown(&call))) };
+                let Some(request) = requests.get(made) else {
+                    return Err(format!("one request too many: {}", shown(&call)));
+                };
                 let expected = format!("{} {}", text(request, "/method"), text(request, "/path"));
                 if shown(&call) != expected {
                     return Err(format!("request {}\ninstead of {expected}", shown(&call)));
@@ -53,8 +59,13 @@ fn check(case: &Value) -> Result<(), String> {
                 let join = |chunks: &[super::Chunk]| chunks.iter().map(|c| c.text.as_str()).collect::<String>();
                 let (stdout, stderr) = (join(&done.stdout), join(&done.stderr));
                 let expected = (number(case, "/exit_code"), text(case, "/stdout"), text(case, "/stderr"));
-                if (i64::from(exit_code), stdout.as_str(), lines(&stderr)) != (expected.0, expected.1, lines(expected.2)) {
-                    return Err(format!("got  {exit_code} {stdout:?} {stderr:?}\nwant {} {:?} {:?}", expected.0, expected.1, expected.2));
+                if (i64::from(exit_code), stdout.as_str(), lines(&stderr))
+                    != (expected.0, expected.1, lines(expected.2))
+                {
+                    return Err(format!(
+                        "got  {exit_code} {stdout:?} {stderr:?}\nwant {} {:?} {:?}",
+                        expected.0, expected.1, expected.2
+                    ));
                 }
                 return match made == requests.len() {
                     true => Ok(()),
@@ -67,7 +78,10 @@ fn check(case: &Value) -> Result<(), String> {
 
 /// The lines of a text; those of a list of causes in any order, and without what a log library puts before its own.
 fn lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = text.lines().map(|l| if l.starts_with("W1") { l.split("] ").last().unwrap_or(l) } else { l }.to_string()).collect();
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|l| if l.starts_with("W1") { l.split("] ").last().unwrap_or(l) } else { l }.to_string())
+        .collect();
     if lines.iter().any(|l| l.starts_with("* ")) {
         lines.sort();
     }
@@ -82,7 +96,8 @@ fn answer(case: &Value, request: &Value, call: &ApiCall, files: &TestFiles, last
         let group = if call.group.is_empty() { String::new() } else { format!(".{}", call.group) };
         let name = call.name.clone().unwrap_or_default();
         let message = format!("{}{group} \"{name}\" not found", call.resource);
-        let status = if recorded { own.clone() } else { json!({"code": code, "reason": "NotFound", "message": message}) };
+        let status =
+            if recorded { own.clone() } else { json!({"code": code, "reason": "NotFound", "message": message}) };
         return Answer::Err { at: 1, status };
     }
     let body = match &request["body"] {
@@ -91,7 +106,11 @@ fn answer(case: &Value, request: &Value, call: &ApiCall, files: &TestFiles, last
             let setup = files.0.get("setup.yaml").map_or("", String::as_str);
             let documents = yaml::documents(setup).unwrap_or_default();
             let wanted = call.name.clone().unwrap_or_default();
-            documents.into_iter().find(|d| text(d, "/metadata/name") == wanted).map(|d| super::apply::with_last_applied(&d)).unwrap_or_default()
+            documents
+                .into_iter()
+                .find(|d| text(d, "/metadata/name") == wanted)
+                .map(|d| super::apply::with_last_applied(&d))
+                .unwrap_or_default()
         }
         body => body.clone(),
     };
@@ -108,7 +127,8 @@ fn shown(call: &ApiCall) -> String {
         ApiVerb::Patch(_) => "PATCH",
         ApiVerb::Delete => "DELETE",
     };
-    let mut path = if call.group.is_empty() { "/api/v1".into() } else { format!("/apis/{}/{}", call.group, call.version) };
+    let mut path =
+        if call.group.is_empty() { "/api/v1".into() } else { format!("/apis/{}/{}", call.group, call.version) };
     if let Some(namespace) = &call.namespace {
         path.push_str(&format!("/namespaces/{namespace}"));
     }
@@ -136,4 +156,65 @@ fn escaped(text: &str) -> String {
             b => format!("%{b:02X}"),
         })
         .collect()
+}
+
+const OUTPUTS: &str = include_str!("../../../tests/conformance/kubectl/output.jsonl");
+
+fn output(id: &str) -> String {
+    let cases = OUTPUTS.lines().map(|line| serde_json::from_str::<Value>(line).expect("a case"));
+    let found = cases.into_iter().find(|case| text(case, "/id") == id);
+    found.map(|case| text(&case, "/stdout").to_string()).unwrap_or_else(|| panic!("no recorded output {id}"))
+}
+
+#[test]
+fn yaml_printed_by_the_real_kubectl_survives_reading_and_printing() {
+    for case in OUTPUTS.lines().map(|line| serde_json::from_str::<Value>(line).expect("a case")) {
+        let (command, stdout) = (text(&case, "/command"), text(&case, "/stdout"));
+        if command.contains("yaml") || command.contains("view-last-applied") {
+            let object = yaml::value(stdout).expect(command);
+            assert_eq!(super::yaml_out::yaml(&object), stdout, "{command}");
+        }
+        if command.contains("json") {
+            let object: Value = serde_json::from_str(stdout).expect(command);
+            assert_eq!(super::yaml_out::json(&object), stdout, "{command}");
+        }
+    }
+}
+
+#[test]
+fn the_history_of_a_revision_shows_its_template() {
+    let mut set = yaml::value(&output("get-36")).expect("a deployment");
+    set["spec"]["template"]["metadata"]["labels"]["pod-template-hash"] = "85445bfc67".into();
+    let shown = format!("deployment.apps/web with revision #1\n{}\n", super::describe::template::describe(&set, ""));
+    assert_eq!(shown, output("info-20"));
+}
+
+#[test]
+fn a_node_is_described_as_the_real_kubectl_does() {
+    use super::fake_server::FakeServer;
+    let mut server = FakeServer::default();
+    server.now = super::duration::parse_time("2026-11-22T07:56:57Z").unwrap_or(0);
+    server.objects.insert("nodes//worker-1".into(), yaml::value(&output("get-32")).expect("a node"));
+    let lease = json!({"spec": {"holderIdentity": "worker-1", "renewTime": "2026-11-22T07:56:55.123456Z"}});
+    server.objects.insert("leases/kube-node-lease/worker-1".into(), lease);
+    let expected = output("describe-23");
+    for line in expected.lines().filter(|line| line.starts_with("  default  ")) {
+        let name = line.split_whitespace().nth(1).unwrap_or("");
+        let age: i64 =
+            line.split_whitespace().last().and_then(|a| a.strip_suffix('s')).and_then(|a| a.parse().ok()).unwrap_or(0);
+        let created = super::duration::rfc3339(server.now - age * 1_000_000_000);
+        let resources = match name.starts_with("web-") {
+            true => {
+                json!({"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}})
+            }
+            false => json!({}),
+        };
+        let pod = json!({"metadata": {"name": name, "namespace": "default", "creationTimestamp": created},
+            "spec": {"containers": [{"name": "c", "resources": resources}]}});
+        server.objects.insert(format!("pods/default/{name}"), pod);
+    }
+    let shown = server.kubectl("describe node worker-1").stdout;
+    let before_events = |text: &str| text.split("Events:").next().map(str::to_string);
+    assert_eq!(before_events(&shown), before_events(&expected));
+    assert_eq!(server.calls, ["get nodes", "get nodes", "get leases", "list pods", "list events"]);
 }

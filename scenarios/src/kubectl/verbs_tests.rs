@@ -40,9 +40,10 @@ fn creating_takes_one_request_each() {
 #[test]
 fn a_dry_run_prints_the_object_and_asks_nobody() {
     let mut server = FakeServer::default();
-    let expected = "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    a: b\n    c: d\n  name: once\nspec:\n  containers:\n  \
-        - env:\n    - name: X\n      value: \"1\"\n    image: nginx:1.26\n    name: once\n    ports:\n    - containerPort: 80\n    \
-        resources: {}\n  dnsPolicy: ClusterFirst\n  restartPolicy: Always\nstatus: {}\n";
+    let expected = "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    a: b\n    c: d\n  name: once\nspec:\n \
+         containers:\n - env:\n    - name: X\n      value: \"1\"\n    image: nginx:1.26\n    name: once\n \
+           ports:\n    - containerPort: 80\n resources: {}\n  dnsPolicy: ClusterFirst\n  restartPolicy: \
+           Always\nstatus: {}\n";
     let line = "run once --image=nginx:1.26 --port=80 --labels=a=b,c=d --env=X=1 --dry-run=client -o yaml";
     assert_eq!(server.kubectl(line), printed(expected));
     assert!(server.calls.is_empty());
@@ -53,9 +54,9 @@ fn apply_creates_then_leaves_alone_then_patches() {
     let mut server = FakeServer::default();
     let manifest = |replicas: u32| {
         format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: demo}}\nspec:\n  replicas: {replicas}\n  \
-             selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec: \
-             {{containers: [{{name: nginx, image: nginx}}]}}\n"
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: demo}}\nspec:\n  replicas: \
+             {replicas}\n selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: \
+             web}}}}\n    spec: {{containers: [{{name: nginx, image: nginx}}]}}\n"
         )
     };
     let mut apply = |replicas| server.kubectl_with("apply -f -", Some(&manifest(replicas)));
@@ -83,7 +84,9 @@ fn apply_on_a_created_object_warns() {
     let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 2\n";
     let out = server.kubectl_with("apply -f -", Some(manifest));
     assert_eq!(out.stdout, "deployment.apps/web configured\n");
-    assert!(out.stderr.starts_with("Warning: resource deployments/web is missing the kubectl.kubernetes.io/last-applied"));
+    assert!(
+        out.stderr.starts_with("Warning: resource deployments/web is missing the kubectl.kubernetes.io/last-applied")
+    );
 }
 
 #[test]
@@ -100,7 +103,10 @@ fn scaling_patches_the_scale_and_checks_preconditions() {
 #[test]
 fn set_image_sends_a_patch_only_if_something_changes() {
     let mut server = with_deployment();
-    assert_eq!(server.kubectl("set image deployment/web nginx=nginx:1.26"), printed("deployment.apps/web image updated\n"));
+    assert_eq!(
+        server.kubectl("set image deployment/web nginx=nginx:1.26"),
+        printed("deployment.apps/web image updated\n")
+    );
     assert_eq!(server.calls, ["get deployments", "patch deployments"]);
     assert_eq!(server.objects[DEPLOYMENT]["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.26");
     assert_eq!(server.kubectl("set image deployment/web *=nginx:1.26"), printed(""));
@@ -189,7 +195,8 @@ fn tables_are_aligned_and_kinds_kept_apart() {
     let expected = "NAME   READY   STATUS   RESTARTS   AGE\np      0/1              0          65s\n";
     assert_eq!(server.kubectl("get pods"), printed(expected));
     let expected = "NAME    READY   STATUS   RESTARTS   AGE\npod/p   0/1              0          65s\n\n\
-        NAME                  READY   UP-TO-DATE   AVAILABLE   AGE\ndeployment.apps/web   0/2     0            0           65s\n";
+        NAME                  READY   UP-TO-DATE   AVAILABLE   AGE\ndeployment.apps/web   0/2     0            0 \
+                  65s\n";
     assert_eq!(server.kubectl("get po/p deploy/web"), printed(expected));
     let nothing = "No resources found in kube-system namespace.\n";
     assert_eq!(server.kubectl("get pods -n kube-system").stderr, nothing);
@@ -236,7 +243,8 @@ fn labels_are_set_kept_and_removed() {
     let out = "label \"x\" not found.\ndeployment.apps/web not labeled\n";
     assert_eq!(server.kubectl("label deployment web x-"), printed(out));
     assert_eq!(server.kubectl("annotate deployment web note=y"), printed("deployment.apps/web annotated\n"));
-    let refused = "error: --overwrite is false but found the following declared annotation(s): 'note' already has a value (y)\n";
+    let refused =
+        "error: --overwrite is false but found the following declared annotation(s): 'note' already has a value (y)\n";
     assert_eq!(server.kubectl("annotate deployment web note=x"), failed(refused));
 }
 
@@ -261,5 +269,38 @@ fn a_request_is_repeated_when_the_server_asks_for_it() {
     process.answers.push(Answer::Ok { at: 1_000_000_002, body: Value::Null, warnings: vec!["w".into()] });
     let done = run(&process, &super::fake_server::TestFiles(Default::default()));
     assert_eq!(done.progress, Progress::Done { exit_code: 0 });
-    assert_eq!(done.stderr.first().map(|c| c.text.as_str()), Some("Warning: w\nNo resources found in default namespace.\n"));
+    assert_eq!(
+        done.stderr.first().map(|c| c.text.as_str()),
+        Some("Warning: w\nNo resources found in default namespace.\n")
+    );
+}
+
+#[test]
+fn taints_are_set_refused_and_removed() {
+    let mut server = FakeServer::default();
+    server.objects.insert("nodes//n1".into(), json!({"metadata": {"name": "n1"}, "spec": {}}));
+    assert_eq!(server.kubectl("taint nodes n1 dedicated=batch:NoSchedule"), printed("node/n1 tainted\n"));
+    let refused =
+        failed("error: node n1 already has dedicated taint(s) with same effect(s) and --overwrite is false\n");
+    assert_eq!(server.kubectl("taint nodes n1 dedicated=other:NoSchedule"), refused);
+    let taint = json!([{"key": "dedicated", "value": "batch", "effect": "NoSchedule"}]);
+    assert_eq!(server.objects["nodes//n1"]["spec"]["taints"], taint);
+    assert_eq!(server.kubectl("taint nodes n1 gone-"), failed("error: taint \"gone\" not found\n"));
+    assert_eq!(server.kubectl("taint nodes n1 dedicated:NoSchedule-"), printed("node/n1 untainted\n"));
+    assert_eq!(server.objects["nodes//n1"]["spec"], json!({}));
+}
+
+#[test]
+fn wait_ends_when_the_condition_is_met() {
+    let mut server = FakeServer::default();
+    server.kubectl("run p --image=nginx");
+    server.events = vec![(
+        "MODIFIED".into(),
+        json!({"metadata": {"name": "p"}, "status": {"conditions": [
+        {"type": "Ready", "status": "True"}]}}),
+    )];
+    assert_eq!(server.kubectl("wait --for=condition=Ready pod/p"), printed("pod/p condition met\n"));
+    let late = failed("error: timed out waiting for the condition on pods/p\n");
+    assert_eq!(server.kubectl("wait --for=jsonpath={.status.phase}=Running pod/p --timeout=2s"), late);
+    assert_eq!(server.kubectl("wait --for=delete pod/ghost"), printed(""));
 }

@@ -36,10 +36,11 @@ fn wait_one(session: &mut Session, Gone { info, uid }: &Gone, deadline: i64) -> 
     match attempt(session.get(&info.resource, namespace, &info.name))? {
         Err(failure) if failure.is_not_found() => return Ok(()),
         Err(failure) => return Err(failure.into()),
-        Ok(live) if !uid.is_empty() && text(&live, "/metadata/uid") != uid => return Ok(()),
+        Ok(live) if !uid.is_empty() && text(live, "/metadata/uid") != uid => return Ok(()),
         Ok(_) => {}
     }
-    let timed_out = || Failure::message(format!("timed out waiting for the condition on {}/{}", info.resource.plural, info.name));
+    let timed_out =
+        || Failure::message(format!("timed out waiting for the condition on {}/{}", info.resource.plural, info.name));
     loop {
         let stream = session.watch(ApiCall {
             field_selector: Some(format!("metadata.name={}", info.name)),
@@ -54,10 +55,10 @@ fn wait_one(session: &mut Session, Gone { info, uid }: &Gone, deadline: i64) -> 
             match session.next_event(stream, Some(deadline))? {
                 WatchStep::TimedOut => return Err(timed_out().into()),
                 WatchStep::Ended => break,
-                WatchStep::Event { kind, object } => match kind.as_str() {
-                    "DELETED" if name(&object) == info.name => return Ok(()),
+                WatchStep::Event { kind, object } => match kind {
+                    "DELETED" if name(object) == info.name => return Ok(()),
                     "ADDED" | "MODIFIED" => {
-                        if !uid.is_empty() && text(&object, "/metadata/uid") != uid {
+                        if !uid.is_empty() && text(object, "/metadata/uid") != uid {
                             return Ok(());
                         }
                         present = true;

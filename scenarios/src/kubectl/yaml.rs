@@ -3,8 +3,8 @@
 //! `yes`, `on` and `y` are booleans, `010` is 8, `1_000` is 1000, a time stays a text, the last of equal keys wins.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/util/yaml/decoder.go (splitting at `---` lines),
 //! sigs.k8s.io/yaml goyaml.v2 resolve.go (scalars) and yaml.go (keys become texts).
-//! Left out: base-60 numbers (goyaml has none either), `!!binary`; of go-yaml's syntax errors the common ones are worded
-//! as there, others by their kind.
+//! Left out: base-60 numbers (goyaml has none either), `!!binary`; of go-yaml's syntax errors the common ones are
+//! worded as there, others by their kind.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,11 @@ struct Builder {
 }
 
 impl Builder {
-    fn node<'a>(&mut self, event: Event<'a>, next: &mut dyn FnMut() -> Result<Event<'a>, String>) -> Result<Value, String> {
+    fn node<'a>(
+        &mut self,
+        event: Event<'a>,
+        next: &mut dyn FnMut() -> Result<Event<'a>, String>,
+    ) -> Result<Value, String> {
         self.left = self.left.checked_sub(1).ok_or("document is too large")?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => (scalar(&text, style, tag.as_deref())?, anchor),
@@ -187,7 +191,8 @@ fn is_time(text: &str) -> bool {
     };
     let number = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
     let parts: Vec<&str> = date.split('-').collect();
-    let is_date = matches!(parts.as_slice(), [year, month, day] if year.len() == 4 && number(year, 4) && number(month, 2) && number(day, 2));
+    let is_date = matches!(parts.as_slice(), [year, month, day] if year.len() == 4 && number(year, 4) &&
+    number(month, 2) && number(day, 2));
     let is_clock = |clock: &str| {
         let bare = clock.find(['Z', '+', '-']).and_then(|end| clock.get(..end)).unwrap_or(clock);
         let bare = bare.split('.').next().unwrap_or(bare);
@@ -300,15 +305,16 @@ fn json_documents(text: &str) -> Result<Vec<Value>, String> {
                 let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
                 let offset = before + error.column();
                 let at = text.get(..offset).and_then(|t| t.chars().next_back()).unwrap_or(' ');
-                let looking = if error.to_string().starts_with("trailing comma") || error.to_string().starts_with("key must") {
-                    "looking for beginning of object key string"
-                } else if error.to_string().starts_with("expected `,`") {
-                    "after object key:value pair"
-                } else if error.to_string().starts_with("expected `:`") {
-                    "after object key"
-                } else {
-                    "looking for beginning of value"
-                };
+                let looking =
+                    if error.to_string().starts_with("trailing comma") || error.to_string().starts_with("key must") {
+                        "looking for beginning of object key string"
+                    } else if error.to_string().starts_with("expected `,`") {
+                        "after object key:value pair"
+                    } else if error.to_string().starts_with("expected `:`") {
+                        "after object key"
+                    } else {
+                        "looking for beginning of value"
+                    };
                 return Err(format!("json: offset {offset}: invalid character '{at}' {looking}"));
             }
         }
@@ -321,9 +327,10 @@ fn syntax(error: &ScanError, text: &str) -> String {
     let line = error.marker().line();
     match error.kind() {
         ErrorKind::UnknownAnchor => {
-            let name = text.lines().nth(line.saturating_sub(1)).and_then(|l| l.split_once('*')).map_or("", |(_, rest)| {
-                rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next().unwrap_or("")
-            });
+            let name =
+                text.lines().nth(line.saturating_sub(1)).and_then(|l| l.split_once('*')).map_or("", |(_, rest)| {
+                    rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next().unwrap_or("")
+                });
             format!("unknown anchor '{name}' referenced")
         }
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
@@ -355,7 +362,8 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_yaml_1_1() {
-        let text = "a: yes\nb: 010\nc: 0x10\nd: 1_000\ne: on\nf: 1e3\ng: 2026-11-22\nh: \"no\"\ni: ~\nj: 1.5\nk: 25%\nl: n";
+        let text =
+            "a: yes\nb: 010\nc: 0x10\nd: 1_000\ne: on\nf: 1e3\ng: 2026-11-22\nh: \"no\"\ni: ~\nj: 1.5\nk: 25%\nl: n";
         let expected = json!({"a": true, "b": 8, "c": 16, "d": 1000, "e": true, "f": 1000, "g": "2026-11-22", "h": "no",
             "i": null, "j": 1.5, "k": "25%", "l": false});
         assert_eq!(value(text), Ok(expected));

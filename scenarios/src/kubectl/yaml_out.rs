@@ -304,7 +304,8 @@ fn needs_quotes(string: &str) -> bool {
 fn is_base_60(string: &str) -> bool {
     let digits = string.strip_prefix(['+', '-']).unwrap_or(string);
     let mut parts = digits.split(':');
-    let whole = |p: &str| p.starts_with(|c: char| c.is_ascii_digit()) && p.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let whole =
+        |p: &str| p.starts_with(|c: char| c.is_ascii_digit()) && p.bytes().all(|b| b.is_ascii_digit() || b == b'_');
     let sixtieth = |p: &str| {
         let p = p.split('.').next().unwrap_or(p);
         p.parse::<u8>().is_ok_and(|n| n < 60) && p.len() <= 2
@@ -320,7 +321,8 @@ mod tests {
 
     #[test]
     fn texts_that_look_like_other_types_are_quoted() {
-        let object = json!({"a": "true", "b": "10", "c": "x", "d": "", "e": "2026-11-22T07:55:13Z", "f": "a: b", "g": "-",
+        let object = json!({"a": "true", "b": "10", "c": "x", "d": "", "e": "2026-11-22T07:55:13Z", "f": "a: b", "g":
+        "-",
             "h": "v1.36.2", "i": "25%", "j": "yes", "k": {}, "l": [], "m": null, "n": "5m"});
         let expected = "a: \"true\"\nb: \"10\"\nc: x\nd: \"\"\ne: \"2026-11-22T07:55:13Z\"\nf: 'a: b'\ng: '-'\n\
             h: v1.36.2\ni: 25%\nj: \"yes\"\nk: {}\nl: []\nm: null\n\"n\": 5m\n";
@@ -335,23 +337,30 @@ mod tests {
 
     #[test]
     fn long_texts_are_folded() {
-        let message = "0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. no new claims to deallocate, \
-            preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+        let message = "0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. no new claims to \
+            deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
         let object = json!({"conditions": [{"message": message}]});
-        let expected = "conditions:\n- message: '0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. no\n    \
-            new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is\n    not helpful for scheduling.'\n";
+        let expected = "conditions:\n- message: '0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient \
+            memory. no\n new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is\n    not \
+            helpful for scheduling.'\n";
         assert_eq!(yaml(&object), expected);
     }
 
     #[test]
     fn several_lines_become_a_literal_block() {
-        assert_eq!(yaml(&json!({"a": {"b": "x\ny\n", "c": "x\ny"}})), "a:\n  b: |\n    x\n    y\n  c: |-\n    x\n    y\n");
+        assert_eq!(
+            yaml(&json!({"a": {"b": "x\ny\n", "c": "x\ny"}})),
+            "a:\n  b: |\n    x\n    y\n  c: |-\n    x\n    y\n"
+        );
     }
 
     #[test]
     fn json_is_indented_by_four() {
         let text = json(&json!({"b": [1, {"c": "d<"}], "a": {}}));
-        assert_eq!(text, "{\n    \"a\": {},\n    \"b\": [\n        1,\n        {\n            \"c\": \"d<\"\n        }\n    ]\n}\n");
+        assert_eq!(
+            text,
+            "{\n    \"a\": {},\n    \"b\": [\n        1,\n        {\n            \"c\": \"d<\"\n        }\n    ]\n}\n"
+        );
         assert_eq!(compact(&json!({"b": "<a>", "a": 1})), "{\"a\":1,\"b\":\"\\u003ca\\u003e\"}");
     }
 }

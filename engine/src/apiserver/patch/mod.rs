@@ -1,7 +1,8 @@
 //! PATCH: what a patch makes of an object.
 //!
-//! Three kinds, pure functions on JSON: JSON patch (RFC 6902, a list of operations), merge patch (RFC 7396, null removes,
-//! lists are replaced) and strategic merge patch (lists whose elements have a key are merged by it; directives).
+//! Three kinds, pure functions on JSON: JSON patch (RFC 6902, a list of operations), merge patch (RFC 7396, null
+//! removes, lists are replaced) and strategic merge patch (lists whose elements have a key are merged by it;
+//! directives).
 //!
 //! Left out: server-side apply; the limits on the size of patches.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
@@ -27,8 +28,8 @@ pub enum PatchType {
     Json,
 }
 
-/// The object after the patch. `resource` is the plural name (`pods`), which tells a strategic merge how lists are merged.
-/// The error is the message of the Status: [`REJECTED`] or what is wrong with the patch itself.
+/// The object after the patch. `resource` is the plural name (`pods`), which tells a strategic merge how lists are
+/// merged. The error is the message of the Status: [`REJECTED`] or what is wrong with the patch itself.
 pub fn apply(resource: &str, patch_type: PatchType, current: &Value, patch: &Value) -> Result<Value, String> {
     match patch_type {
         PatchType::Json => json::apply(current, patch),

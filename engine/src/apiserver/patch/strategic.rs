@@ -1,10 +1,10 @@
 //! Strategic merge patch.
 //!
-//! Lists whose elements have a merge key are merged by it, and the order of the result follows the patch where the patch
-//! says something and the stored object elsewhere. Directives: `$patch: delete|replace`, `$setElementOrder/LIST`,
+//! Lists whose elements have a merge key are merged by it, and the order of the result follows the patch where the
+//! patch says something and the stored object elsewhere. Directives: `$patch: delete|replace`, `$setElementOrder/LIST`,
 //! `$deleteFromPrimitiveList/LIST`, `$retainKeys`.
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go (`mergeMap`, `mergeSlice`,
-//! `normalizeElementOrder`).
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/apimachinery/pkg/util/strategicpatch/patch.go (`mergeMap`,
+//! `mergeSlice`, `normalizeElementOrder`).
 //! Left out: the check that `$setElementOrder` agrees with the list it is about.
 
 use serde_json::{Map, Value};
@@ -138,8 +138,8 @@ fn missing_key(merge_key: &str, item: &Value) -> String {
     format!("map: {item} does not contain declared merge key: {merge_key}")
 }
 
-/// Orders `merged`: elements named in `wanted` in that order, the others in the order of `stored`, each of the latter before
-/// the first of the former that came after it in `stored`.
+/// Orders `merged`: elements named in `wanted` in that order, the others in the order of `stored`, each of the latter
+/// before the first of the former that came after it in `stored`.
 fn in_order(merged: Vec<Value>, wanted: &[Value], stored: &[Value], merge_key: &str) -> Vec<Value> {
     let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item, merge_key));
     let (mut patched, mut others): (Vec<Value>, Vec<Value>) =
@@ -206,7 +206,8 @@ mod tests {
         let object =
             container(json!({"name": "app", "env": [{"name": "A"}, {"name": "B"}], "ports": [{"containerPort": 80}]}));
         let patch = container(
-            json!({"name": "app", "env": [{"name": "B", "value": "22"}, {"name": "C"}], "ports": [{"containerPort": 81}]}),
+            json!({"name": "app", "env": [{"name": "B", "value": "22"}, {"name": "C"}], "ports": [{"containerPort":
+            81}]}),
         );
         let expected =
             container(json!({"name": "app", "env": [{"name": "A"}, {"name": "B", "value": "22"}, {"name": "C"}],

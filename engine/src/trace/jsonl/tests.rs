@@ -59,8 +59,10 @@ fn lines_are_as_documented() {
     let (verb, subresource) = (Verb::Create, Subresource::Binding);
     let reply = What::Reply { to: Agent::Scheduler, verb, subresource, code: 409, reason: "Conflict".into(), steps };
     let golden = [
-        r#""kube-apiserver","what":"reply","object":"Node//n","to":"kube-scheduler","verb":"create","#,
-        r#""subresource":"binding","code":409,"reason":"Conflict","steps":{"authentication":1,"authorization":2,"admission":3,"#,
+        r#""kube-apiserver","what":"reply","object":"Node//n","#,
+        r#""to":"kube-scheduler","verb":"create","#,
+        r#""subresource":"binding","code":409,"reason":"Conflict","#,
+        r#""steps":{"authentication":1,"authorization":2,"admission":3,"#,
         r#""validation":4,"storage":5,"reply":6}}"#,
     ];
     let note = Note::about(Agent::ApiServer, Kind::Node, Key::new("", "n"), reply);

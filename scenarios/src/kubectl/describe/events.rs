@@ -9,7 +9,7 @@ use super::super::ApiCall;
 use super::super::ApiVerb;
 use super::super::builder::CHUNK;
 use super::super::duration::{age, parse_time};
-use super::super::json::{list, name, namespace, number, text};
+use super::super::json::{name, namespace, number, text};
 use super::super::resources::Resource;
 use super::super::session::{Session, Step, attempt};
 
@@ -30,16 +30,15 @@ pub(super) fn of(session: &mut Session, kind: &str, object: &Value) -> Step<Stri
         ..Resource::EVENTS.call(ApiVerb::List, namespace)
     };
     match attempt(session.list(call))? {
-        Ok(found) => Ok(lay_out(list(&found, "/items"), session.now)),
+        Ok(found) => Ok(lay_out(found.items().collect(), session.now)),
         Err(_) => Ok(String::new()),
     }
 }
 
-fn lay_out(events: &[Value], now: i64) -> String {
+fn lay_out(mut events: Vec<&Value>, now: i64) -> String {
     if events.is_empty() {
         return "Events:\t<none>\n".into();
     }
-    let mut events: Vec<&Value> = events.iter().collect();
     events.sort_by_key(|event| parse_time(text(event, "/lastTimestamp")));
     let mut out = String::from("Events:\n  Type\tReason\tAge\tFrom\tMessage\n  ----\t------\t----\t----\t-------\n");
     for event in events {
@@ -87,6 +86,9 @@ mod tests {
         let event = json!({"type": "Normal", "reason": "Pulled", "count": 4, "firstTimestamp": "1970-01-01T00:00:02Z",
             "lastTimestamp": "1970-01-01T00:00:40Z", "source": {"component": "kubelet"}, "message": " m\n",
             "involvedObject": {"fieldPath": "spec.containers{a}"}});
-        assert!(lay_out(&[event], 42_000_000_000).ends_with("  Normal\tPulled\t2s (x4 over 40s)\tkubelet\tspec.containers{a}: m\n"));
+        assert!(
+            lay_out(vec![&event], 42_000_000_000)
+                .ends_with("  Normal\tPulled\t2s (x4 over 40s)\tkubelet\tspec.containers{a}: m\n")
+        );
     }
 }

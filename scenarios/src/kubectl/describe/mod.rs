@@ -31,8 +31,8 @@ pub(crate) const FLAGS: &[Flag] = &[
 pub(crate) fn describe(session: &mut Session, args: &Args) -> Step<()> {
     if args.words.is_empty() && !args.has("filename") {
         session.error(
-            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported \
-             resources.\n\n",
+            "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list \
+             of supported resources.\n\n",
         );
         return Err(args.usage("Required resource not specified.").into());
     }
@@ -87,18 +87,20 @@ fn describe_one(session: &mut Session, info: &Info, with_events: bool) -> Step<S
     let supported =
         [Resource::PODS, Resource::DEPLOYMENTS, Resource::REPLICASETS, Resource::NODES, Resource::NAMESPACES];
     if !supported.contains(&info.resource) {
-        return Err(Failure::message(format!("kubectl describe {} is not simulated", info.resource.plural_group())).into());
+        return Err(
+            Failure::message(format!("kubectl describe {} is not simulated", info.resource.plural_group())).into()
+        );
     }
     let object = session.get(&info.resource, info.namespace.as_deref(), &info.name)?;
     let mut text = match info.resource.kind {
-        "Pod" => pod::describe(&object, session.now),
-        "Deployment" => workload::deployment(session, &object)?,
-        "ReplicaSet" => workload::replica_set(session, &object)?,
-        "Node" => node::describe(session, &object)?,
-        _ => namespace(&object),
+        "Pod" => pod::describe(object, session.now),
+        "Deployment" => workload::deployment(session, object)?,
+        "ReplicaSet" => workload::replica_set(session, object)?,
+        "Node" => node::describe(session, object)?,
+        _ => namespace(object),
     };
     if with_events && info.resource != Resource::NAMESPACES {
-        text.push_str(&events::of(session, info.resource.kind, &object)?);
+        text.push_str(&events::of(session, info.resource.kind, object)?);
     }
     Ok(text)
 }

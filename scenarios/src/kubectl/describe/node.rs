@@ -34,11 +34,11 @@ pub(super) fn describe(session: &mut Session, node: &Value) -> Step<String> {
     out.push_str(&format!("Unschedulable:\t{cordoned}\n"));
     let lease = attempt(session.get(&Resource::LEASES, Some("kube-node-lease"), name(node)))?;
     out.push_str("Lease:\n");
-    let lease = lease.unwrap_or(Value::Null);
-    let holder = text(&lease, "/spec/holderIdentity");
+    let lease = lease.unwrap_or(&Value::Null);
+    let holder = text(lease, "/spec/holderIdentity");
     out.push_str(&format!("  HolderIdentity:\t{}\n", if holder.is_empty() { "<unset>" } else { holder }));
     for (title, field) in [("AcquireTime", "/spec/acquireTime"), ("RenewTime", "/spec/renewTime")] {
-        let time = text(&lease, field);
+        let time = text(lease, field);
         out.push_str(&format!("  {title}:\t{}\n", if time.is_empty() { "<unset>".into() } else { rfc1123z(time) }));
     }
     conditions(&mut out, node);
@@ -124,22 +124,20 @@ fn system_info(out: &mut String, node: &Value) {
 
 fn pods(session: &mut Session, node: &Value, out: &mut String) -> Step<()> {
     let selector = format!("spec.nodeName={},status.phase!=Failed,status.phase!=Succeeded", name(node));
-    let call = ApiCall {
-        field_selector: Some(selector),
-        limit: Some(CHUNK),
-        ..Resource::PODS.call(ApiVerb::List, None)
-    };
+    let call =
+        ApiCall { field_selector: Some(selector), limit: Some(CHUNK), ..Resource::PODS.call(ApiVerb::List, None) };
     let found = session.list(call)?;
-    let pods = list(&found, "/items");
-    let whole = |resource: &str| node.pointer("/status/allocatable").or(node.pointer("/status/capacity")).map_or(
-        Quantity::default(),
-        |map| map.get(resource).and_then(|v| Quantity::parse(&scalar(v))).unwrap_or_default(),
-    );
+    let pods: Vec<&Value> = found.items().collect();
+    let whole = |resource: &str| {
+        node.pointer("/status/allocatable").or(node.pointer("/status/capacity")).map_or(Quantity::default(), |map| {
+            map.get(resource).and_then(|v| Quantity::parse(&scalar(v))).unwrap_or_default()
+        })
+    };
     let shown = |amount: Quantity, resource: &str| format!("{amount} ({}%)", amount.percent_of(whole(resource)));
     out.push_str(&format!("Non-terminated Pods:\t({} in total)\n", pods.len()));
     out.push_str("  Namespace\tName\t\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n");
     out.push_str("  ---------\t----\t\t------------\t----------\t---------------\t-------------\t---\n");
-    for pod in pods {
+    for pod in &pods {
         let of = |kind: &str, resource: &str| shown(pod_total(pod, kind, resource), resource);
         out.push_str(&format!(
             "  {}\t{}\t\t{}\t{}\t{}\t{}\t{}\n",

@@ -107,13 +107,15 @@ mod tests {
                         {"mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "name": "kube-api-access-qfm8l",
                             "readOnly": true}]}],
                 "tolerations": [
-                    {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "operator": "Exists", "tolerationSeconds": 300},
+                    {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute", "operator": "Exists",
+                    "tolerationSeconds": 300},
                     {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "operator": "Exists",
                         "tolerationSeconds": 300}],
                 "volumes": [{"name": "kube-api-access-qfm8l", "projected": {"sources": [
                     {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
                     {"configMap": {"name": "kube-root-ca.crt"}}, {"downwardAPI": {}}]}}]},
-            "status": {"phase": "Pending", "qosClass": "Burstable", "conditions": [{"type": "PodScheduled", "status": "False"}]},
+            "status": {"phase": "Pending", "qosClass": "Burstable", "conditions": [{"type": "PodScheduled", "status":
+            "False"}]},
         });
         let expected = "\
 Name:             too-big

@@ -67,7 +67,9 @@ pub(super) fn containers(out: &mut String, title: &str, specs: &[Value], statuse
             states(out, status);
         }
         resources(out, spec);
-        for (title, field) in [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")] {
+        for (title, field) in
+            [("Liveness", "livenessProbe"), ("Readiness", "readinessProbe"), ("Startup", "startupProbe")]
+        {
             if let Some(probe) = spec.get(field) {
                 out.push_str(&format!("    {title}:\t{}\n", self::probe(probe)));
             }

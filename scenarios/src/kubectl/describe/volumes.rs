@@ -33,16 +33,25 @@ fn one(out: &mut String, volume: &Value) {
     if let Some(of) = volume.get("emptyDir") {
         let limit = of.get("sizeLimit").map(scalar).unwrap_or_else(|| "<unset>".into());
         let medium = field(of, "medium");
-        lines("EmptyDir (a temporary directory that shares a pod's lifetime)", &[("Medium", medium), ("SizeLimit", limit)]);
+        lines(
+            "EmptyDir (a temporary directory that shares a pod's lifetime)",
+            &[("Medium", medium), ("SizeLimit", limit)],
+        );
     } else if let Some(of) = volume.get("hostPath") {
         let (path, kind) = (field(of, "path"), field(of, "type"));
         lines("HostPath (bare host directory volume)", &[("Path", path), ("HostPathType", kind)]);
     } else if let Some(of) = volume.get("configMap") {
         let name = field(of, "name");
-        lines("ConfigMap (a volume populated by a ConfigMap)", &[("Name", name), ("Optional", optional(of).to_string())]);
+        lines(
+            "ConfigMap (a volume populated by a ConfigMap)",
+            &[("Name", name), ("Optional", optional(of).to_string())],
+        );
     } else if let Some(of) = volume.get("secret") {
         let name = field(of, "secretName");
-        lines("Secret (a volume populated by a Secret)", &[("SecretName", name), ("Optional", optional(of).to_string())]);
+        lines(
+            "Secret (a volume populated by a Secret)",
+            &[("SecretName", name), ("Optional", optional(of).to_string())],
+        );
     } else if let Some(of) = volume.get("persistentVolumeClaim") {
         let read_only = of.get("readOnly") == Some(&Value::Bool(true));
         let kind = "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)";

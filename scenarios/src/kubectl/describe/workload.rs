@@ -76,8 +76,8 @@ pub(super) fn replica_set(session: &mut Session, object: &Value) -> Step<String>
     let call = Resource::PODS.call(ApiVerb::List, Some(namespace(object)));
     let pods = session.list(ApiCall { label_selector: Some(selector(object)), ..call })?;
     let uid = text(object, "/metadata/uid");
-    let owned: Vec<&Value> = list(&pods, "/items")
-        .iter()
+    let owned: Vec<&Value> = pods
+        .items()
         .filter(|pod| list(pod, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/uid") == uid))
         .collect();
     let count = |phase: &str| owned.iter().filter(|pod| text(pod, "/status/phase") == phase).count();

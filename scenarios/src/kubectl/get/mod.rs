@@ -1,7 +1,8 @@
 //! `kubectl get`.
 //!
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/get/get.go, staging/src/k8s.io/cli-runtime/pkg/printers/
-//! tableprinter.go. The real server computes the table's cells; here kubectl does, from the objects (see `printers`).
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/get/get.go,
+//! staging/src/k8s.io/cli-runtime/pkg/printers/tableprinter.go. The real server computes the table's cells; here
+//! kubectl does, from the objects (see `printers`).
 //! Left out: --raw, --subresource, --server-print=false.
 
 pub(crate) mod output;
@@ -14,7 +15,6 @@ use serde_json::{Value, json};
 use super::builder::{self, Selection, Target, list_objects, targets};
 use super::errors::Failure;
 use super::flags::{Args, Flag, Takes};
-use super::json::text;
 use super::resources::Resource;
 use super::session::{Session, Step, attempt};
 use super::{jsonpath, manifest};
@@ -60,11 +60,11 @@ pub(crate) fn get(session: &mut Session, args: &Args) -> Step<()> {
     }
     if args.words.is_empty() && !args.has("filename") {
         session.error(
-            "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported \
-             resources.\n\n",
+            "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of \
+             supported resources.\n\n",
         );
-        let text = "Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that \
-                    resource (e.g. kubectl explain pods).";
+        let text = "Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description \
+                    of that resource (e.g. kubectl explain pods).";
         return Err(args.usage(text).into());
     }
     if args.bool("watch") || args.bool("watch-only") {
@@ -93,12 +93,15 @@ pub(crate) fn fetch(session: &mut Session, args: &Args) -> Step<(Vec<Found>, Vec
     for (namespace, target) in wanted {
         let resource = target.resource;
         let outcome = match &target.name {
-            Some(name) => attempt(session.get_info(&resource, Some(&namespace), name))?
-                .map(|object| Found { resource, objects: vec![object], list_version: None }),
+            Some(name) => attempt(session.get_info(&resource, Some(&namespace), name))?.map(|object| Found {
+                resource,
+                objects: vec![object.clone()],
+                list_version: None,
+            }),
             None => attempt(list_objects(session, &resource, &selection))?.map(|list| Found {
                 resource,
                 objects: builder::items(&resource, &list).collect(),
-                list_version: Some(text(&list, "/metadata/resourceVersion").into()),
+                list_version: Some(list.version().into()),
             }),
         };
         match outcome {
@@ -110,8 +113,11 @@ pub(crate) fn fetch(session: &mut Session, args: &Args) -> Step<(Vec<Found>, Vec
     Ok((found, failures, single))
 }
 
+/// Namespaces and targets, and what is wrong with the manifests that name others.
+type Wanted = (Vec<(String, Target)>, Vec<Failure>);
+
 /// The targets with the namespace each is looked for in.
-fn wanted(session: &Session, args: &Args) -> Step<(Vec<(String, Target)>, Vec<Failure>)> {
+fn wanted(session: &Session, args: &Args) -> Step<Wanted> {
     if args.has("filename") {
         let read = manifest::read(session, args)?;
         let wanted = read.infos.into_iter().map(|info| {

@@ -25,7 +25,8 @@ pub(crate) enum Format {
     CustomColumns(Vec<(String, Template)>),
 }
 
-const GENERIC: &str = "go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile";
+const GENERIC: &str =
+    "go-template,go-template-file,json,jsonpath,jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile";
 
 impl Format {
     /// The format for verbs that print what they changed.
@@ -63,7 +64,12 @@ impl Format {
             "name" => Ok(Some(Format::Name)),
             "jsonpath" => path(Format::JsonPath),
             "jsonpath-as-json" => path(Format::JsonPathAsJson),
-            "go-template" | "go-template-file" | "template" | "templatefile" | "kyaml" | "jsonpath-file"
+            "go-template"
+            | "go-template-file"
+            | "template"
+            | "templatefile"
+            | "kyaml"
+            | "jsonpath-file"
             | "custom-columns-file" => Err(Failure::message(format!("output format {format} is not simulated"))),
             _ => Ok(None),
         }
@@ -74,7 +80,9 @@ impl Format {
         Ok(match self {
             Format::Yaml => print(object, "yaml", managed_fields),
             Format::Json => print(object, "json", managed_fields),
-            Format::Name if is_list(object) => list(object, "/items").iter().map(|item| full_name(item) + "\n").collect(),
+            Format::Name if is_list(object) => {
+                list(object, "/items").iter().map(|item| full_name(item) + "\n").collect()
+            }
             Format::Name => full_name(object) + "\n",
             Format::JsonPath(template) => template.text(object),
             Format::JsonPathAsJson(template) => {

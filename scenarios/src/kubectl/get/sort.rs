@@ -14,7 +14,9 @@ pub(crate) fn sort(args: &Args, objects: &mut [&Value]) -> Result<(), Failure> {
     let Some(field) = args.given("sort-by") else { return Ok(()) };
     let template = super::relaxed(&field)?;
     if !objects.is_empty() && objects.iter().all(|o| template.values(o).is_empty()) {
-        return Err(Failure::message(format!("couldn't find any field with path \"{{{field}}}\" in the list of objects")));
+        return Err(Failure::message(format!(
+            "couldn't find any field with path \"{{{field}}}\" in the list of objects"
+        )));
     }
     objects.sort_by(|a, b| {
         let (a, b) = (template.values(a).first().copied(), template.values(b).first().copied());

@@ -1,7 +1,7 @@
 //! `kubectl get --watch`.
 //!
-//! Prints what is there, then a row for every change until the server ends the watch, the request times out, or somebody
-//! stops kubectl.
+//! Prints what is there, then a row for every change until the server ends the watch, the request times out, or
+//! somebody stops kubectl.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/get/get.go (`watch`).
 
 use serde_json::Value;
@@ -69,14 +69,16 @@ fn follow(session: &mut Session, args: &Args, mut state: GetWatch) -> Step<()> {
         session.checkpoint(|| Loop::Get(state.clone()));
         match session.next_event(state.stream, state.deadline)? {
             WatchStep::Ended | WatchStep::TimedOut => return Ok(()),
-            WatchStep::Event { kind, object } => match kind.as_str() {
+            WatchStep::Event { kind, object } => match kind {
                 "BOOKMARK" => {}
                 "ERROR" => {
-                    let status = text(&object, "/message");
-                    return Err(Failure::message(format!("unable to decode an event from the watch stream: {status}")).into());
+                    let status = text(object, "/message");
+                    return Err(
+                        Failure::message(format!("unable to decode an event from the watch stream: {status}")).into()
+                    );
                 }
                 _ if std::mem::take(&mut state.skip_next) => {}
-                kind => print(session, args, &mut state.table, &[&object], kind)?,
+                kind => print(session, args, &mut state.table, &[object], kind)?,
             },
         }
     }

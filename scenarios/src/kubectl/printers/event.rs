@@ -23,7 +23,8 @@ pub(super) const COLUMNS: &[Column] = &[
 
 pub(super) fn row(object: &Value, now: i64) -> Vec<String> {
     let first = first_seen(object);
-    let last = [text(object, "/series/lastObservedTime"), text(object, "/lastTimestamp")].into_iter().find(|t| !t.is_empty());
+    let last =
+        [text(object, "/series/lastObservedTime"), text(object, "/lastTimestamp")].into_iter().find(|t| !t.is_empty());
     let count = integer(object, "/series/count").or_else(|| integer(object, "/count").filter(|c| *c > 0)).unwrap_or(1);
     let kind = text(object, "/involvedObject/kind").to_lowercase();
     let involved = text(object, "/involvedObject/name");

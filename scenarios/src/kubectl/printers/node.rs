@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn roles_come_from_labels() {
-        let node = json!({"metadata": {"labels": {"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/db": "",
-            "kubernetes.io/os": "linux"}}});
+        let labels = json!({"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/db": "", "kubernetes.io/os": "linux"});
+        let node = json!({"metadata": {"labels": labels}});
         assert_eq!(roles(&node), ["db", "worker"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of the kinds that have little to show.
 //!
-//! Models: kubernetes v1.36.2 pkg/printers/internalversion/printers.go (`printConfigMap`, `printServiceAccount`, `printLease`),
-//! for the rest the server's default table.
+//! Models: kubernetes v1.36.2 pkg/printers/internalversion/printers.go (`printConfigMap`, `printServiceAccount`,
+//! `printLease`), for the rest the server's default table.
 
 use serde_json::Value;
 

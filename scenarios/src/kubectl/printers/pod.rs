@@ -181,10 +181,10 @@ fn readiness_gates(pod: &Value) -> String {
     if gates.is_empty() {
         return "<none>".into();
     }
-    let is_true = |gate: &&Value| condition(pod, text(gate, "/conditionType")).is_some_and(|c| text(c, "/status") == "True");
+    let is_true =
+        |gate: &&Value| condition(pod, text(gate, "/conditionType")).is_some_and(|c| text(c, "/status") == "True");
     format!("{}/{}", gates.iter().filter(is_true).count(), gates.len())
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -41,7 +41,7 @@ fn history_of(session: &mut Session, info: &Info, wanted: i64) -> Step<String> {
         return Err(Failure::Message(text).into());
     }
     let deployment = session.get(&info.resource, info.namespace.as_deref(), &info.name)?;
-    let sets = replica_sets(session, &deployment)?;
+    let sets = replica_sets(session, deployment)?;
     let mut revisions: Vec<(i64, &Value)> = sets.iter().filter_map(|set| Some((revision(set)?, set))).collect();
     revisions.sort_by_key(|(revision, _)| *revision);
     if wanted > 0 {

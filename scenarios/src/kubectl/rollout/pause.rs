@@ -95,7 +95,7 @@ fn change(
             ..info.call(ApiVerb::Patch(PatchType::StrategicMerge))
         };
         let patched = attempt(session.call(call))?;
-        result = patched.map_err(|failure| failure.wrap("failed to patch"))?;
+        result = patched.map_err(|failure| failure.wrap("failed to patch"))?.clone();
     }
     create::say(session, args, &info.resource, &result, outcome, dry_run)
 }

@@ -46,7 +46,10 @@ pub(crate) fn status(session: &mut Session, args: &Args) -> Step<()> {
 
 /// What kubectl says about kinds that have no rollout.
 fn not_rolled_out(info: &Info) -> Failure {
-    Failure::message(format!("no status viewer has been implemented for {{{} {}}}", info.resource.group, info.resource.kind))
+    Failure::message(format!(
+        "no status viewer has been implemented for {{{} {}}}",
+        info.resource.group, info.resource.kind
+    ))
 }
 
 fn open(session: &mut Session, info: &Info) -> Step<usize> {
@@ -70,9 +73,9 @@ fn follow(session: &mut Session, args: &Args, mut state: StatusWatch) -> Step<()
         match session.next_event(state.stream, state.deadline)? {
             WatchStep::TimedOut => return Err(timed_out().into()),
             WatchStep::Ended => state.stream = open(session, &state.info)?,
-            WatchStep::Event { kind, object } => match kind.as_str() {
+            WatchStep::Event { kind, object } => match kind {
                 "ADDED" | "MODIFIED" => {
-                    let (line, done) = status_line(&object, args.int("revision").unwrap_or(0))?;
+                    let (line, done) = status_line(object, args.int("revision").unwrap_or(0))?;
                     session.print_line(&line);
                     if done || !args.bool_or("watch", true) {
                         return Ok(());
@@ -123,7 +126,6 @@ fn status_line(deployment: &Value, wanted: i64) -> Result<(String, bool), Failur
     Ok((format!("deployment \"{name}\" successfully rolled out"), true))
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -134,11 +136,15 @@ mod tests {
     fn the_first_condition_that_holds_is_told() {
         let deployment = |generation: i64, updated: i64, replicas: i64, available: i64| {
             json!({"metadata": {"name": "d", "generation": generation}, "spec": {"replicas": 3}, "status": {
-                "observedGeneration": 1, "updatedReplicas": updated, "replicas": replicas, "availableReplicas": available}})
+                "observedGeneration": 1, "updatedReplicas": updated, "replicas": replicas, "availableReplicas":
+                available}})
         };
         let line = |d: Value| status_line(&d, 0).expect("no error");
         let waiting = |what: &str| (format!("Waiting for deployment \"d\" rollout to finish: {what}..."), false);
-        assert_eq!(line(deployment(2, 3, 3, 3)), ("Waiting for deployment spec update to be observed...".into(), false));
+        assert_eq!(
+            line(deployment(2, 3, 3, 3)),
+            ("Waiting for deployment spec update to be observed...".into(), false)
+        );
         assert_eq!(line(deployment(1, 2, 4, 3)), waiting("2 out of 3 new replicas have been updated"));
         assert_eq!(line(deployment(1, 3, 4, 3)), waiting("1 old replicas are pending termination"));
         assert_eq!(line(deployment(1, 3, 3, 2)), waiting("2 of 3 updated replicas are available"));

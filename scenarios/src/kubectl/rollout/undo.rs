@@ -47,27 +47,30 @@ fn undo_one(session: &mut Session, info: &Info, to_revision: i64, dry_run: DryRu
     }
     let deployment = attempt(session.get(&info.resource, info.namespace.as_deref(), &info.name))?
         .map_err(|failure| failure.wrap(&format!("failed to retrieve Deployment {}", info.name)))?;
-    let sets = replica_sets(session, &deployment)?;
+    let sets = replica_sets(session, deployment)?;
     let Some(target) = target(&sets, to_revision) else {
         if to_revision > 0 {
             return Err(unknown().into());
         }
-        return Err(Failure::message(format!("no rollout history found for deployment \"{}\"", name(&deployment))).into());
+        return Err(
+            Failure::message(format!("no rollout history found for deployment \"{}\"", name(deployment))).into()
+        );
     };
     if dry_run == DryRun::Client {
         return Ok("rolled back".into());
     }
     if deployment.pointer("/spec/paused") == Some(&Value::Bool(true)) {
-        let text = "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again";
+        let text =
+            "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again";
         return Err(Failure::message(text).into());
     }
     let template = template_without_hash(target);
-    if template == template_without_hash(&deployment) {
+    if template == template_without_hash(deployment) {
         return Ok(format!("skipped rollback (current template already matches revision {to_revision})"));
     }
     let patch = json!([
         {"op": "replace", "path": "/spec/template", "value": template},
-        {"op": "replace", "path": "/metadata/annotations", "value": annotations(&deployment, target)},
+        {"op": "replace", "path": "/metadata/annotations", "value": annotations(deployment, target)},
     ]);
     let call = ApiCall {
         body: Some(patch),
@@ -91,7 +94,9 @@ fn target(sets: &[Value], to_revision: i64) -> Option<&Value> {
 }
 
 fn annotations(deployment: &Value, target: &Value) -> Value {
-    let of = |object: &Value| object.pointer("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    let of = |object: &Value| {
+        object.pointer("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default()
+    };
     let mut annotations: Map<String, Value> =
         of(deployment).into_iter().filter(|(key, _)| KEPT.contains(&key.as_str())).collect();
     annotations.extend(of(target).into_iter().filter(|(key, _)| !KEPT.contains(&key.as_str())));

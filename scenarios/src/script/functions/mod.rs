@@ -6,6 +6,7 @@
 mod checks;
 mod cluster;
 mod commands;
+mod explain;
 mod objects;
 mod prose;
 mod time;
@@ -85,6 +86,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         time::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
+        explain::FUNCTIONS,
         checks::FUNCTIONS,
         prose::FUNCTIONS,
     ];

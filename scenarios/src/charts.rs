@@ -1,0 +1,43 @@
+//! The pictures of a run, drawn from its trace.
+
+use wavetank_reports::{Theme, Timeline, from_trace, timeline};
+
+use crate::artifacts::Charts;
+use crate::script::Run;
+
+/// Pixels of the bitmap for one of the drawing.
+const SCALE: f64 = 2.0;
+
+/// Draws the timeline of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Drawings {
+    /// How the pictures look.
+    pub theme: Theme,
+}
+
+impl Drawings {
+    /// The timeline of a run; `None` if there is no trace, or no time has passed.
+    pub fn timeline(run: &Run, title: &str) -> Option<Timeline> {
+        let session = run.session.as_ref()?;
+        let world = session.world();
+        let (zero, end) = (session.zero(), world.now());
+        let records = world.trace().records();
+        if records.is_empty() || end <= zero {
+            return None;
+        }
+        Some(from_trace::timeline(records, world.setup(), title, zero, end))
+    }
+}
+
+impl Charts for Drawings {
+    fn svg(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String> {
+        let Some(model) = Drawings::timeline(run, title) else { return Ok(None) };
+        let svg = timeline::svg(&model, &self.theme).map_err(|error| error.to_string())?;
+        Ok(Some(svg.into_bytes()))
+    }
+
+    fn png(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String> {
+        let Some(model) = Drawings::timeline(run, title) else { return Ok(None) };
+        timeline::png(&model, &self.theme, SCALE).map(Some).map_err(|error| error.to_string())
+    }
+}
