@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::apiserver::ApiServerEvent;
-use crate::apiserver::request::{Body, Request, Subresource, Verb};
+use crate::apiserver::request::{Body, Request, Subresource, Verb, WriteOptions};
 use crate::client::Agent;
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint};
@@ -35,6 +35,7 @@ pub fn install(_setup: &Setup, out: &mut Effects) {
             subresource: Subresource::None,
             key: Key::new("", name),
             body: Body::Object(Arc::new(namespace)),
+            options: WriteOptions::default(),
         };
         out.send(Endpoint::ApiServer, Duration::ZERO, Event::ApiServer(ApiServerEvent::Request(Box::new(request))));
     }

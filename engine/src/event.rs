@@ -43,6 +43,18 @@ impl Event {
         }
     }
 
+    /// Whether it is the API server's reply to a client.
+    pub fn is_reply(&self) -> bool {
+        let delivery = match self {
+            Event::ControllerManager(ControllerManagerEvent::Delivery(delivery))
+            | Event::Scheduler(SchedulerEvent::Delivery(delivery))
+            | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
+            | Event::Outside(delivery) => delivery,
+            _ => return false,
+        };
+        matches!(delivery, Delivery::Reply(_))
+    }
+
     /// The component that handles it.
     pub fn receiver(&self) -> Endpoint {
         match self {

@@ -278,10 +278,10 @@ impl World {
                 latency.sample(&mut self.setup.seed.luck(LINK, 0, link, counter))
             }
         };
-        // What one connection carries arrives in order (etcd's streams, a watch's events); requests to the API server are
-        // streams of their own, and one that its client's rate limit holds back holds back no other.
-        let requests = to == Endpoint::ApiServer && !matches!(from, Endpoint::Etcd(_));
-        let arrival = if requests {
+        // What one stream carries arrives in order (etcd's messages, a watch's events). A request to the API server and its reply
+        // are a stream of their own: one that is held back, by its client's rate limit or by work, holds back no other.
+        let request = to == Endpoint::ApiServer && !matches!(from, Endpoint::Etcd(_));
+        let arrival = if request || queued.event.is_reply() {
             (!self.network.is_cut(from, to)).then(|| leaves + latency)
         } else {
             self.network.arrival(from, to, leaves, latency)

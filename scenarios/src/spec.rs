@@ -196,10 +196,10 @@ fn kubelet(value: &Value, timing: &mut KubeletTiming) -> Result<(), String> {
     };
     let keys = [
         "admit", "sandbox", "pull", "bandwidth", "serialize_pulls", "pull_failure", "create", "start", "status_lag", "readiness",
-        "termination", "job", "init", "node_ready", "lease_renew", "status_check", "status_report",
+        "termination", "job", "init", "resync", "node_ready", "lease_renew", "status_check", "status_report",
     ];
     known("`kubelet`", map, &keys)?;
-    let latencies: [(&str, &mut Latency); 10] = [
+    let latencies: [(&str, &mut Latency); 11] = [
         ("admit", &mut timing.admit),
         ("sandbox", &mut timing.sandbox),
         ("pull_failure", &mut timing.pull_failure),
@@ -209,6 +209,7 @@ fn kubelet(value: &Value, timing: &mut KubeletTiming) -> Result<(), String> {
         ("termination", &mut timing.termination),
         ("job", &mut timing.job),
         ("init", &mut timing.init),
+        ("resync", &mut timing.resync),
         ("node_ready", &mut timing.node_ready),
     ];
     for (key, field) in latencies {

@@ -79,6 +79,8 @@ struct InFlight {
     asked: u64,
     /// What waits for etcd's answer.
     pending: Option<Pending>,
+    /// What the reply warns of.
+    warnings: Vec<String>,
 }
 
 /// What a request waits for.
@@ -169,7 +171,7 @@ impl ApiServer {
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(ApiServerEvent::Checked(id)));
-        self.in_flight.insert(id, InFlight { request, record, since: out.now(), steps, asked: 0, pending: None });
+        self.in_flight.insert(id, InFlight { request, record, since: out.now(), steps, asked: 0, pending: None, warnings: Vec::new() });
     }
 
     /// The time of the checks has passed: their results, and the way to storage.
@@ -192,6 +194,7 @@ impl ApiServer {
             Verb::Create if request.subresource != Subresource::Binding => {
                 let mut context = Self::context(&self.cache, flight, setup, out.now());
                 let write = registry::create(&mut context);
+                flight.warnings = context.warnings;
                 self.carry_out(id, None, write, false, setup, out);
             }
             _ => {
@@ -209,7 +212,7 @@ impl ApiServer {
         let request = &flight.request;
         let luck =
             setup.luck("kube-apiserver", "names", request.agent.name(), request.agent.index() << 40 | request.sequence);
-        registry::Context { request, cache, now: second, luck }
+        registry::Context { request, cache, now: second, luck, warnings: Vec::new() }
     }
 
     fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {
@@ -218,9 +221,10 @@ impl ApiServer {
 
     /// Asks the registry what to make of the present state, and does it.
     fn change(&mut self, id: u64, current: Arc<Object>, live: bool, setup: &Setup, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get(&id) else { return };
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let mut context = Self::context(&self.cache, flight, setup, out.now());
         let write = registry::change(&mut context, &current);
+        flight.warnings = context.warnings;
         self.carry_out(id, Some(current), write, live, setup, out);
     }
 
@@ -245,6 +249,12 @@ impl ApiServer {
             Ok(registry::Write::Delete(last)) => (None, false, Some(last)),
         };
         let key = storage_key(&flight.request, object.as_deref().or(current.as_deref()));
+        if flight.request.options.dry_run {
+            let taken = version.is_none() && self.cache.get(flight.request.kind, &key).is_some();
+            let exists = Status::already_exists(flight.request.kind, &key.name);
+            let answer = object.or(last).map(Answer::Object).filter(|_| !taken);
+            return self.reply(id, answer.ok_or(exists), out);
+        }
         let lease = match &object {
             Some(object) if object.kind() == Kind::Event && version.is_none() => self.leases.lease(setup, out),
             _ => None,
@@ -403,7 +413,7 @@ impl ApiServer {
         };
         out.because(flight.record);
         out.note(Note::about(Agent::ApiServer, request.kind, key, what));
-        let delivery = Delivery::Reply(Box::new(Reply { number: request.number, result }));
+        let delivery = Delivery::Reply(Box::new(Reply { number: request.number, result, warnings: flight.warnings }));
         out.send(request.from, flight.steps[REPLY], Event::delivery(request.from, delivery));
     }
 }

@@ -95,6 +95,29 @@ pub struct Request {
     pub key: Key,
     /// The content.
     pub body: Body,
+    /// How a write is to be done.
+    pub options: WriteOptions,
+}
+
+/// How a write is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WriteOptions {
+    /// Everything but storing it (`dryRun=All`).
+    pub dry_run: bool,
+    /// What becomes of fields that nobody knows.
+    pub field_validation: FieldValidation,
+}
+
+/// What becomes of fields that nobody knows (`fieldValidation`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FieldValidation {
+    /// Dropped in silence.
+    Ignore,
+    /// Dropped with a warning.
+    #[default]
+    Warn,
+    /// The request is refused.
+    Strict,
 }
 
 /// The content of a request.
@@ -195,6 +218,8 @@ pub struct Reply {
     pub number: u64,
     /// What became of it.
     pub result: Result<Answer, Status>,
+    /// What the server warns of, in order.
+    pub warnings: Vec<String>,
 }
 
 /// A good reply.

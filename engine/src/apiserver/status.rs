@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::objects::{Kind, Text};
+use crate::objects::{Kind, Object, Text};
 
 /// An error of the API server.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,6 +69,39 @@ impl Status {
         Self::about(403, "Forbidden", kind, name, message)
     }
 
+    /// 409: the client means another object of this name. (Only a PUT's uid is looked at in storage, hence the text.)
+    pub fn other_uid(current: &Object, meant: &str) -> Self {
+        let meta = current.meta();
+        let (key, kind) = (current.key(), current.kind());
+        let path = if key.namespace.is_empty() { key.name.to_string() } else { format!("{}/{}", key.namespace, key.name) };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {}{path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
+             failed: UID in precondition: {meant}, UID in object meta: {}",
+            kind.key_prefix(),
+            meta.uid
+        );
+        Self::conflict(kind, &meta.name, &why)
+    }
+
+    /// 422: this kind is not updated without saying which version is meant.
+    pub fn version_needed(current: &Object) -> Self {
+        let (kind, name) = (current.kind(), &current.meta().name);
+        let why = "Invalid value: 0: must be specified for an update";
+        let field = "metadata.resourceVersion";
+        let message = format!("{} \"{name}\" is invalid: {field}: {why}", kind.qualified());
+        let mut status = Self::about(422, "Invalid", kind, name, message);
+        if let Some(details) = &mut status.details {
+            Arc::make_mut(details)["causes"] =
+                json!([{"reason": "FieldValueInvalid", "message": why, "field": field}]);
+        }
+        status
+    }
+
+    /// 500 with a text and no reason.
+    pub fn internal(message: impl Into<Text>) -> Self {
+        Status { code: 500, reason: Text::default(), message: message.into(), details: None }
+    }
+
     /// 400
     pub fn bad_request(message: impl Into<Text>) -> Self {
         Status { code: 400, reason: "BadRequest".into(), message: message.into(), details: None }
@@ -104,6 +137,17 @@ impl Status {
             status["details"] = (**details).clone();
         }
         status
+    }
+
+    /// With the cause that tells clients to wait until the namespace is gone.
+    pub fn because_terminating(mut self, namespace: &str) -> Self {
+        if let Some(details) = &mut self.details {
+            Arc::make_mut(details)["causes"] = json!([{
+                "reason": "NamespaceTerminating", "message": format!("namespace {namespace} is being terminated"),
+                "field": "metadata.namespace",
+            }]);
+        }
+        self
     }
 
     /// Whether the object was not there.

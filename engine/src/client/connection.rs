@@ -5,7 +5,7 @@
 use super::agent::Agent;
 use super::rate_limit::TokenBucket;
 use crate::apiserver::ApiServerEvent;
-use crate::apiserver::request::{Body, DeleteOptions, ListOptions, Patch, Request, Subresource, Verb};
+use crate::apiserver::request::{Body, DeleteOptions, ListOptions, Patch, Request, Subresource, Verb, WriteOptions};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint};
 use crate::objects::{Key, Kind, Name, Object};
@@ -137,6 +137,7 @@ impl Connection {
             subresource: call.subresource,
             key: call.key,
             body: call.body,
+            options: WriteOptions::default(),
         };
         out.send(Endpoint::ApiServer, work + wait, Event::ApiServer(ApiServerEvent::Request(Box::new(request))));
         number

@@ -77,7 +77,12 @@ impl Controller for RootCaCertPublisher {
             routine.call(|| Call::update(right(wrong.clone())))??;
             return Ok(());
         }
-        let map = || ConfigMap { meta: ObjectMeta::named(&inputs.namespace, NAME), data: Arc::default() };
+        let map = || ConfigMap {
+            meta: ObjectMeta::named(&inputs.namespace, NAME),
+            data: Arc::default(),
+            binary: Arc::default(),
+            immutable: false,
+        };
         match routine.call(|| Call::create(right(map())))? {
             Err(status) if !status.is_not_found() && !status.is_namespace_terminating() => Err(Interrupt::from(status)),
             _ => Ok(()),

@@ -178,7 +178,7 @@ impl Rig {
             let name = if request.kind == Kind::Event { "" } else { name };
             self.log.push(format!("{agent} {verb} {resource}{slash}{sub} {name} {code}"));
         }
-        let reply = Reply { number: request.number, result };
+        let reply = Reply { number: request.number, result, warnings: Vec::new() };
         let latency = Duration::from_millis(4);
         self.at(
             latency,

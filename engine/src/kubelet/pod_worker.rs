@@ -199,7 +199,7 @@ impl PodWorker {
     /// A step has taken its time.
     pub(super) fn handle(&mut self, event: PodEvent, around: &mut Surroundings<'_, '_>) {
         match event {
-            PodEvent::Report => return self.report_due(around),
+            PodEvent::Report => return self.report_now(around),
             PodEvent::Stopped => return self.stopped(around),
             _ if self.stage >= Stage::Terminating => return,
             PodEvent::Admitted => self.admit(around),
@@ -505,7 +505,7 @@ impl PodWorker {
 /// From a failed pull to the sync that finds the image in back-off.
 const BACK_OFF_SEEN: Duration = Duration::from_millis(500);
 /// Ending a pod of which nothing runs.
-const NOTHING_TO_STOP: Duration = Duration::from_millis(5);
+const NOTHING_TO_STOP: Duration = Duration::from_millis(30);
 
 /// A duration as Go prints it, cut to milliseconds: `2.001s`, `350ms`.
 fn go_seconds(duration: Duration) -> String {

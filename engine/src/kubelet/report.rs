@@ -14,33 +14,24 @@ use crate::objects::{Kind, Object};
 /// Where the reporting of a pod stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Reporting {
-    /// A report will go out.
-    scheduled: bool,
     /// One is under way.
     under_way: bool,
     /// Something changed meanwhile.
     again: bool,
     /// The last status is stored.
     pub(super) final_stored: bool,
+    /// The DELETE without grace is sent.
+    deleted: bool,
 }
 
 impl PodWorker {
-    /// A container or the sandbox changed: report it in a moment.
+    /// A container or the sandbox changed: report it in a moment. Each change has its own moment; a report that finds nothing new
+    /// ends after the GET.
     pub(super) fn report_soon(&mut self, around: &mut Surroundings<'_, '_>) {
-        if self.reporting.scheduled {
-            return;
-        }
-        self.reporting.scheduled = true;
         self.reports += 1;
         let lag = &around.setup.profile.kubelet.status_lag;
         let lag = around.draw(lag, "status-lag", pod_of(&self.object), self.reports);
         around.after(lag, self.uid, PodEvent::Report);
-    }
-
-    /// The moment is over.
-    pub(super) fn report_due(&mut self, around: &mut Surroundings<'_, '_>) {
-        self.reporting.scheduled = false;
-        self.report_now(around);
     }
 
     /// Reports without delay.
@@ -106,6 +97,9 @@ impl PodWorker {
 
     /// Removes the object of a pod that has ended after being deleted.
     pub(super) fn delete(&mut self, around: &mut Surroundings<'_, '_>) {
+        if std::mem::replace(&mut self.reporting.deleted, true) {
+            return;
+        }
         let options = DeleteOptions { grace: Some(0), uid: Some(self.uid), ..DeleteOptions::default() };
         let call = Call::delete(Kind::Pod, self.object.key(), options);
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);

@@ -5,17 +5,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::{apps::v1 as apps, core::v1 as core};
+use k8s_openapi::api::{apps::v1 as apps, coordination::v1 as coordination, core::v1 as core};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::calendar;
+use super::json;
 use super::labels;
 use super::node::Taint;
 use super::pod::PodTemplate;
 use super::selector::Selector;
 use super::workload::{IntOrPercent, Strategy, WorkloadSelector};
 use super::{
-    ConfigMap, Deployment, DeploymentSpec, Name, Namespace, Node, ObjectMeta, OwnerReference, Pod, PodSpec, PodStatus,
+    ConfigMap, Deployment, DeploymentSpec, Lease, Name, Namespace, Node, ObjectMeta, OwnerReference, Pod, PodSpec, PodStatus,
     ReplicaSet, ReplicaSetSpec, ServiceAccount, Uid,
 };
 use crate::kernel::Instant;
@@ -170,7 +172,35 @@ pub fn namespace(from: core::Namespace) -> Namespace {
 /// A config map.
 pub fn config_map(from: core::ConfigMap) -> ConfigMap {
     let data: BTreeMap<String, String> = from.data.unwrap_or_default();
-    ConfigMap { meta: metadata(&from.metadata), data: Arc::new(data) }
+    let binary = from.binary_data.unwrap_or_default().into_iter();
+    // A byte string's JSON is its base64 form.
+    let text = |bytes| serde_json::to_value(bytes).ok().and_then(|text| text.as_str().map(str::to_owned));
+    let binary: BTreeMap<String, String> =
+        binary.map(|(key, bytes)| (key, text(bytes).unwrap_or_default())).collect();
+    ConfigMap {
+        meta: metadata(&from.metadata),
+        data: Arc::new(data),
+        binary: Arc::new(binary),
+        immutable: from.immutable.unwrap_or(false),
+    }
+}
+
+/// A lease as a client writes it.
+pub fn lease(from: coordination::Lease) -> Lease {
+    let spec = from.spec.unwrap_or_default();
+    let at = |time: Option<meta::MicroTime>| -> Option<Instant> {
+        let text = serde_json::to_value(time?).ok()?;
+        let ns = calendar::parse_rfc3339_ns(text.as_str()?)? - json::EPOCH_NS;
+        Some(Instant::from_nanos(u64::try_from(ns).unwrap_or(0)))
+    };
+    Lease {
+        meta: metadata(&from.metadata),
+        holder: spec.holder_identity.unwrap_or_default().into(),
+        duration_seconds: spec.lease_duration_seconds.unwrap_or(0),
+        acquired: at(spec.acquire_time),
+        renewed: at(spec.renew_time).unwrap_or(Instant::START),
+        transitions: spec.lease_transitions.unwrap_or(0),
+    }
 }
 
 /// A service account.

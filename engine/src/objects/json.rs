@@ -319,9 +319,9 @@ fn node_status(node: &Node) -> Value {
     map.insert(
         "nodeInfo".into(),
         json!({
-            "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.2.0", "kernelVersion": "6.12.0",
+            "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.1.4", "kernelVersion": "6.1.0-28-amd64",
             "kubeProxyVersion": "", "kubeletVersion": "v1.36.2", "machineID": "", "operatingSystem": "linux",
-            "osImage": "wavetank", "systemUUID": "",
+            "osImage": "Debian GNU/Linux 12 (bookworm)", "systemUUID": "",
         }),
     );
     let images = status.images.iter().map(
@@ -353,7 +353,12 @@ fn event_fields(event: &EventObject, root: &mut Map<String, Value>) {
     root.insert("message".into(), (*event.message).into());
     root.insert("firstTimestamp".into(), optional(event.first));
     root.insert("lastTimestamp".into(), optional(event.last));
-    put(root, "count", event.count);
+    if event.event_time.is_none() {
+        put(root, "count", event.count);
+    } else if event.count > 1 {
+        let last = event.last.or(event.event_time).map_or(Value::Null, |at| micro_time(at).into());
+        root.insert("series".into(), json!({"count": event.count, "lastObservedTime": last}));
+    }
     root.insert("eventTime".into(), event.event_time.map_or(Value::Null, |at| micro_time(at).into()));
     put(root, "action", &*event.action);
     root.insert("reportingComponent".into(), (*event.component).into());

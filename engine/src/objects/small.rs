@@ -22,6 +22,10 @@ pub struct ConfigMap {
     pub meta: ObjectMeta,
     /// Text data.
     pub data: Arc<BTreeMap<String, String>>,
+    /// Other data, in base64.
+    pub binary: Arc<BTreeMap<String, String>>,
+    /// Whether its data may no longer change.
+    pub immutable: bool,
 }
 
 /// A service account.
@@ -42,7 +46,7 @@ pub struct Lease {
     pub duration_seconds: i32,
     /// When the holder got it.
     pub acquired: Option<Instant>,
-    /// When the holder last renewed it.
+    /// When the holder last renewed it; [`Instant::START`] if nobody said.
     pub renewed: Instant,
     /// How often it changed hands.
     pub transitions: i32,

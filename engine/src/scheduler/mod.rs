@@ -267,6 +267,7 @@ impl Scheduler {
         let Some((uid, waiting)) = self.queue.pop() else { return };
         self.busy = true;
         out.because(waiting.cause);
+        out.note(Note::about(Agent::Scheduler, Kind::Pod, waiting.key.clone(), What::Reconcile));
         let cost = &setup.profile.scheduler_cycle;
         let cost = setup.draw(cost, "kube-scheduler", "cycle", &waiting.key.name, waiting.attempts.into());
         out.after(cost, Event::Scheduler(SchedulerEvent::Decide(uid)));

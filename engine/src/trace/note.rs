@@ -177,8 +177,8 @@ impl PodStep {
     }
 }
 
-/// How the scheduler decided.
-#[derive(Clone, Debug, Hash)]
+/// How the scheduler decided. The scores are kept only for people to read and count for no fingerprint: they follow from the rest.
+#[derive(Clone, Debug)]
 pub struct Scheduling {
     /// The chosen node; `None` if no node fits.
     pub node: Option<Arc<str>>,
@@ -190,8 +190,14 @@ pub struct Scheduling {
     pub evaluated: u32,
 }
 
+impl std::hash::Hash for Scheduling {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.node, &self.message, self.evaluated).hash(state);
+    }
+}
+
 /// The score of one node.
-#[derive(Clone, Debug, Hash)]
+#[derive(Clone, Debug)]
 pub struct NodeScore {
     /// Node.
     pub node: Arc<str>,

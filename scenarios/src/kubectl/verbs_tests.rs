@@ -40,10 +40,28 @@ fn creating_takes_one_request_each() {
 #[test]
 fn a_dry_run_prints_the_object_and_asks_nobody() {
     let mut server = FakeServer::default();
-    let expected = "apiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    a: b\n    c: d\n  name: once\nspec:\n \
-         containers:\n - env:\n    - name: X\n      value: \"1\"\n    image: nginx:1.26\n    name: once\n \
-           ports:\n    - containerPort: 80\n resources: {}\n  dnsPolicy: ClusterFirst\n  restartPolicy: \
-           Always\nstatus: {}\n";
+    let expected = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  labels:
+    a: b
+    c: d
+  name: once
+spec:
+  containers:
+  - env:
+    - name: X
+      value: \"1\"
+    image: nginx:1.26
+    name: once
+    ports:
+    - containerPort: 80
+    resources: {}
+  dnsPolicy: ClusterFirst
+  restartPolicy: Always
+status: {}
+";
     let line = "run once --image=nginx:1.26 --port=80 --labels=a=b,c=d --env=X=1 --dry-run=client -o yaml";
     assert_eq!(server.kubectl(line), printed(expected));
     assert!(server.calls.is_empty());
@@ -54,9 +72,16 @@ fn apply_creates_then_leaves_alone_then_patches() {
     let mut server = FakeServer::default();
     let manifest = |replicas: u32| {
         format!(
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: demo}}\nspec:\n  replicas: \
-             {replicas}\n selector: {{matchLabels: {{app: web}}}}\n  template:\n    metadata: {{labels: {{app: \
-             web}}}}\n    spec: {{containers: [{{name: nginx, image: nginx}}]}}\n"
+            "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: demo}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec: {{containers: [{{name: nginx, image: nginx}}]}}
+"
         )
     };
     let mut apply = |replicas| server.kubectl_with("apply -f -", Some(&manifest(replicas)));
@@ -194,9 +219,13 @@ fn tables_are_aligned_and_kinds_kept_apart() {
     server.now += 65_000_000_000;
     let expected = "NAME   READY   STATUS   RESTARTS   AGE\np      0/1              0          65s\n";
     assert_eq!(server.kubectl("get pods"), printed(expected));
-    let expected = "NAME    READY   STATUS   RESTARTS   AGE\npod/p   0/1              0          65s\n\n\
-        NAME                  READY   UP-TO-DATE   AVAILABLE   AGE\ndeployment.apps/web   0/2     0            0 \
-                  65s\n";
+    let expected = "\
+NAME    READY   STATUS   RESTARTS   AGE
+pod/p   0/1              0          65s
+
+NAME                  READY   UP-TO-DATE   AVAILABLE   AGE
+deployment.apps/web   0/2     0            0           65s
+";
     assert_eq!(server.kubectl("get po/p deploy/web"), printed(expected));
     let nothing = "No resources found in kube-system namespace.\n";
     assert_eq!(server.kubectl("get pods -n kube-system").stderr, nothing);

@@ -340,9 +340,12 @@ mod tests {
         let message = "0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. no new claims to \
             deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
         let object = json!({"conditions": [{"message": message}]});
-        let expected = "conditions:\n- message: '0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient \
-            memory. no\n new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is\n    not \
-            helpful for scheduling.'\n";
+        let expected = "\
+conditions:
+- message: '0/3 nodes are available: 3 Insufficient cpu, 3 Insufficient memory. no
+    new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is
+    not helpful for scheduling.'
+";
         assert_eq!(yaml(&object), expected);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Context, Write, from_manifest};
+use super::{Context, Write, manifest};
 use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
@@ -15,10 +15,12 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     let request = context.request;
     let mut object = match &request.body {
         Body::Object(object) => (**object).clone(),
-        Body::Json(value) => from_manifest(request.kind, value, &request.key.namespace)?,
+        Body::Json(value) => manifest::created(context, value)?,
         _ => return Err(Status::bad_request("the request has no body")),
     };
-    admission::admit_create(context.cache, &object)?;
+    if matches!(request.body, Body::Object(_)) {
+        admission::admit_create(context.cache, &object)?;
+    }
     let meta = object.meta_mut();
     if meta.name.is_empty()
         && let Some(prefix) = &meta.generate_name

@@ -1,45 +1,133 @@
 //! From JSON to objects: decoding, defaulting, mutating admission, validation, and then the compact form.
+//!
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch,namer}.go,
+//! registry/generic/registry/store.go (Update), registry/rest/{create,update}.go (BeforeCreate, BeforeUpdate).
 
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
+use super::Context;
 use crate::apiserver::patch::{self, PatchType};
+use crate::apiserver::request::FieldValidation;
 use crate::apiserver::status::Status;
+use crate::apiserver::validation::FieldError;
 use crate::apiserver::{admission, defaulting, validation};
 use crate::objects::decode::{self, Decoded};
 use crate::objects::pod::TOKEN_PLACEHOLDER;
-use crate::objects::{Kind, Name, Object, compact, json};
+use crate::objects::{Kind, Object, compact, json, suffix};
+
+use super::patch_errors;
 
 /// The object of a creation's body.
-pub fn from_manifest(kind: Kind, value: &Value, namespace: &Name) -> Result<Object, Status> {
-    let mut value = value.clone();
-    if kind.namespaced() {
-        let given = value["metadata"]["namespace"].as_str().unwrap_or("").to_owned();
-        if given.is_empty() {
-            value["metadata"]["namespace"] = (**namespace).into();
-        } else if given != **namespace {
-            return Err(Status::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
-        }
-    }
-    let mut decoded = decoded(kind, &value)?;
+pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Status> {
+    let (kind, key) = (context.request.kind, &context.request.key);
+    let mut decoded = decoded(context, value)?;
+    let meta = decoded.metadata_mut();
+    let named = in_namespace(kind, meta, &key.namespace)?;
+    let shown = if named.is_empty() { meta.generate_name.clone().unwrap_or_default() } else { named };
+    admission::admit_namespace(context.cache, kind, &key.namespace, &shown)?;
     if let Decoded::Pod(pod) = &mut decoded {
-        let name = pod.metadata.name.clone().unwrap_or_default();
-        admission::pod::admit_pod(pod, TOKEN_PLACEHOLDER).map_err(|why| Status::forbidden(kind, &name, &why))?;
+        let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("");
+        admission::admit_account(context.cache, &key.namespace, account, &shown)?;
+        admission::pod::admit_pod(pod, TOKEN_PLACEHOLDER).map_err(|why| Status::forbidden(kind, &shown, &why))?;
     }
-    refuse(kind, &name_of(&value), &validation::create(&decoded))?;
+    let meta = decoded.metadata_mut();
+    if meta.name.as_ref().is_none_or(String::is_empty)
+        && let Some(prefix) = meta.generate_name.as_ref().filter(|prefix| !prefix.is_empty())
+    {
+        meta.name = Some(suffix::generate_name(prefix, &mut context.luck));
+    }
+    defaulting::prepare_for_create(&mut decoded);
+    let name = decoded.metadata().name.clone().unwrap_or_default();
+    refuse(kind, &name, &validation::create(&decoded))?;
+    if decoded.metadata().resource_version.as_ref().is_some_and(|version| !version.is_empty()) {
+        return Err(Status::internal("resourceVersion should not be set on objects to be created"));
+    }
+    context.warnings.extend(validation::warnings(&decoded));
     compacted(decoded)
 }
 
 /// The object of an update's body.
-pub fn updated(kind: Kind, value: &Value, current: &Arc<Object>) -> Result<Object, Status> {
+pub fn updated(context: &mut Context<'_>, value: &Value, current: &Arc<Object>) -> Result<Object, Status> {
+    let new = decoded(context, value)?;
+    let (kind, key) = (context.request.kind, &context.request.key);
+    let mut meta = new.metadata().clone();
+    let named = in_namespace(kind, &mut meta, &key.namespace)?;
+    if named.is_empty() {
+        let why = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", key.name);
+        return Err(Status::bad_request(why));
+    }
+    if named != *key.name {
+        let why = format!("the name of the object ({named}) does not match the name on the URL ({})", key.name);
+        return Err(Status::bad_request(why));
+    }
+    let uid = current.meta().uid.to_string();
+    if let Some(meant) = meta.uid.as_ref().filter(|meant| !meant.is_empty() && **meant != uid) {
+        return Err(Status::other_uid(current, meant));
+    }
+    replaced(context, new, value, current)
+}
+
+/// The object after a patch.
+pub fn patched(
+    context: &mut Context<'_>,
+    patch_type: PatchType,
+    patch: &Value,
+    current: &Arc<Object>,
+) -> Result<Object, Status> {
+    let (kind, key) = (context.request.kind, &context.request.key);
+    let next = patch::apply(kind.plural(), patch_type, &json::to_json(current), patch).map_err(patch_errors::refused)?;
+    let outcome = decode::decode(kind, &next).map_err(|error| patch_errors::unfit(patch_type, patch, &next, &error.0))?;
+    if !outcome.problems.is_empty() {
+        match context.request.options.field_validation {
+            FieldValidation::Strict => {
+                let why = decode::strict_error(&outcome.problems);
+                return Err(patch_errors::invalid(patch_type, patch, &next, &why));
+            }
+            FieldValidation::Warn => context.warnings.extend(outcome.problems),
+            FieldValidation::Ignore => {}
+        }
+    }
+    let mut new = outcome.object;
+    defaulting::apply(&mut new);
+    let meta = new.metadata();
+    let named = meta.name.as_deref().unwrap_or_default();
+    if named != &*key.name {
+        let why = format!("the name of the object ({named}) does not match the name on the URL ({})", key.name);
+        return Err(Status::bad_request(why));
+    }
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    if kind.namespaced() && namespace != &*key.namespace {
+        let why = format!(
+            "the namespace of the object ({namespace}) does not match the namespace on the request ({})",
+            key.namespace
+        );
+        return Err(Status::bad_request(why));
+    }
+    replaced(context, new, &next, current)
+}
+
+/// The version to store, checked against the present one.
+fn replaced(
+    context: &mut Context<'_>,
+    mut new: Decoded,
+    value: &Value,
+    current: &Arc<Object>,
+) -> Result<Object, Status> {
+    let kind = context.request.kind;
     let before = json::to_json(current);
-    let new = decoded(kind, value)?;
-    let old = decoded(kind, &before)?;
+    let old = stored(kind, &before)?;
+    inherit(new.metadata_mut(), old.metadata(), current)?;
+    if let (Decoded::Pod(new), Decoded::Pod(old)) = (&mut new, &old) {
+        admission::pod::admit_pod_update(new, old);
+    }
     refuse(kind, &current.meta().name, &validation::update(&new, &old))?;
+    // An update repeats the warnings of the creation only where it changes what is warned of.
+    let already = validation::warnings(&old);
+    context.warnings.extend(validation::warnings(&new).into_iter().filter(|warning| !already.contains(warning)));
     let mut next = compacted(new)?;
     if let (Object::Pod(next), Object::Pod(old)) = (&mut next, &**current)
         && value["spec"] == before["spec"]
@@ -52,10 +140,51 @@ pub fn updated(kind: Kind, value: &Value, current: &Arc<Object>) -> Result<Objec
     Ok(next)
 }
 
-/// The object after a patch.
-pub fn patched(kind: Kind, patch_type: PatchType, patch: &Value, current: &Arc<Object>) -> Result<Object, Status> {
-    let next = patch::apply(kind.plural(), patch_type, &json::to_json(current), patch).map_err(Status::bad_request)?;
-    updated(kind, &next, current)
+/// Fills in the namespace of the request; returns the name. Upstream: EnsureObjectNamespaceMatchesRequestNamespace.
+fn in_namespace(kind: Kind, meta: &mut ObjectMeta, namespace: &str) -> Result<String, Status> {
+    if kind.namespaced() {
+        match meta.namespace.as_deref().unwrap_or_default() {
+            "" => meta.namespace = Some(namespace.to_owned()),
+            given if given == namespace => {}
+            _ => {
+                return Err(Status::bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request",
+                ));
+            }
+        }
+    }
+    Ok(meta.name.clone().unwrap_or_default())
+}
+
+/// Copies what a client may leave out or cannot change, and checks the version.
+fn inherit(new: &mut ObjectMeta, old: &ObjectMeta, current: &Object) -> Result<(), Status> {
+    let absent = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
+    let version = new.resource_version.clone().unwrap_or_default();
+    let version = match version.as_str() {
+        "" => 0,
+        text => text.parse::<u64>().map_err(|_| {
+            Status::internal(format!("strconv.ParseUint: parsing {}: invalid syntax", Value::from(text)))
+        })?,
+    };
+    if version == 0 && current.kind() == Kind::Lease {
+        return Err(Status::version_needed(current));
+    }
+    if version != 0 && version != current.meta().resource_version {
+        return Err(Status::modified(current.kind(), &current.meta().name));
+    }
+    new.resource_version = old.resource_version.clone();
+    new.generation = old.generation;
+    if absent(&new.namespace) {
+        new.namespace = old.namespace.clone();
+    }
+    if absent(&new.uid) {
+        new.uid = old.uid.clone();
+    }
+    new.creation_timestamp = old.creation_timestamp.clone();
+    new.deletion_timestamp = old.deletion_timestamp.clone();
+    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    new.self_link = None;
+    Ok(())
 }
 
 fn keep_times(next: &mut crate::objects::Node, old: &crate::objects::Node) {
@@ -66,17 +195,26 @@ fn keep_times(next: &mut crate::objects::Node, old: &crate::objects::Node) {
     next.taints = taints.collect();
 }
 
-fn name_of(value: &Value) -> String {
-    value["metadata"]["name"].as_str().unwrap_or("").to_owned()
-}
-
-fn decoded(kind: Kind, value: &Value) -> Result<Decoded, Status> {
-    let outcome = decode::decode(kind, value)
-        .map_err(|error| Status::bad_request(decode::cannot_be_handled(kind.name(), kind.api_version(), &error.0)))?;
+/// A body decoded and defaulted, with what the request wants done about fields nobody knows.
+fn decoded(context: &mut Context<'_>, value: &Value) -> Result<Decoded, Status> {
+    let kind = context.request.kind;
+    let refused = |why: &str| Status::bad_request(decode::cannot_be_handled(kind.name(), kind.api_version(), why));
+    let outcome = decode::decode(kind, value).map_err(|error| refused(&error.0))?;
     if !outcome.problems.is_empty() {
-        return Err(Status::bad_request(decode::strict_error(&outcome.problems)));
+        match context.request.options.field_validation {
+            FieldValidation::Strict => return Err(refused(&decode::strict_error(&outcome.problems))),
+            FieldValidation::Warn => context.warnings.extend(outcome.problems),
+            FieldValidation::Ignore => {}
+        }
     }
     let mut object = outcome.object;
+    defaulting::apply(&mut object);
+    Ok(object)
+}
+
+/// What was stored, decoded again.
+fn stored(kind: Kind, value: &Value) -> Result<Decoded, Status> {
+    let mut object = decode::decode(kind, value).map_err(|error| Status::internal(error.0))?.object;
     defaulting::apply(&mut object);
     Ok(object)
 }
@@ -91,7 +229,7 @@ fn admitted(spec: &mut PodSpec) {
     }
 }
 
-fn refuse(kind: Kind, name: &str, errors: &[validation::FieldError]) -> Result<(), Status> {
+fn refuse(kind: Kind, name: &str, errors: &[FieldError]) -> Result<(), Status> {
     if errors.is_empty() { Ok(()) } else { Err(Status::from_json(&validation::invalid_status(kind, name, errors))) }
 }
 
@@ -105,8 +243,7 @@ fn compacted(decoded: Decoded) -> Result<Object, Status> {
         Decoded::ServiceAccount(account) => Object::ServiceAccount(compact::service_account(*account)),
         Decoded::Deployment(deployment) => Object::Deployment(compact::deployment(*deployment, admit)),
         Decoded::ReplicaSet(set) => Object::ReplicaSet(compact::replica_set(*set, admit)),
-        Decoded::Event(_) | Decoded::Lease(_) => {
-            return Err(Status::bad_request("events and leases are written by the cluster's own components only"));
-        }
+        Decoded::Lease(lease) => Object::Lease(compact::lease(*lease)),
+        Decoded::Event(_) => return Err(Status::bad_request("wavetank: events come from the cluster's components only")),
     })
 }

@@ -6,6 +6,7 @@
 mod create;
 mod delete;
 mod manifest;
+mod patch_errors;
 mod scale;
 mod update;
 
@@ -17,8 +18,6 @@ use super::status::Status;
 use crate::kernel::{Instant, Luck};
 use crate::objects::Object;
 
-pub use manifest::from_manifest;
-
 /// What surrounds a request.
 pub struct Context<'a> {
     /// The request.
@@ -29,6 +28,8 @@ pub struct Context<'a> {
     pub now: Instant,
     /// For names and uids.
     pub luck: Luck,
+    /// What the answer warns of.
+    pub warnings: Vec<String>,
 }
 
 /// What is to be done to the store.

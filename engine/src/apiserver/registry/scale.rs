@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Context, Write};
+use super::{Context, Write, patch_errors};
 use crate::apiserver::patch;
 use crate::apiserver::request::{Answer, Body, Patch, Verb};
 use crate::apiserver::status::Status;
@@ -20,7 +20,7 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
         (_, Verb::Get) => return Ok(Write::Answer(Answer::Json(Arc::new(present)))),
         (Body::Json(value), _) => (**value).clone(),
         (Body::Patch(Patch::Json(kind, value)), _) => {
-            patch::apply("scale", *kind, &present, value).map_err(Status::bad_request)?
+            patch::apply("scale", *kind, &present, value).map_err(patch_errors::refused)?
         }
         _ => return Err(Status::bad_request("the request has no body")),
     };

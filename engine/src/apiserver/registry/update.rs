@@ -9,7 +9,7 @@ use crate::apiserver::status::Status;
 use crate::objects::{Condition, Kind, Name, Object, Pod, condition};
 
 /// What an update or a patch makes of the present state.
-pub fn update(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
+pub fn update(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
     let request = context.request;
     let status = request.subresource == Subresource::Status;
     let next = match &request.body {
@@ -18,13 +18,11 @@ pub fn update(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Sta
             if status { with_status(current, wanted) } else { with_spec(current, wanted) }
         }
         Body::Json(value) => {
-            let wanted = manifest::updated(request.kind, value, current)?;
-            check_version(&wanted, current)?;
+            let wanted = manifest::updated(context, value, current)?;
             if status { (**current).clone() } else { with_spec(current, &wanted) }
         }
         Body::Patch(Patch::Json(kind, patch)) => {
-            let wanted = manifest::patched(request.kind, *kind, patch, current)?;
-            check_version(&wanted, current)?;
+            let wanted = manifest::patched(context, *kind, patch, current)?;
             if status { (**current).clone() } else { with_spec(current, &wanted) }
         }
         Body::Patch(patch) => patched(current, patch)?,

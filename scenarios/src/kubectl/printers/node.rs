@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn roles_come_from_labels() {
-        let labels = json!({"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/db": "", "kubernetes.io/os": "linux"});
+        let labels = json!({"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/db": "", "os": "linux"});
         let node = json!({"metadata": {"labels": labels}});
         assert_eq!(roles(&node), ["db", "worker"]);
     }

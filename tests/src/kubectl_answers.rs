@@ -1,0 +1,204 @@
+//! Recorded outputs of the real kubectl, compared with those of the simulated one.
+//!
+//! A case has commands to set the stage, files, one command, and what it printed. Ages, times, addresses and random parts
+//! of names are free to differ: [`normalise`] takes them out of both sides. The host of a cluster implements [`Terminal`].
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Where kubectl runs.
+pub trait Terminal {
+    /// Runs `kubectl` with these arguments to its end; `-f` reads from `files`.
+    fn kubectl(&mut self, argv: &[String], files: &BTreeMap<String, String>) -> Printed;
+    /// Lets time pass. [ns, simulated]
+    fn pass(&mut self, ns: u64);
+}
+
+/// What a command printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printed {
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// 0 or 1.
+    pub exit_code: i32,
+}
+
+/// A recorded case.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Such as `rollout-03`.
+    pub id: String,
+    /// `full` or `small`: which manifest had been applied to the cluster a minute before.
+    pub state: String,
+    /// Commands that set the stage.
+    pub setup: Vec<String>,
+    /// Files by name.
+    pub files: BTreeMap<String, String>,
+    /// The command.
+    pub command: String,
+    /// What it printed.
+    pub printed: Printed,
+}
+
+/// Reads a file of cases, one JSON object a line.
+pub fn cases(text: &str) -> Result<Vec<Case>, serde_json::Error> {
+    let string = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("").to_string();
+    text.lines()
+        .map(|line| {
+            let value: Value = serde_json::from_str(line)?;
+            let setup = value.get("setup").and_then(Value::as_array);
+            let files = value.get("files").and_then(Value::as_object);
+            Ok(Case {
+                id: string(&value, "id"),
+                state: string(&value, "state"),
+                setup: setup.into_iter().flatten().filter_map(Value::as_str).map(str::to_string).collect(),
+                files: files.into_iter().flatten().map(|(k, v)| (k.clone(), v.as_str().unwrap_or("").into())).collect(),
+                command: string(&value, "command"),
+                printed: Printed {
+                    stdout: string(&value, "stdout"),
+                    stderr: string(&value, "stderr"),
+                    exit_code: i32::from(value.get("exit_code") != Some(&Value::from(0))),
+                },
+            })
+        })
+        .collect()
+}
+
+/// Sets the stage and runs the case; the error shows both texts.
+pub fn check(terminal: &mut dyn Terminal, case: &Case) -> Result<(), String> {
+    for line in &case.setup {
+        let argv = words(line);
+        match (argv.first().map(String::as_str), argv.get(1)) {
+            (Some("sleep"), Some(seconds)) => terminal.pass(nanoseconds(seconds)),
+            (Some("kubectl"), _) => {
+                let printed = terminal.kubectl(argv.get(1..).unwrap_or_default(), &case.files);
+                if printed.exit_code != 0 {
+                    return Err(format!("{}: setup {line}: {}", case.id, printed.stderr));
+                }
+            }
+            _ => return Err(format!("{}: unknown setup {line}", case.id)),
+        }
+    }
+    let argv = words(&case.command);
+    let got = terminal.kubectl(argv.get(1..).unwrap_or_default(), &case.files);
+    let side = |p: &Printed| (p.exit_code, normalise(&p.stdout), normalise(&p.stderr));
+    if side(&got) == side(&case.printed) {
+        return Ok(());
+    }
+    let want = &case.printed;
+    Err(format!(
+        "{}: {}\n--- recorded ({})\n{}{}--- simulated ({})\n{}{}",
+        case.id, case.command, want.exit_code, want.stdout, want.stderr, got.exit_code, got.stdout, got.stderr
+    ))
+}
+
+fn nanoseconds(seconds: &str) -> u64 {
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    let fraction: String = format!("{fraction:0<9}").chars().take(9).collect();
+    whole.parse::<u64>().unwrap_or(0) * 1_000_000_000 + fraction.parse::<u64>().unwrap_or(0)
+}
+
+/// Splits a command line as a shell does, as far as the recorded ones need it.
+pub fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote, mut open) = (Vec::new(), String::new(), None, false);
+    for c in line.chars() {
+        match quote {
+            Some(q) if c == q => quote = None,
+            Some(_) => word.push(c),
+            None if c == '\'' || c == '"' => (quote, open) = (Some(c), true),
+            None if c.is_whitespace() => {
+                if open {
+                    words.push(std::mem::take(&mut word));
+                }
+                open = false;
+            }
+            None => {
+                word.push(c);
+                open = true;
+            }
+        }
+    }
+    if open {
+        words.push(word);
+    }
+    words
+}
+
+/// The text without what is free to differ, runs of blanks and dashes shortened.
+pub fn normalise(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let tokens: Vec<String> = line.split_whitespace().map(token).collect();
+
+        out.push_str(line.get(..indent).unwrap_or(""));
+        out.push_str(&tokens.join(" "));
+        out.push('\n');
+    }
+    out
+}
+
+fn token(token: &str) -> String {
+    let bare = token.trim_start_matches('(').trim_end_matches([')', ',', ';']);
+    let shown = if is_age(bare) {
+        token.replace(bare, "<age>")
+    } else if is_address(bare) {
+        token.replace(bare, "<ip>")
+    } else if bare.len() > 4 && bare.chars().all(|c| c == '-') {
+        "----".into()
+    } else if is_clock(bare) {
+        token.replace(bare, "<time>")
+    } else {
+        token.to_string()
+    };
+    shown.split('"').map(without_suffix).collect::<Vec<_>>().join("\"")
+}
+
+fn is_age(text: &str) -> bool {
+    let units = text.matches(['s', 'm', 'h', 'd', 'y']).count();
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.ends_with(['s', 'm', 'h', 'd', 'y'])
+        && matches!(units, 1 | 2)
+        && text.chars().all(|c| c.is_ascii_digit() || matches!(c, 's' | 'm' | 'h' | 'd' | 'y'))
+}
+
+fn is_address(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').next().unwrap_or(text).split('.').collect();
+    parts.len() == 4 && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_clock(text: &str) -> bool {
+    text.len() == 8 && text.split(':').count() == 3 && text.bytes().all(|b| b.is_ascii_digit() || b == b':')
+}
+
+/// `web-85445bfc67-8mrqv` without its random end; the hash before it is not random.
+fn without_suffix(text: &str) -> String {
+    const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
+    match text.rsplit_once('-') {
+        Some((name, end)) if end.len() == 5 && end.chars().all(|c| RANDOM.contains(c)) => format!("{name}-<rand>"),
+        _ => text.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_free_to_differ_is_taken_out() {
+        let row = "web-85445bfc67-8mrqv   1/1     Running   3 (25s ago)   7m59s   10.244.1.2\n";
+        assert_eq!(normalise(row), "web-85445bfc67-<rand> 1/1 Running 3 (<age> ago) <age> <ip>\n");
+        assert_eq!(
+            normalise("  Start Time:  Sun, 22 Nov 2026 07:55:13 +0000\n"),
+            "  Start Time: Sun, 22 Nov 2026 <time> +0000\n"
+        );
+    }
+
+    #[test]
+    fn command_lines_are_split_at_blanks_outside_of_quotes() {
+        assert_eq!(words("kubectl patch -p '{\"a\": 1}' x"), ["kubectl", "patch", "-p", "{\"a\": 1}", "x"]);
+    }
+}

@@ -1,0 +1,347 @@
+//! Answers of the real controllers: Deployment and ReplicaSet arithmetic, names, hashes, back-offs.
+//!
+//! Each line of the vectors is one call of a function of kube-controller-manager, of client-go or of the kubelet with
+//! its result. `cargo test --test conformance_controllers -- --nocapture` prints how many of each kind hold.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use serde_json::{Value, json};
+use wavetank_engine::client::backoff::{Backoff, ItemBackoff};
+use wavetank_engine::controllers::deployment::arithmetic::{
+    Bound, DeploymentSize, ReplicaSetSize, Rollout, Scaling, Which, new_replica_set_size, proportion, reconcile_new,
+    reconcile_old, resolve_fenceposts, scale,
+};
+use wavetank_engine::controllers::deployment::revision::{DESIRED_REPLICAS, MAX_REPLICAS, replica_set_name};
+use wavetank_engine::controllers::replicaset::ranking::{
+    Candidate, DELETION_COST, RankedPhase, SlowStart, crowding, deletion_cost, pods_to_delete,
+};
+use wavetank_engine::kernel::{Duration, Instant};
+use wavetank_engine::objects::calendar::parse_rfc3339;
+use wavetank_engine::objects::suffix::safe_encode;
+use wavetank_engine::objects::template_hash;
+
+/// Kinds that belong to parts not modelled here: the autoscaler and the scheduler.
+const OTHER_PARTS: [&str; 4] =
+    ["hpa_resource_utilization", "hpa_resource_average_value", "hpa_normalize", "num_feasible_nodes_to_find"];
+
+#[test]
+fn every_recorded_answer_is_given() {
+    let mut held: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for line in vectors().lines() {
+        let vector: Value = serde_json::from_str(line).expect("a vector is JSON");
+        let kind = text(&vector["kind"]);
+        if OTHER_PARTS.contains(&kind) {
+            continue;
+        }
+        let (input, expected) = (&vector["input"], &vector["output"]);
+        let answer = answer(kind, input, expected);
+        let (good, all) = held.entry(kind.to_owned()).or_default();
+        *all += 1;
+        if answer == *expected {
+            *good += 1;
+        } else {
+            failures.push(format!(
+                "{}\n  input    {input}\n  expected {expected}\n  got      {answer}",
+                text(&vector["id"])
+            ));
+        }
+    }
+    for (kind, (good, all)) in &held {
+        println!("{kind}: {good} of {all}");
+    }
+    assert_eq!(held.len(), 14, "kinds of vectors");
+    assert!(
+        failures.is_empty(),
+        "{} failures, the first:\n{}",
+        failures.len(),
+        failures[..failures.len().min(3)].join("\n")
+    );
+}
+
+fn vectors() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/conformance/controllers/controllers.jsonl.gz");
+    let file = std::fs::File::open(path).expect("the vectors are there");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).expect("the vectors are gzip");
+    text
+}
+
+fn answer(kind: &str, input: &Value, expected: &Value) -> Value {
+    match kind {
+        "resolve_fenceposts" => fenceposts(input),
+        "deployment_bounds" => bounds(input),
+        "new_rs_new_replicas" => new_size(input),
+        "rs_proportion" => share(input),
+        "deployment_scale" => scale_all(input),
+        "deployment_reconcile_new" => step_new(input),
+        "deployment_reconcile_old" => step_old(input),
+        "pod_template_hash" => hash(input),
+        "safe_encode" => json!({ "encoded": safe_encode(text(&input["s"])) }),
+        "rs_name" => json!({ "name": replica_set_name(text(&input["deploymentName"]), text(&input["hash"])) }),
+        "rs_delete_order" => delete_order(input),
+        "slow_start_batch" => slow_start(input),
+        "backoff" => backoff(input, expected),
+        "workqueue_backoff" => workqueue(input, expected),
+        _ => json!("unknown kind of vector"),
+    }
+}
+
+fn fenceposts(input: &Value) -> Value {
+    match resolve_fenceposts(bound(&input["maxSurge"]), bound(&input["maxUnavailable"]), int(&input["desired"])) {
+        Ok((surge, unavailable)) => json!({ "surge": surge, "unavailable": unavailable, "error": null }),
+        Err(error) => json!({ "surge": 0, "unavailable": 0, "error": error.to_string() }),
+    }
+}
+
+fn bounds(input: &Value) -> Value {
+    let deployment =
+        DeploymentSize { replicas: int(&input["replicas"]), status_replicas: 0, rollout: rollout(&input["strategy"]) };
+    json!({
+        "maxSurge": deployment.max_surge(),
+        "maxUnavailable": deployment.max_unavailable(),
+        "minAvailable": deployment.min_available(),
+    })
+}
+
+fn new_size(input: &Value) -> Value {
+    let deployment =
+        DeploymentSize { replicas: int(&input["replicas"]), status_replicas: 0, rollout: rollout(&input["strategy"]) };
+    let new = int(&input["newRSReplicas"]);
+    let total = list(&input["oldRSReplicas"]).iter().map(int).sum::<i32>() + new;
+    match new_replica_set_size(&deployment, total, new) {
+        Ok(size) => json!({ "newReplicas": size, "error": null }),
+        Err(error) => json!({ "newReplicas": 0, "error": error.to_string() }),
+    }
+}
+
+fn share(input: &Value) -> Value {
+    let deployment = DeploymentSize {
+        replicas: int(&input["deploymentReplicas"]),
+        status_replicas: int(&input["deploymentStatusReplicas"]),
+        rollout: rollout(&input["strategy"]),
+    };
+    let max = input["rsAnnotations"][MAX_REPLICAS].as_str();
+    let (replicas, to_add, added) = (int(&input["rsReplicas"]), int(&input["toAdd"]), int(&input["added"]));
+    json!({ "proportion": proportion(&deployment, replicas, max, to_add, added) })
+}
+
+fn scale_all(input: &Value) -> Value {
+    let sets = Sets::read(input);
+    let plan = scale(&sets.deployment, sets.new.as_ref(), &sets.old);
+    sets.after(&plan, None)
+}
+
+fn step_new(input: &Value) -> Value {
+    let sets = Sets::read(input);
+    let new = sets.new.as_ref().expect("a new set");
+    match reconcile_new(&sets.deployment, new, &sets.old) {
+        Ok(step) => sets.after(step.as_slice(), Some(step.is_some())),
+        Err(error) => json!({ "error": error.to_string() }),
+    }
+}
+
+fn step_old(input: &Value) -> Value {
+    let sets = Sets::read(input);
+    let new = sets.new.as_ref().expect("a new set");
+    match reconcile_old(&sets.deployment, new, &sets.old) {
+        Ok(plan) => sets.after(&plan, Some(!plan.is_empty())),
+        Err(error) => json!({ "error": error.to_string() }),
+    }
+}
+
+/// A Deployment and its ReplicaSets, as the vectors have them.
+struct Sets<'a> {
+    deployment: DeploymentSize<'a>,
+    new: Option<ReplicaSetSize<'a>>,
+    old: Vec<ReplicaSetSize<'a>>,
+}
+
+impl<'a> Sets<'a> {
+    fn read(input: &'a Value) -> Self {
+        let deployment = &input["deployment"];
+        let set = |set: &'a Value| ReplicaSetSize {
+            name: text(&set["name"]),
+            created: moment(&set["creationTimestamp"]),
+            replicas: int(&set["replicas"]),
+            available: int(&set["availableReplicas"]),
+            desired_annotation: set["annotations"][DESIRED_REPLICAS].as_str(),
+            max_annotation: set["annotations"][MAX_REPLICAS].as_str(),
+        };
+        Sets {
+            deployment: DeploymentSize {
+                replicas: int(&deployment["replicas"]),
+                status_replicas: int(&deployment["statusReplicas"]),
+                rollout: rollout(&deployment["strategy"]),
+            },
+            new: Some(&input["newRS"]).filter(|new| !new.is_null()).map(set),
+            old: list(&input["oldRSs"]).iter().map(set).collect(),
+        }
+    }
+
+    /// Sizes and annotations once the plan is carried out.
+    fn after(&self, plan: &[Scaling], scaled: Option<bool>) -> Value {
+        let (mut replicas, mut annotations) = (BTreeMap::new(), BTreeMap::new());
+        for set in self.old.iter().chain(&self.new) {
+            replicas.insert(set.name, set.replicas);
+            let text = |annotation: Option<&str>| annotation.unwrap_or("").to_owned();
+            annotations.insert(set.name, (text(set.desired_annotation), text(set.max_annotation)));
+        }
+        for step in plan {
+            let set = match step.set {
+                Which::New => self.new.as_ref().expect("a new set"),
+                Which::Old(place) => &self.old[place],
+            };
+            let size = replicas.insert(set.name, step.to);
+            assert_eq!(size, Some(step.from), "the plan starts from the size there is");
+            let (desired, max) = (self.deployment.replicas.to_string(), self.deployment.max_replicas().to_string());
+            annotations.insert(set.name, (desired, max));
+        }
+        let annotations: BTreeMap<&str, Value> = annotations
+            .into_iter()
+            .map(|(name, (desired, max))| (name, json!({ "desired": desired, "max": max })))
+            .collect();
+        let mut after = json!({ "replicas": replicas, "annotations": annotations, "error": null });
+        if let Some(scaled) = scaled {
+            after["scaled"] = json!(scaled);
+        }
+        after
+    }
+}
+
+fn hash(input: &Value) -> Value {
+    let template = serde_json::from_value(input["template_defaulted"].clone()).expect("a template");
+    let collisions = input["collisionCount"].as_i64().map(|count| count as i32);
+    let mut dump = String::new();
+    template_hash::dump(&template, &mut |piece| dump.push_str(piece));
+    json!({ "hash": template_hash::pod_template_hash(&template, collisions), "hash_input": dump })
+}
+
+fn delete_order(input: &Value) -> Value {
+    let pods = list(&input["pods"]);
+    let node = |pod: &'_ Value| pod["spec"]["nodeName"].as_str().map(str::to_owned);
+    let related: Vec<Option<String>> =
+        pods.iter().chain(list(&input["other_related_pods"])).filter(|pod| active(pod)).map(node).collect();
+    let crowds = crowding(related.iter().map(Option::as_deref));
+    let crowd = |pod: &Value| crowds.get(&pod["spec"]["nodeName"].as_str()).copied().unwrap_or(0);
+    let candidates: Vec<Candidate<'_>> = pods.iter().map(|pod| candidate(pod, crowd(pod))).collect();
+    let now = moment(&input["now"]);
+    // Asking for all would leave the order as it is; the last one is what no smaller number picks.
+    let mut order = pods_to_delete(&candidates, pods.len().saturating_sub(1), now);
+    order.extend((0..pods.len()).find(|place| !order.contains(place)));
+    let name = |pod: &Value| text(&pod["metadata"]["name"]).to_owned();
+    let rank: BTreeMap<String, usize> = pods.iter().map(|pod| (name(pod), crowd(pod))).collect();
+    json!({ "rank": rank, "order": order.iter().map(|place| name(&pods[*place])).collect::<Vec<_>>() })
+}
+
+fn active(pod: &Value) -> bool {
+    !matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+        && pod["metadata"]["deletionTimestamp"].is_null()
+}
+
+fn candidate(pod: &Value, crowding: usize) -> Candidate<'_> {
+    let status = &pod["status"];
+    let ready = list(&status["conditions"]).iter().find(|condition| condition["type"] == "Ready");
+    let sidecars: Vec<&Value> = list(&pod["spec"]["initContainers"])
+        .iter()
+        .filter(|container| container["restartPolicy"] == "Always")
+        .map(|container| &container["name"])
+        .collect();
+    let most = |statuses: &Value, counts: &dyn Fn(&Value) -> bool| {
+        list(statuses)
+            .iter()
+            .filter(|status| counts(status))
+            .map(|status| int(&status["restartCount"]))
+            .max()
+            .unwrap_or(0)
+    };
+    Candidate {
+        node: pod["spec"]["nodeName"].as_str(),
+        phase: match text(&status["phase"]) {
+            "Pending" => RankedPhase::Pending,
+            "Unknown" => RankedPhase::Unknown,
+            _ => RankedPhase::Running,
+        },
+        ready_since: ready
+            .filter(|condition| condition["status"] == "True")
+            .map(|condition| moment(&condition["lastTransitionTime"])),
+        deletion_cost: deletion_cost(pod["metadata"]["annotations"][DELETION_COST].as_str()),
+        crowding,
+        restarts: (
+            most(&status["containerStatuses"], &|_| true),
+            most(&status["initContainerStatuses"], &|status| sidecars.contains(&&status["name"])),
+        ),
+        created: moment(&pod["metadata"]["creationTimestamp"]),
+        uid: u128::from_str_radix(&text(&pod["metadata"]["uid"]).replace('-', ""), 16).expect("a uid"),
+    }
+}
+
+fn slow_start(input: &Value) -> Value {
+    let count = |value: &Value| usize::try_from(int(value)).expect("a count");
+    let (allowed, mut calls, mut successes) = (count(&input["failAfterCalls"]), 0, 0);
+    let mut slow = SlowStart::new(count(&input["count"]), count(&input["initialBatchSize"]));
+    while let Some(batch) = slow.next_batch() {
+        calls += batch;
+        successes = calls.min(allowed);
+        if calls > allowed {
+            break;
+        }
+    }
+    json!({ "calls": calls, "successes": successes, "failed": calls > allowed })
+}
+
+fn backoff(input: &Value, expected: &Value) -> Value {
+    let seconds = |value: &Value| Duration::from_secs(value.as_u64().expect("seconds"));
+    let mut backoff = Backoff::new(seconds(&input["initial_s"]), seconds(&input["max_s"]));
+    let steps = list(&expected["steps"]).iter().map(|step| {
+        let now = Instant::START + seconds(&step["at_s"]);
+        let before = backoff.waits_since_step(&"key", now);
+        backoff.step("key", now, now);
+        let next = backoff.get(&"key").as_nanos() / 1_000_000_000;
+        json!({ "at_s": step["at_s"], "in_backoff_since_update_before": before, "next_s": next })
+    });
+    json!({ "steps": steps.collect::<Vec<_>>() })
+}
+
+fn workqueue(input: &Value, expected: &Value) -> Value {
+    let ms = |value: &Value| Duration::from_millis(value.as_u64().expect("milliseconds"));
+    let mut backoff = ItemBackoff::new(ms(&input["base_ms"]), ms(&input["max_ms"]));
+    let delays = list(&expected["delays_ms"]).iter().map(|_| backoff.failed("item").as_nanos() / 1_000_000);
+    json!({ "delays_ms": delays.collect::<Vec<_>>() })
+}
+
+fn rollout(strategy: &Value) -> Rollout<'_> {
+    match text(&strategy["type"]) {
+        "Recreate" => Rollout::Recreate,
+        _ => Rollout::RollingUpdate {
+            max_surge: bound(&strategy["rollingUpdate"]["maxSurge"]),
+            max_unavailable: bound(&strategy["rollingUpdate"]["maxUnavailable"]),
+        },
+    }
+}
+
+fn bound(value: &Value) -> Option<Bound<'_>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(Bound::Text(text)),
+        number => Some(Bound::Number(int(number))),
+    }
+}
+
+fn moment(value: &Value) -> Instant {
+    let seconds = parse_rfc3339(text(value)).expect("a timestamp");
+    Instant::START + Duration::from_secs(u64::try_from(seconds).expect("after 1970"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn int(value: &Value) -> i32 {
+    value.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}

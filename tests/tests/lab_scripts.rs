@@ -1,0 +1,93 @@
+//! The scripts that come with the program: each runs without a mistake, its expectations hold, and its transcript, trace and picture are
+//! the reviewed ones; and it comes out the same when it is run again, run on from a fork, or has its ties shuffled.
+
+use std::path::{Path, PathBuf};
+
+use wavetank::charts::Drawings;
+use wavetank::artifacts::Charts;
+use wavetank::script::{Options, Run, Script, Unwatched};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/lab")
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder()).expect("the folder of lab scripts");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "rhai"));
+    paths.sort();
+    assert!(paths.len() >= 4, "{paths:?}");
+    paths
+}
+
+fn run(path: &Path, options: &Options) -> Run {
+    let script = Script::read(path).unwrap_or_else(|problem| panic!("{problem}"));
+    wavetank::script::run(&script, options, Box::new(Unwatched))
+}
+
+fn trace(run: &Run) -> String {
+    let mut bytes = Vec::new();
+    run.session.as_ref().expect("a session").trace_jsonl(&mut bytes).expect("memory takes everything");
+    String::from_utf8(bytes).expect("a trace is text")
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+#[test]
+fn every_lab_script_gives_the_reviewed_transcript_trace_and_picture() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("../snapshots/lab");
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for path in scripts() {
+            let run = run(&path, &Options::default());
+            let reports: Vec<String> = run.reports.iter().map(|report| report.render(false)).collect();
+            assert_eq!(run.exit_code(), 0, "{}: {reports:?}\n{}", path.display(), run.transcript.text());
+            assert!(run.warnings.is_empty(), "{}: {:?}", path.display(), run.warnings);
+            let stem = stem(&path);
+            insta::assert_snapshot!(format!("{stem}.transcript"), run.transcript.text());
+            insta::assert_snapshot!(format!("{stem}.trace"), trace(&run));
+            let svg = Drawings::default().svg(&run, &stem).expect("a picture").expect("time has passed");
+            insta::assert_snapshot!(format!("{stem}.svg"), String::from_utf8(svg).expect("an SVG is text"));
+        }
+    });
+}
+
+#[test]
+fn a_script_run_twice_leaves_the_same_bytes() {
+    for path in scripts() {
+        let [first, second] = [(), ()].map(|()| run(&path, &Options::default()));
+        assert_eq!(first.transcript.text(), second.transcript.text());
+        assert_eq!(trace(&first), trace(&second));
+        let png = |run: &Run| Drawings::default().png(run, "twice").expect("a picture");
+        assert!(png(&first) == png(&second), "{}", path.display());
+    }
+}
+
+#[test]
+fn another_seed_is_another_run() {
+    for path in scripts() {
+        let mut options = Options::default();
+        options.overrides.seed = Some(2);
+        let (first, other) = (run(&path, &Options::default()), run(&path, &options));
+        assert_eq!(other.exit_code(), 0, "{}\n{}", path.display(), other.transcript.text());
+        assert_ne!(trace(&first), trace(&other));
+    }
+}
+
+/// Ties are rare where latencies are drawn, so what may change with their order is little: nothing that a person sees.
+#[test]
+fn shuffled_ties_change_nothing_that_a_person_sees() {
+    for path in scripts() {
+        let plain = run(&path, &Options::default());
+        for seed in [1, 2, 3] {
+            let mut options = Options::default();
+            options.overrides.shuffle_ties = Some(seed);
+            let shuffled = run(&path, &options);
+            assert_eq!(plain.transcript.text(), shuffled.transcript.text(), "{} with ties {seed}", path.display());
+        }
+    }
+}

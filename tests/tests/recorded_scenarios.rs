@@ -1,0 +1,28 @@
+//! Scenarios recorded from a real Kubernetes, played on the simulated one: `conformance/README.md`.
+//!
+//! `cargo test -p wavetank-tests recorded_scenarios -- --nocapture` prints what agrees and every difference;
+//! `WAVETANK_SCENARIOS=DIR` plays other files of the format.
+
+use std::path::{Path, PathBuf};
+
+use wavetank_tests::scenario::report;
+
+#[test]
+fn recorded_scenarios() {
+    let folder = match std::env::var_os("WAVETANK_SCENARIOS") {
+        Some(folder) => found(Path::new(&folder)),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/scenarios"),
+    };
+    let report = report::folder(&folder).unwrap_or_else(|error| panic!("{error}"));
+    for line in &report.lines {
+        println!("{line}");
+    }
+    assert!(report.played > 0, "there is no scenario in {}", folder.display());
+    assert!(report.failures.is_empty(), "more differs than is known:\n{}", report.failures.join("\n"));
+}
+
+/// A path is meant from where the command was typed, most likely the workspace's root; tests run in their package's folder.
+fn found(folder: &Path) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    if folder.exists() { folder.to_owned() } else { root.join(folder) }
+}
