@@ -24,7 +24,7 @@ pub fn install(_setup: &Setup, out: &mut Effects) {
     for (number, name) in NAMESPACES.into_iter().enumerate() {
         let mut meta = ObjectMeta::named("", name);
         meta.labels = Arc::new(Labels::from([("kubernetes.io/metadata.name".into(), name.into())]));
-        let namespace = Object::Namespace(Namespace { meta, terminating: false });
+        let namespace = Object::Namespace(Namespace::new(meta));
         let request = Request {
             from: Endpoint::Outside,
             number: number as u64 + 1,

@@ -2,7 +2,7 @@
 //!
 //! Sources: `laptop` comes from hop times measured on a real control plane of v1.36.2 on two shared cores (medians of 20 repetitions;
 //! a write 4-9 ms from receipt to response, a pod's creation 9 ms, a controller's next request 1-2 ms after the watch event, a pod bound 10 ms
-//! after it is stored, kubectl's first request 80 ms after its start). `production` takes etcd's own guidance (fsync of an SSD below
+//! after it is stored, kubectl's first request 80 ms after its start, apply's POST 138 ms). `production` takes etcd's own guidance (fsync of an SSD below
 //! 10 ms at the 99th percentile, typically 1 ms; 0.2-0.5 ms between machines of one site). `slow-disk` is `production` on a disk whose fsync
 //! takes 10-100 ms, as etcd's tuning guide warns of. Kubelet and runtime: containerd on ordinary machines, in round numbers.
 
@@ -49,6 +49,7 @@ pub fn laptop() -> Profile {
         },
         etcd: etcd(about(2.6, 1.6), about(0.15, 1.5), about(0.1, 1.5), about(0.3, 1.5)),
         kubectl_start: about(78.0, 1.25),
+        kubectl_schema: about(50.0, 1.25),
         controller_work: about(0.9, 1.6),
         controller_call: about(0.5, 1.5),
         scheduler_cycle: about(1.6, 1.5),
@@ -74,6 +75,7 @@ pub fn production() -> Profile {
         },
         etcd: etcd(about(1.0, 2.5), about(0.08, 1.5), about(0.05, 1.5), about(0.2, 1.5)),
         kubectl_start: about(60.0, 1.25),
+        kubectl_schema: about(40.0, 1.25),
         controller_work: about(0.5, 1.6),
         controller_call: about(0.3, 1.5),
         scheduler_cycle: about(0.8, 1.5),

@@ -81,6 +81,8 @@ pub struct Profile {
     pub etcd: EtcdSettings,
     /// From a person's enter key to kubectl's first request.
     pub kubectl_start: Latency,
+    /// What `kubectl apply` takes besides: it reads the server's schema.
+    pub kubectl_schema: Latency,
     /// From a controller's taking a key to its first request.
     pub controller_work: Latency,
     /// From a reply to the controller's next request.

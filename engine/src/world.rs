@@ -34,6 +34,8 @@ pub struct World {
     scheduler: Scheduler,
     kubelets: Vec<Kubelet>,
     mailbox: VecDeque<Mail>,
+    /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
+    held: Vec<(Endpoint, Endpoint, Queued)>,
     handled: u64,
     /// Kept between events to save allocations; empty in between.
     buffer: Vec<Action<Event, Note>>,
@@ -76,6 +78,7 @@ impl World {
             scheduler: Scheduler::new(&setup),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             mailbox: VecDeque::new(),
+            held: Vec::new(),
             handled: 0,
             buffer: Vec::new(),
             setup,
@@ -217,9 +220,22 @@ impl World {
         self.mailbox.pop_front()
     }
 
-    /// Cuts or mends the link between two endpoints, one way.
-    pub fn set_link(&mut self, from: Endpoint, to: Endpoint, up: bool) {
-        if up { self.network.mend(from, to) } else { self.network.cut(from, to) }
+    /// Cuts the link from one endpoint to another; the way back stays. What is under way arrives.
+    pub fn cut_link(&mut self, from: Endpoint, to: Endpoint) {
+        self.network.cut(from, to);
+    }
+
+    /// Mends the link: what was sent while it was cut is sent again.
+    pub fn mend_link(&mut self, from: Endpoint, to: Endpoint) {
+        self.network.mend(from, to);
+        let held = std::mem::take(&mut self.held);
+        for (sender, receiver, queued) in held {
+            if (sender, receiver) == (from, to) {
+                self.transmit(sender, receiver, Duration::ZERO, queued);
+            } else {
+                self.held.push((sender, receiver, queued));
+            }
+        }
     }
 
     fn handle(&mut self, Queued { event, cause }: Queued) {
@@ -259,9 +275,6 @@ impl World {
                 }
                 Action::Send { to, delay, event, cause } => self.transmit(from, to, delay, Queued { event, cause }),
                 Action::Timer { at, event, cause } => self.push(at, from, Queued { event, cause }),
-                Action::Cancel(timer) => {
-                    self.queue.cancel(timer);
-                }
             }
         }
         self.buffer = actions;
@@ -286,8 +299,9 @@ impl World {
         } else {
             self.network.arrival(from, to, leaves, latency)
         };
-        if let Some(at) = arrival {
-            self.push(at, from, queued);
+        match arrival {
+            Some(at) => self.push(at, from, queued),
+            None => self.held.push((from, to, queued)),
         }
     }
 
@@ -361,5 +375,106 @@ impl etcd::Value for Arc<Object> {
         if self.meta().resource_version != revision {
             Arc::make_mut(self).meta_mut().resource_version = revision;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apiserver::request::{Body, Subresource, Verb};
+    use crate::profiles;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn cluster() -> World {
+        let mut world = World::new(Setup::new(5, 3, 3, profiles::laptop()).shared());
+        world.run_until(Instant::START + SECOND.times(14));
+        world
+    }
+
+    fn apply(world: &mut World) {
+        let manifest = serde_json::json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {
+                "replicas": 3, "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "nginx:1.25"}]},
+                },
+            },
+        });
+        let request = Request {
+            from: Endpoint::Outside,
+            number: 1_000,
+            agent: Agent::Kubectl(1),
+            sequence: 1,
+            verb: Verb::Create,
+            kind: Kind::Deployment,
+            subresource: Subresource::None,
+            key: Key::new("default", "web"),
+            body: Body::Json(Arc::new(manifest)),
+            options: Default::default(),
+        };
+        world.send(request, RecordId(0), Duration::ZERO);
+    }
+
+    fn ready(world: &World) -> usize {
+        world.objects(Kind::Pod).iter().filter(|pod| pod.as_pod().is_some_and(|pod| pod.ready())).count()
+    }
+
+    fn run(world: &mut World, time: Duration) {
+        let until = world.now() + time;
+        world.run_until(until);
+    }
+
+    #[test]
+    fn a_deployment_becomes_ready_pods() {
+        let mut world = cluster();
+        apply(&mut world);
+        run(&mut world, SECOND.times(10));
+        assert_eq!(ready(&world), 3);
+    }
+
+    #[test]
+    fn nothing_gets_over_a_cut_link_until_it_is_mended() {
+        let mut world = cluster();
+        let link = (Endpoint::Scheduler, Endpoint::ApiServer);
+        world.cut_link(link.0, link.1);
+        apply(&mut world);
+        run(&mut world, SECOND.times(5));
+        let pods = world.objects(Kind::Pod);
+        assert_eq!(pods.len(), 3);
+        assert!(pods.iter().all(|pod| pod.as_pod().is_some_and(|pod| pod.node.is_none())), "nobody could be bound");
+        world.mend_link(link.0, link.1);
+        run(&mut world, SECOND.times(20));
+        assert_eq!(ready(&world), 3);
+    }
+
+    #[test]
+    fn etcd_with_a_majority_commits_and_without_it_does_not() {
+        let mut world = cluster();
+        let cut = |world: &mut World, member: u8| {
+            world.cut_link(Endpoint::Etcd(0), Endpoint::Etcd(member));
+            world.cut_link(Endpoint::Etcd(member), Endpoint::Etcd(0));
+        };
+        cut(&mut world, 1);
+        apply(&mut world);
+        run(&mut world, SECOND.times(10));
+        assert_eq!(ready(&world), 3, "two of three are a majority");
+        cut(&mut world, 2);
+        run(&mut world, SECOND);
+        let revision = world.revision();
+        run(&mut world, SECOND.times(5));
+        assert_eq!(world.revision(), revision, "one of three commits nothing");
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let mut world = cluster();
+        let mut fork = world.clone();
+        apply(&mut fork);
+        run(&mut fork, SECOND.times(10));
+        run(&mut world, SECOND.times(10));
+        assert_eq!((ready(&fork), ready(&world)), (3, 0));
+        assert_ne!(fork.trace().fingerprint(), world.trace().fingerprint());
     }
 }

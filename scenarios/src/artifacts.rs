@@ -58,8 +58,18 @@ impl Charts for NoCharts {
     }
 }
 
-/// Writes a run's files into a folder, which is made if need be; returns their paths. The error is a sentence for the
-/// user.
+/// Whether files can be written into a folder that is still to be made: a file may stand in its place or above.
+pub fn check_folder(folder: &Path) -> Result<(), String> {
+    match folder.ancestors().find(|place| place.exists()) {
+        Some(place) if !place.is_dir() => {
+            Err(format!("cannot write into {}: {} is a file, not a folder", folder.display(), place.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a run's files into a folder, which is made if need be; returns their paths. What an earlier run left of a format
+/// that this one has nothing for is removed. The error is a sentence for the user.
 pub fn write(
     folder: &Path,
     formats: &[Format],
@@ -81,8 +91,10 @@ pub fn write(
             (Format::Svg, _) => bytes(&path, charts.svg(run, title).map_err(|error| failed(&path, &error))?),
             (Format::Png, _) => bytes(&path, charts.png(run, title).map_err(|error| failed(&path, &error))?),
         };
-        if done.map_err(|error| failed(&path, &error))? {
-            written.push(path);
+        match done.map_err(|error| failed(&path, &error))? {
+            true => written.push(path),
+            false if path.is_file() => fs::remove_file(&path).map_err(|error| failed(&path, &error))?,
+            false => {}
         }
     }
     Ok(written)
@@ -110,5 +122,34 @@ pub(crate) fn whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
             let _ = fs::remove_file(&part);
             Err(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_the_way_is_named_before_anything_runs() {
+        let folder = std::env::temp_dir().join(format!("wavetank-artifacts-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("file"), "x").unwrap();
+        assert_eq!(check_folder(&folder.join("new/deep")), Ok(()));
+        assert!(check_folder(&folder.join("file")).unwrap_err().ends_with("is a file, not a folder"));
+        assert!(check_folder(&folder.join("file/below")).unwrap_err().contains("file is a file"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_filled_leaves_the_old_one_and_nothing_else() {
+        let folder = std::env::temp_dir().join(format!("wavetank-whole-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("x.txt");
+        whole(&path, |out| out.write_all(b"old")).unwrap();
+        assert!(whole(&path, |out| out.write_all(b"half").and(Err(io::ErrorKind::Other.into()))).is_err());
+        let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["x.txt"]);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -46,6 +46,7 @@ impl Snapshot {
     }
 
     /// The kept snapshot of a script; `None` in place of a file that is not there.
+    #[expect(clippy::disallowed_methods, reason = "snapshots are files")]
     pub fn read(script: &Path) -> Result<[Option<String>; 2], String> {
         let [transcript, trace] = files(script);
         let read = |path: &Path| match std::fs::read_to_string(path) {
@@ -69,7 +70,7 @@ impl Snapshot {
 
 fn trace(session: &Session) -> io::Result<String> {
     let mut condenser = Condenser::default();
-    session.trace_jsonl(&mut condenser)?;
+    session.comparable_trace(&mut condenser)?;
     let statistics = session.statistics();
     let (records, body) = condenser.finish();
     Ok(format!(

@@ -1,12 +1,18 @@
 //! From the map a script gives to `cluster(#{ … })` to the engine's setup. Mistakes are the user's: they name the key and say what
 //! would be right.
 
+pub mod keys;
+
 use serde_json::{Map, Value};
+use wavetank_engine::apiserver::validation::names;
 use wavetank_engine::kernel::{Duration, Latency};
+use wavetank_engine::objects::Name;
 use wavetank_engine::objects::quantity::Quantity;
+use wavetank_engine::profiles;
 use wavetank_engine::setup::{KubeletTiming, NodeSpec, Pull, Setup};
 use wavetank_engine::trace::TraceLevel;
-use wavetank_engine::{profiles, setup};
+
+use self::keys::{Field, Key};
 
 use crate::script::{duration, hints};
 use crate::session::Overrides;
@@ -26,7 +32,7 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         Value::Null => &empty,
         _ => return Err("cluster(…) takes a map: cluster(#{ nodes: 3 })".to_owned()),
     };
-    known("cluster(…)", map, &["nodes", "etcd", "profile", "seed", "kubelet", "trace"])?;
+    known("cluster(…)", map, keys::CLUSTER)?;
     let profile = overrides.profile.as_deref().or(text(map, "profile")?).unwrap_or("laptop");
     let profile = profiles::by_name(profile).ok_or_else(|| {
         let hint = hints::did_you_mean(profile, profiles::NAMES).unwrap_or_default();
@@ -51,7 +57,8 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     Ok(setup)
 }
 
-fn known(place: &str, map: &Map<String, Value>, keys: &[&'static str]) -> Result<(), String> {
+fn known(place: &str, map: &Map<String, Value>, keys: &[Key]) -> Result<(), String> {
+    let keys: Vec<&str> = keys.iter().map(|key| key.name).collect();
     match map.keys().find(|key| !keys.contains(&key.as_str())) {
         None => Ok(()),
         Some(key) => {
@@ -85,7 +92,9 @@ fn nodes(value: Option<&Value>) -> Result<Vec<NodeSpec>, String> {
         Some(value) => match value.as_u64() {
             Some(count) if count <= MAX_NODES => Ok((0..count as usize).map(NodeSpec::plain).collect()),
             Some(count) => Err(format!("`nodes` is at most {MAX_NODES}, not {count}")),
-            None => Err(format!("`nodes` is a number, or a list of maps like #{{ name: \"a\", cpu: \"4\" }}; not {value}")),
+            None => {
+                Err(format!("`nodes` is a number, or a list of maps like #{{ name: \"a\", cpu: \"4\" }}; not {value}"))
+            }
         },
     }
 }
@@ -94,10 +103,12 @@ fn node(n: usize, value: &Value) -> Result<NodeSpec, String> {
     let Value::Object(map) = value else {
         return Err(format!("a node is a map like #{{ name: \"a\", cpu: \"4\" }}, not {value}"));
     };
-    let keys = ["name", "cpu", "memory", "pods", "ephemeral-storage", "labels", "taints", "images", "resources"];
-    known("a node in `nodes`", map, &keys)?;
+    known("a node in `nodes`", map, keys::NODE)?;
     let mut node = NodeSpec::plain(n);
     if let Some(name) = text(map, "name")? {
+        if !names::dns_subdomain(name).is_empty() {
+            return Err(format!("`name` of a node is of lower-case letters, digits, `-` and `.`, not \"{name}\""));
+        }
         node.name = name.into();
     }
     for (key, field) in
@@ -112,51 +123,69 @@ fn node(n: usize, value: &Value) -> Result<NodeSpec, String> {
         let number = number.and_then(|number| u32::try_from(number).ok());
         node.pods = number.ok_or_else(|| format!("`pods` is a whole number, not {pods}"))?;
     }
-    node.labels = pairs(map, "labels")?;
-    for (name, value) in map.get("resources").and_then(Value::as_object).into_iter().flatten() {
-        node.extended.push((name.as_str().into(), quantity(name, value)?.into()));
+    for (name, value) in fields(map, "labels", "#{ disk: \"ssd\" }")? {
+        node.labels.push(label(name, value)?);
     }
-    for taint in map.get("taints").and_then(Value::as_array).into_iter().flatten() {
+    for (name, value) in fields(map, "resources", "#{ \"nvidia.com/gpu\": 2 }")? {
+        if !name.contains('/') || !names::qualified_name(name).is_empty() {
+            return Err(format!("a resource in `resources` is named like \"nvidia.com/gpu\", not \"{name}\""));
+        }
+        node.extended.push((name.into(), quantity(name, value)?.into()));
+    }
+    for taint in items(map, "taints", "[\"dedicated=gpu:NoSchedule\"]")? {
         node.taints.push(self::taint(taint)?);
     }
-    for image in map.get("images").and_then(Value::as_array).into_iter().flatten() {
+    for image in items(map, "images", "[\"nginx:1.25\"]")? {
         node.images.push(self::image(image)?);
     }
     Ok(node)
 }
 
+/// The entries of the map under `key`.
+fn fields<'a>(map: &'a Map<String, Value>, key: &str, example: &str) -> Result<Vec<(&'a str, &'a Value)>, String> {
+    match map.get(key) {
+        None => Ok(Vec::new()),
+        Some(Value::Object(map)) => Ok(map.iter().map(|(name, value)| (name.as_str(), value)).collect()),
+        Some(other) => Err(format!("`{key}` is a map like {example}, not {other}")),
+    }
+}
+
+/// The elements of the list under `key`.
+fn items<'a>(map: &'a Map<String, Value>, key: &str, example: &str) -> Result<&'a [Value], String> {
+    match map.get(key) {
+        None => Ok(&[]),
+        Some(Value::Array(list)) => Ok(list),
+        Some(other) => Err(format!("`{key}` is a list like {example}, not {other}")),
+    }
+}
+
 fn quantity(key: &str, value: &Value) -> Result<String, String> {
+    let wrong = |found: &str| format!("`{key}` is a quantity like \"4\", \"500m\" or \"8Gi\", not {found}");
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        other => return Err(format!("`{key}` is a quantity like \"4\", \"500m\" or \"8Gi\", not {other}")),
+        other => return Err(wrong(&other.to_string())),
     };
     match Quantity::parse(&text) {
-        Ok(_) => Ok(text),
-        Err(_) => Err(format!("`{key}` is a quantity like \"4\", \"500m\" or \"8Gi\", not \"{text}\"")),
+        Ok(_) if !text.starts_with('-') => Ok(text),
+        _ => Err(wrong(&format!("\"{text}\""))),
     }
 }
 
-fn pairs(map: &Map<String, Value>, key: &str) -> Result<Vec<(setup_name::Name, setup_name::Name)>, String> {
-    let mut pairs = Vec::new();
-    match map.get(key) {
-        None => {}
-        Some(Value::Object(labels)) => {
-            for (name, value) in labels {
-                let value = value.as_str().ok_or_else(|| format!("the value of label `{name}` is a text, not {value}"))?;
-                pairs.push((name.as_str().into(), value.into()));
-            }
-        }
-        Some(other) => return Err(format!("`{key}` is a map like #{{ disk: \"ssd\" }}, not {other}")),
+fn label(name: &str, value: &Value) -> Result<(Name, Name), String> {
+    let value = value.as_str().ok_or_else(|| format!("the value of label `{name}` is a text, not {value}"))?;
+    if !names::qualified_name(name).is_empty() {
+        return Err(format!(
+            "`{name}` is no name for a label: letters, digits, `-`, `_` and `.`, perhaps after \"example.com/\""
+        ));
     }
-    Ok(pairs)
+    if !names::label_value(value).is_empty() {
+        return Err(format!("the value of label `{name}` is of letters, digits, `-`, `_` and `.`, not \"{value}\""));
+    }
+    Ok((name.into(), value.into()))
 }
 
-mod setup_name {
-    pub use wavetank_engine::objects::Name;
-}
-
-fn taint(value: &Value) -> Result<(setup_name::Name, setup_name::Name, setup_name::Name), String> {
+fn taint(value: &Value) -> Result<(Name, Name, Name), String> {
     let wrong = || format!("a taint is a text like \"dedicated=gpu:NoSchedule\", not {value}");
     let text = value.as_str().ok_or_else(wrong)?;
     let (key, effect) = text.rsplit_once(':').ok_or_else(wrong)?;
@@ -164,14 +193,17 @@ fn taint(value: &Value) -> Result<(setup_name::Name, setup_name::Name, setup_nam
         return Err(format!("a taint's effect is NoSchedule, PreferNoSchedule or NoExecute, not `{effect}`"));
     }
     let (key, value) = key.split_once('=').unwrap_or((key, ""));
+    if !names::qualified_name(key).is_empty() || !names::label_value(value).is_empty() {
+        return Err(wrong());
+    }
     Ok((key.into(), value.into(), effect.into()))
 }
 
-fn image(value: &Value) -> Result<(setup_name::Name, u64), String> {
+fn image(value: &Value) -> Result<(Name, u64), String> {
     match value {
         Value::String(name) => Ok((tagged(name), IMAGE_SIZE)),
         Value::Object(map) => {
-            known("an image in `images`", map, &["name", "size"])?;
+            known("an image in `images`", map, keys::IMAGE)?;
             let name = text(map, "name")?.ok_or("an image in `images` needs a name")?;
             let size = match map.get("size") {
                 None => IMAGE_SIZE,
@@ -186,85 +218,64 @@ fn image(value: &Value) -> Result<(setup_name::Name, u64), String> {
     }
 }
 
-fn tagged(image: &str) -> setup_name::Name {
+fn tagged(image: &str) -> Name {
     wavetank_engine::objects::pod_terms::with_tag(image)
 }
 
 fn kubelet(value: &Value, timing: &mut KubeletTiming) -> Result<(), String> {
     let Value::Object(map) = value else {
-        return Err("`kubelet` is a map like #{ sandbox: \"500ms\" }".to_owned());
+        return Err(format!("`kubelet` is a map like #{{ sandbox: \"500ms\" }}, not {value}"));
     };
-    let keys = [
-        "admit", "sandbox", "pull", "bandwidth", "serialize_pulls", "pull_failure", "create", "start", "status_lag", "readiness",
-        "termination", "job", "init", "resync", "node_ready", "lease_renew", "status_check", "status_report",
-    ];
-    known("`kubelet`", map, &keys)?;
-    let latencies: [(&str, &mut Latency); 11] = [
-        ("admit", &mut timing.admit),
-        ("sandbox", &mut timing.sandbox),
-        ("pull_failure", &mut timing.pull_failure),
-        ("create", &mut timing.create),
-        ("start", &mut timing.start),
-        ("status_lag", &mut timing.status_lag),
-        ("termination", &mut timing.termination),
-        ("job", &mut timing.job),
-        ("init", &mut timing.init),
-        ("resync", &mut timing.resync),
-        ("node_ready", &mut timing.node_ready),
-    ];
-    for (key, field) in latencies {
-        if let Some(ns) = time(map, key)? {
-            *field = constant(ns);
-        }
+    known("`kubelet`", map, keys::KUBELET)?;
+    if map.contains_key("pull") && map.contains_key("bandwidth") {
+        return Err("`pull` and `bandwidth` exclude each other: a pull takes a fixed time, or one by the image's size"
+            .to_owned());
     }
-    let intervals: [(&str, &mut Duration); 3] = [
-        ("lease_renew", &mut timing.lease_renew),
-        ("status_check", &mut timing.status_check),
-        ("status_report", &mut timing.status_report),
-    ];
-    for (key, field) in intervals {
-        if let Some(ns) = time(map, key)? {
-            if ns == 0 {
-                return Err(format!("`{key}` must be longer than 0s"));
+    for (key, value) in map {
+        match keys::field(timing, key) {
+            None => {}
+            Some(Field::Latency(latency)) => *latency = constant(time(key, value)?),
+            Some(Field::Optional(latency)) => *latency = Some(constant(time(key, value)?)),
+            Some(Field::Pull(pull)) => *pull = Pull::Fixed(constant(time(key, value)?)),
+            Some(Field::Interval(interval)) => match time(key, value)? {
+                0 => return Err(format!("`{key}` must be longer than 0s")),
+                ns => *interval = Duration::from_nanos(ns),
+            },
+            Some(Field::Flag(flag)) => {
+                *flag = value.as_bool().ok_or_else(|| format!("`{key}` is true or false, not {value}"))?;
             }
-            *field = Duration::from_nanos(ns);
+            Some(Field::Bandwidth(pull)) => *pull = by_size(pull, bandwidth(key, value)?),
         }
-    }
-    if let Some(ns) = time(map, "readiness")? {
-        timing.readiness = Some(constant(ns));
-    }
-    if let Some(ns) = time(map, "pull")? {
-        timing.pull = Pull::Fixed(constant(ns));
-    }
-    if let Some(bandwidth) = map.get("bandwidth") {
-        let wrong = || format!("`bandwidth` is bytes per second as a quantity like \"50M\", not {bandwidth}");
-        let text = quantity("bandwidth", bandwidth).map_err(|_| wrong())?;
-        let bytes_per_second = Quantity::parse(&text).map_or(0, |quantity| quantity.value().max(0) as u64);
-        if bytes_per_second == 0 {
-            return Err(wrong());
-        }
-        let overhead = match &timing.pull {
-            setup::Pull::Bandwidth { overhead, .. } => overhead.clone(),
-            setup::Pull::Fixed(_) => Latency::constant(0.0),
-        };
-        timing.pull = Pull::Bandwidth { overhead, bytes_per_second };
-    }
-    if let Some(value) = map.get("serialize_pulls") {
-        timing.serialize_pulls =
-            value.as_bool().ok_or_else(|| format!("`serialize_pulls` is true or false, not {value}"))?;
     }
     Ok(())
+}
+
+/// Pulls at so many bytes a second.
+fn by_size(pull: &Pull, bytes_per_second: u64) -> Pull {
+    let overhead = match pull {
+        Pull::Bandwidth { overhead, .. } => overhead.clone(),
+        Pull::Fixed(_) => Latency::constant(0.0),
+    };
+    Pull::Bandwidth { overhead, bytes_per_second }
+}
+
+fn bandwidth(key: &str, value: &Value) -> Result<u64, String> {
+    let text = quantity(key, value).ok();
+    let bytes =
+        text.and_then(|text| Quantity::parse(&text).ok()).and_then(|quantity| u64::try_from(quantity.value()).ok());
+    bytes
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| format!("`{key}` is bytes per second as a quantity like \"50M\", not {value}"))
 }
 
 fn constant(ns: u64) -> Latency {
     Latency::constant(ns as f64 / 1e6)
 }
 
-fn time(map: &Map<String, Value>, key: &str) -> Result<Option<u64>, String> {
-    match text(map, key).map_err(|_| format!("`{key}` is a duration like \"500ms\" or \"1m30s\""))? {
-        None => Ok(None),
-        Some(text) => duration::parse(text).map(Some).map_err(|error| format!("`{key}`: {error}")),
-    }
+fn time(key: &str, value: &Value) -> Result<u64, String> {
+    let text =
+        value.as_str().ok_or_else(|| format!("`{key}` is a duration like \"500ms\" or \"1m30s\", not {value}"))?;
+    duration::parse(text).map_err(|error| format!("`{key}`: {error}"))
 }
 
 #[cfg(test)]
@@ -299,5 +310,61 @@ mod tests {
         assert!(wrong(json!({"nodes": [{"cpu": "four"}]})).contains("\"four\""));
         assert!(wrong(json!({"kubelet": {"pull": "2 seconds"}})).contains("`pull`"));
         assert!(wrong(json!({"nodes": [{"taints": ["gpu"]}]})).contains("dedicated=gpu:NoSchedule"));
+        for (node, part) in [
+            (json!({"name": "A_b"}), "lower-case"),
+            (json!({"name": ""}), "lower-case"),
+            (json!({"cpu": "-1"}), "\"-1\""),
+            (json!({"labels": {"a b": "c"}}), "`a b` is no name for a label"),
+            (json!({"labels": "ssd"}), "`labels` is a map"),
+            (json!({"taints": "gpu=yes:NoSchedule"}), "`taints` is a list"),
+            (json!({"images": "nginx"}), "`images` is a list"),
+            (json!({"resources": {"gpu": 1}}), "nvidia.com/gpu"),
+        ] {
+            let text = wrong(json!({"nodes": [node.clone()]}));
+            assert!(text.contains(part), "{node}: {text}");
+        }
+        assert!(wrong(json!({"kubelet": {"sandbox": 500}})).contains("not 500"));
+        assert!(wrong(json!({"kubelet": {"lease_renew": "0s"}})).contains("longer than 0s"));
+        assert!(wrong(json!({"kubelet": {"pull": "2s", "bandwidth": "1M"}})).contains("exclude"));
+        assert!(wrong(json!({"kubelet": {"bandwidth": 0}})).contains("50M"));
+    }
+
+    /// The value of an example in the tables.
+    fn value(example: &str) -> Value {
+        let value =
+            rhai::Engine::new().eval::<rhai::Dynamic>(example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        crate::script::convert::to_json(&value).unwrap_or_else(|error| panic!("{example}: {error}"))
+    }
+
+    #[test]
+    fn every_key_changes_the_setup_and_its_example_is_right() {
+        let of = |spec: Value| of(spec.clone()).unwrap_or_else(|error| panic!("{spec}: {error}"));
+        let text = |setup: &Setup| format!("{setup:?}");
+        let plain = text(&of(json!({})));
+        for key in keys::CLUSTER {
+            assert_ne!(text(&of(json!({ key.name: value(key.example) }))), plain, "{}", key.name);
+        }
+        for key in keys::KUBELET {
+            assert_ne!(text(&of(json!({"kubelet": { key.name: value(key.example) }}))), plain, "{}", key.name);
+        }
+        let plain = text(&of(json!({"nodes": [{}]})));
+        for key in keys::NODE {
+            assert_ne!(text(&of(json!({"nodes": [{ key.name: value(key.example) }]}))), plain, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn the_defaults_in_the_tables_are_right() {
+        let says = |table: &[Key], name: &str, default: &str| {
+            let key = table.iter().find(|key| key.name == name);
+            assert!(key.is_some_and(|key| key.meaning.contains(&format!("(default {default})"))), "{name}: {default}");
+        };
+        let node = NodeSpec::plain(0);
+        says(keys::NODE, "cpu", &node.cpu);
+        says(keys::NODE, "memory", &node.memory);
+        says(keys::NODE, "pods", &node.pods.to_string());
+        says(keys::NODE, "ephemeral-storage", &node.ephemeral_storage);
+        says(keys::CLUSTER, "nodes", &DEFAULT_NODES.to_string());
+        assert_eq!(IMAGE_SIZE, 50 << 20);
     }
 }

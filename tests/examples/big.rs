@@ -78,5 +78,6 @@ fn deployment(replicas: usize) -> Request {
         subresource: Subresource::None,
         key: Key::new("default", "web"),
         body: Body::Json(Arc::new(manifest)),
+        options: Default::default(),
     }
 }

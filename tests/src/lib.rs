@@ -1,4 +1,5 @@
 //! What the tests across crates share.
 
+pub mod http;
 pub mod kubectl_answers;
 pub mod scenario;

@@ -1,5 +1,6 @@
 //! Every test across crates but the recorded scenarios, in one binary.
 
+mod api_answers;
 mod conformance_controllers;
 mod conformance_scheduler;
 #[path = "etcd/main.rs"]

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::request::{ListOptions, WatchEvent, WatchKind};
+use super::selectable;
 use super::status::Status;
 use crate::kernel::Endpoint;
 use crate::kernel::out::RecordId;
@@ -201,7 +202,11 @@ impl KindCache {
         let mut ids = self.general.clone();
         if !self.by_field.is_empty() {
             let value = |object: &Option<Arc<Object>>| {
-                object.as_ref().and_then(|object| field(object, indexed_field(kind))).unwrap_or_default().to_owned()
+                object
+                    .as_ref()
+                    .and_then(|object| selectable::field(object, indexed_field(kind)))
+                    .unwrap_or_default()
+                    .to_owned()
             };
             let (old, new) = (value(&change.old), value(&change.new));
             ids.extend(self.by_field.get(&*new).into_iter().flatten());
@@ -246,38 +251,6 @@ fn exact<'a>(options: &'a ListOptions, field: &str) -> Option<&'a Name> {
 pub fn matches(options: &ListOptions, object: &Object) -> bool {
     options.labels.as_ref().is_none_or(|labels| labels.matches(&object.meta().labels))
         && options.fields.as_ref().is_none_or(|fields| {
-            fields.terms().iter().all(|term| holds(object, &term.field, &term.value) != term.negated)
+            fields.terms().iter().all(|term| selectable::holds(object, &term.field, &term.value) != term.negated)
         })
-}
-
-/// Whether a field of the object has this value; a field that it lacks is the empty text.
-fn holds(object: &Object, name: &str, value: &str) -> bool {
-    match (name, object) {
-        ("involvedObject.uid", Object::Event(event)) => event.regarding.uid.to_string() == value,
-        ("involvedObject.resourceVersion", Object::Event(event)) => event.regarding.resource_version.to_string() == value,
-        _ => field(object, name).unwrap_or_default() == value,
-    }
-}
-
-/// The fields by which objects can be selected. Upstream: the kinds' ToSelectableFields.
-pub fn field<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
-    let meta = object.meta();
-    match (name, object) {
-        ("metadata.name", _) => Some(&meta.name),
-        ("metadata.namespace", _) => Some(&meta.namespace),
-        ("spec.nodeName", Object::Pod(pod)) => pod.node.as_deref(),
-        ("status.phase", Object::Pod(pod)) => Some(pod.status.phase.as_str()),
-        ("spec.restartPolicy", Object::Pod(pod)) => pod.spec.api.restart_policy.as_deref(),
-        ("spec.schedulerName", Object::Pod(pod)) => pod.spec.api.scheduler_name.as_deref(),
-        ("spec.unschedulable", Object::Node(node)) => Some(if node.unschedulable { "true" } else { "false" }),
-        ("involvedObject.kind", Object::Event(event)) => Some(event.regarding.kind.name()),
-        ("involvedObject.name", Object::Event(event)) => Some(&event.regarding.name),
-        ("involvedObject.namespace", Object::Event(event)) => Some(&event.regarding.namespace),
-        ("involvedObject.apiVersion", Object::Event(event)) => Some(event.regarding.kind.api_version()),
-        ("involvedObject.fieldPath", Object::Event(event)) => event.regarding.field_path.as_deref(),
-        ("reportingComponent" | "source", Object::Event(event)) => Some(&event.component),
-        ("reason", Object::Event(event)) => Some(&event.reason),
-        ("type", Object::Event(event)) => Some(event.kind.as_str()),
-        _ => None,
-    }
 }

@@ -18,6 +18,7 @@ pub mod defaulting;
 pub mod patch;
 mod registry;
 pub mod request;
+mod selectable;
 pub mod status;
 mod storage;
 pub mod validation;
@@ -81,6 +82,19 @@ struct InFlight {
     pending: Option<Pending>,
     /// What the reply warns of.
     warnings: Vec<String>,
+    /// A deletion of many: what is left and what is done.
+    collection: Option<Box<Collection>>,
+}
+
+/// The objects of a kind in a namespace, deleted one after another (upstream: one worker).
+#[derive(Clone, Debug, Default)]
+struct Collection {
+    /// As they were when they were listed: what the reply says.
+    listed: Vec<Arc<Object>>,
+    /// The version of that list.
+    resource_version: u64,
+    /// How many are done.
+    done: usize,
 }
 
 /// What a request waits for.
@@ -136,6 +150,7 @@ impl ApiServer {
             ApiServerEvent::Checked(id) => self.checked(id, setup, out),
             ApiServerEvent::Etcd { id, response } => match self.storage.watched_kind(id) {
                 Some(kind) => self.told(kind, *response, setup, out),
+                None if EventLeases::is_grant(id) => self.granted(*response, out),
                 None => self.answered(id & !ATTEMPTS, *response, setup, out),
             },
         }
@@ -171,16 +186,23 @@ impl ApiServer {
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(ApiServerEvent::Checked(id)));
-        self.in_flight.insert(id, InFlight { request, record, since: out.now(), steps, asked: 0, pending: None, warnings: Vec::new() });
+        let (since, warnings) = (out.now(), Vec::new());
+        let flight = InFlight { request, record, since, steps, asked: 0, pending: None, warnings, collection: None };
+        self.in_flight.insert(id, flight);
     }
 
     /// The time of the checks has passed: their results, and the way to storage.
     fn checked(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        if flight.collection.is_some() {
+            return self.delete_next(id, setup, out);
+        }
         flight.since = out.now();
         let request = &flight.request;
         if let Err(status) =
-            authentication::authenticate(request).and_then(|user| authorization::authorize(user, request))
+            authentication::authenticate(request)
+                .and_then(|user| authorization::authorize(user, request))
+                .and_then(|()| selectable::check(request))
         {
             return self.reply(id, Err(status), out);
         }
@@ -189,7 +211,7 @@ impl ApiServer {
                 flight.pending = Some(Pending::Get);
                 self.storage.read(flight.ask(id), flight.request.kind, &flight.request.key, out);
             }
-            Verb::List => self.list(id, out),
+            Verb::List | Verb::DeleteCollection => self.list(id, out),
             Verb::Watch => self.watch(id, setup, out),
             Verb::Create if request.subresource != Subresource::Binding => {
                 let mut context = Self::context(&self.cache, flight, setup, out.now());
@@ -197,14 +219,31 @@ impl ApiServer {
                 flight.warnings = context.warnings;
                 self.carry_out(id, None, write, false, setup, out);
             }
-            _ => {
-                let cached = self.cache.get(request.kind, &request.key).cloned();
-                match cached {
-                    Some(current) => self.change(id, current, false, setup, out),
-                    None => self.reread(id, out),
-                }
-            }
+            _ => self.change_cached(id, setup, out),
         }
+    }
+
+    /// Begins with the object as the cache has it.
+    fn change_cached(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(InFlight { request, .. }) = self.in_flight.get(&id) else { return };
+        match self.cache.get(request.kind, &request.key).cloned() {
+            Some(current) => self.change(id, current, false, setup, out),
+            None => self.reread(id, out),
+        }
+    }
+
+    /// The next object of a collection is deleted; after the last one the reply goes out.
+    fn delete_next(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        let Some(collection) = &mut flight.collection else { return };
+        if let Some(object) = collection.listed.get(collection.done) {
+            flight.request.key = object.key();
+            return self.change_cached(id, setup, out);
+        }
+        let Some(Collection { listed: items, resource_version, .. }) = flight.collection.take().map(|all| *all) else {
+            return;
+        };
+        self.reply(id, Ok(Answer::List { resource_version, items }), out);
     }
 
     fn context<'a>(cache: &'a WatchCache, flight: &'a InFlight, setup: &Setup, now: Instant) -> registry::Context<'a> {
@@ -255,12 +294,28 @@ impl ApiServer {
             let answer = object.or(last).map(Answer::Object).filter(|_| !taken);
             return self.reply(id, answer.ok_or(exists), out);
         }
-        let lease = match &object {
-            Some(object) if object.kind() == Kind::Event && version.is_none() => self.leases.lease(setup, out),
-            _ => None,
-        };
-        self.storage.write(flight.ask(id), flight.request.kind, &key, version, object.clone(), lease, out);
-        flight.pending = Some(Pending::Write { object, then_delete, last });
+        let leased = version.is_none() && object.as_ref().is_some_and(|object| object.kind() == Kind::Event);
+        flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
+        let lease = if leased { self.leases.lease(id, setup, out) } else { None };
+        if lease.is_some() == leased {
+            self.storage.write(flight.ask(id), flight.request.kind, &key, version, object, lease, out);
+        }
+    }
+
+    /// The lease for new events is there, or is not: those that waited for it are written.
+    fn granted(&mut self, response: Response<Arc<Object>>, out: &mut Effects) {
+        let (lease, waiting) = self.leases.answered(response.body.is_ok());
+        for id in waiting {
+            if let Err(error) = &response.body {
+                let status = storage::to_status(*error);
+                self.reply(id, Err(status), out);
+                continue;
+            }
+            let Some(flight) = self.in_flight.get_mut(&id) else { continue };
+            let Some(Pending::Write { object: Some(object), .. }) = flight.pending.clone() else { continue };
+            out.because(flight.record);
+            self.storage.write(flight.ask(id), Kind::Event, &object.key(), None, Some(object), Some(lease), out);
+        }
     }
 
     fn reread(&mut self, id: u64, out: &mut Effects) {
@@ -291,7 +346,10 @@ impl ApiServer {
                 self.reply(id, Err(status), out);
             }
             (Pending::Write { object, then_delete, last }, storage::Found::Written(revision)) => {
-                let written = object.or(last).map(|object| stamped(object, revision));
+                // An update after which the object goes is answered with what it would have written.
+                let deletion = matches!(request.verb, Verb::Delete | Verb::DeleteCollection);
+                let last = last.map(|last| if deletion { stamped(last, revision) } else { last });
+                let written = object.map(|object| stamped(object, revision)).or(last);
                 match written {
                     Some(current) if then_delete => {
                         let key = current.key();
@@ -299,14 +357,20 @@ impl ApiServer {
                         let last = Some(current);
                         flight.pending = Some(Pending::Write { object: None, then_delete: false, last });
                     }
-                    Some(object) => self.reply(id, Ok(Answer::Object(object)), out),
+                    Some(object) => {
+                        let answer = registry::shown(request, object);
+                        self.reply(id, Ok(answer), out);
+                    }
                     None => {}
                 }
             }
             (Pending::Write { .. }, storage::Found::Object(current)) => match current {
                 _ if request.verb == Verb::Create && request.subresource == Subresource::None => {
-                    let name = current.map_or_else(|| request.key.name.clone(), |object| object.meta().name.clone());
-                    let status = Status::already_exists(request.kind, &name);
+                    let name = current.as_ref().map_or(&request.key.name, |object| &object.meta().name);
+                    let mut status = Status::already_exists(request.kind, name);
+                    if current.as_ref().is_some_and(|object| object.meta().deleting()) {
+                        status.message = format!("object is being deleted: {}", status.message).into();
+                    }
                     self.reply(id, Err(status), out);
                 }
                 Some(current) => self.change(id, current, true, setup, out),
@@ -335,9 +399,19 @@ impl ApiServer {
         let Some(flight) = self.in_flight.get(&id) else { return };
         let request = &flight.request;
         let everything = ListOptions::default();
-        let options = if let Body::List(options) = &request.body { options } else { &everything };
+        let options = match &request.body {
+            Body::List(options) => options,
+            Body::DeleteCollection(options) => &options.1,
+            _ => &everything,
+        };
         let items = self.cache.list(request.kind, &request.key.namespace, options);
         let resource_version = self.storage.revision_seen();
+        if request.verb == Verb::DeleteCollection {
+            if let Some(flight) = self.in_flight.get_mut(&id) {
+                flight.collection = Some(Box::new(Collection { listed: items, resource_version, done: 0 }));
+            }
+            return out.after(Duration::ZERO, Event::ApiServer(ApiServerEvent::Checked(id)));
+        }
         self.reply(id, Ok(Answer::List { resource_version, items }), out);
     }
 
@@ -389,8 +463,14 @@ impl ApiServer {
         }
     }
 
-    /// The last step: the reply goes out.
+    /// The last step: the reply goes out. Of a collection only one object is done; that it has gone meanwhile is no error.
     fn reply(&mut self, id: u64, result: Result<Answer, Status>, out: &mut Effects) {
+        if let Some(InFlight { collection: Some(collection), .. }) = self.in_flight.get_mut(&id)
+            && result.as_ref().map_or_else(Status::is_not_found, |_| true)
+        {
+            collection.done += 1;
+            return out.after(Duration::ZERO, Event::ApiServer(ApiServerEvent::Checked(id)));
+        }
         let Some(mut flight) = self.in_flight.remove(&id) else { return };
         flight.steps[STORAGE] = out.now().since(flight.since);
         let request = flight.request;
@@ -402,6 +482,9 @@ impl ApiServer {
         let mut key = request.key;
         if let Ok(Answer::Object(object)) = &result {
             key = object.key();
+        }
+        if request.verb == Verb::DeleteCollection {
+            key.name = "".into();
         }
         let what = What::Reply {
             to: request.agent,

@@ -27,6 +27,7 @@ pub enum Verb {
     Update,
     Patch,
     Delete,
+    DeleteCollection,
 }
 
 impl Verb {
@@ -40,12 +41,13 @@ impl Verb {
             Verb::Update => "update",
             Verb::Patch => "patch",
             Verb::Delete => "delete",
+            Verb::DeleteCollection => "deletecollection",
         }
     }
 
     /// Whether it may change something.
     pub fn mutating(self) -> bool {
-        matches!(self, Verb::Create | Verb::Update | Verb::Patch | Verb::Delete)
+        !matches!(self, Verb::Get | Verb::List | Verb::Watch)
     }
 }
 
@@ -59,6 +61,7 @@ pub enum Subresource {
     Scale,
     Binding,
     Token,
+    Finalize,
 }
 
 impl Subresource {
@@ -70,6 +73,7 @@ impl Subresource {
             Subresource::Scale => "scale",
             Subresource::Binding => "binding",
             Subresource::Token => "token",
+            Subresource::Finalize => "finalize",
         }
     }
 }
@@ -91,7 +95,8 @@ pub struct Request {
     pub kind: Kind,
     /// Of which part.
     pub subresource: Subresource,
-    /// Of which object; the name is empty for lists, watches and creations with `generateName`, the namespace for all namespaces.
+    /// Of which object; the name is empty for lists, watches, deletions of collections and creations with `generateName`, the
+    /// namespace for all namespaces.
     pub key: Key,
     /// The content.
     pub body: Body,
@@ -138,6 +143,8 @@ pub enum Body {
     },
     /// How to delete.
     Delete(DeleteOptions),
+    /// How to delete, and what of a kind.
+    DeleteCollection(Box<(DeleteOptions, ListOptions)>),
     /// What to list or watch.
     List(Box<ListOptions>),
 }
@@ -173,6 +180,20 @@ pub enum Patch {
         uid: Uid,
         /// Its new owners.
         owners: Arc<[OwnerReference]>,
+    },
+    /// Some owners are no longer the object's.
+    DropOwners {
+        /// The object that is meant.
+        uid: Uid,
+        /// The owners to drop.
+        owners: Arc<[Uid]>,
+    },
+    /// The finalizers of an object that is at this version.
+    Finalizers {
+        /// The version that was read.
+        version: u64,
+        /// Its new finalizers.
+        finalizers: Arc<[Name]>,
     },
 }
 

@@ -50,6 +50,18 @@ impl Status {
         Self::about(409, "Conflict", kind, name, message)
     }
 
+    /// 409 because a deletion means another object; upstream names the kind where others name the resource.
+    pub fn precondition(kind: Kind, name: &str, why: &str) -> Self {
+        let dot = if kind.group().is_empty() { "" } else { "." };
+        let message =
+            format!("Operation cannot be fulfilled on {}{dot}{} \"{name}\": {why}", kind.name(), kind.group());
+        let mut status = Self::about(409, "Conflict", kind, name, message);
+        if let Some(details) = &mut status.details {
+            Arc::make_mut(details)["kind"] = kind.name().into();
+        }
+        status
+    }
+
     /// 409: the object has changed since it was read.
     pub fn modified(kind: Kind, name: &str) -> Self {
         Self::conflict(
@@ -73,7 +85,8 @@ impl Status {
     pub fn other_uid(current: &Object, meant: &str) -> Self {
         let meta = current.meta();
         let (key, kind) = (current.key(), current.kind());
-        let path = if key.namespace.is_empty() { key.name.to_string() } else { format!("{}/{}", key.namespace, key.name) };
+        let path =
+            if key.namespace.is_empty() { key.name.to_string() } else { format!("{}/{}", key.namespace, key.name) };
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {}{path}, ResourceVersion: 0, AdditionalErrorMsg: Precondition \
              failed: UID in precondition: {meant}, UID in object meta: {}",
@@ -91,8 +104,7 @@ impl Status {
         let message = format!("{} \"{name}\" is invalid: {field}: {why}", kind.qualified());
         let mut status = Self::about(422, "Invalid", kind, name, message);
         if let Some(details) = &mut status.details {
-            Arc::make_mut(details)["causes"] =
-                json!([{"reason": "FieldValueInvalid", "message": why, "field": field}]);
+            Arc::make_mut(details)["causes"] = json!([{"reason": "FieldValueInvalid", "message": why, "field": field}]);
         }
         status
     }

@@ -16,7 +16,7 @@ use crate::setup::Setup;
 
 /// Watches have the ids from here on, one per kind; requests count up from 1 and never get there.
 const WATCHES: u64 = 1 << 60;
-/// Lease grants have the ids from here on; nobody waits for their answers.
+/// The id of lease grants.
 const GRANTS: u64 = 1 << 61;
 
 /// The way to etcd.
@@ -66,7 +66,6 @@ impl Storage {
     }
 
     /// Writes an object (`None`: deletes it) if it is still at `version` (`None`: if there is none), and reads it otherwise.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
     pub fn write(
         &self,
         id: u64,
@@ -145,6 +144,9 @@ pub struct EventLeases {
     current: i64,
     until: Instant,
     used: u32,
+    granted: bool,
+    /// Requests that wait for the grant.
+    waiting: Vec<u64>,
 }
 
 /// How long events live.
@@ -155,17 +157,36 @@ const REUSE: Duration = Duration::from_secs(60);
 const MAX_OBJECTS: u32 = 1_000;
 
 impl EventLeases {
-    /// The lease for an event that is written now, granted if need be. The grant travels ahead of the write.
-    pub fn lease(&mut self, setup: &Setup, out: &mut Effects) -> Option<LeaseId> {
+    /// The lease for an event that is to be written. `None`: it has yet to be granted, and [`EventLeases::answered`] will
+    /// name `request`.
+    pub fn lease(&mut self, request: u64, setup: &Setup, out: &mut Effects) -> Option<LeaseId> {
         if self.used == 0 || out.now() >= self.until || self.used >= MAX_OBJECTS {
             let bits = setup.luck("kube-apiserver", "lease", "events", out.now().as_nanos()).bits();
             self.current = (bits >> 1) as i64 | 1;
             self.until = out.now() + REUSE;
-            self.used = 0;
+            (self.used, self.granted) = (0, false);
             let ttl = EVENT_TTL + REUSE.as_nanos() as i64 / 1_000_000_000;
             ask(GRANTS, Request::LeaseGrant { id: LeaseId(self.current), ttl }, out);
         }
         self.used += 1;
+        if !self.granted {
+            self.waiting.push(request);
+            return None;
+        }
         Some(LeaseId(self.current))
+    }
+
+    /// Whether an answer of etcd is about a grant.
+    pub fn is_grant(id: u64) -> bool {
+        id == GRANTS
+    }
+
+    /// etcd has granted the lease, or has not: the lease, and the requests that waited.
+    pub fn answered(&mut self, good: bool) -> (LeaseId, Vec<u64>) {
+        self.granted = good;
+        if !good {
+            self.used = 0;
+        }
+        (LeaseId(self.current), std::mem::take(&mut self.waiting))
     }
 }

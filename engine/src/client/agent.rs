@@ -18,6 +18,8 @@ pub enum Agent {
     ServiceAccountController,
     RootCaCertPublisher,
     NodeController,
+    NamespaceController,
+    GarbageCollector,
     Scheduler,
     Kubelet(u32),
 }
@@ -37,6 +39,8 @@ impl Agent {
             Agent::ServiceAccountController => "service-account-controller",
             Agent::RootCaCertPublisher => "root-ca-cert-publisher",
             Agent::NodeController => "node-controller",
+            Agent::NamespaceController => "namespace-controller",
+            Agent::GarbageCollector => "generic-garbage-collector",
             Agent::Scheduler => "kube-scheduler",
             Agent::Kubelet(_) => "kubelet",
         }

@@ -81,6 +81,12 @@ impl Call {
         Call::new(Verb::Delete, kind, key, Body::Delete(options))
     }
 
+    /// DELETE of everything of a kind in a namespace.
+    pub fn delete_collection(kind: Kind, namespace: &Name, options: DeleteOptions) -> Self {
+        let key = Key { namespace: namespace.clone(), name: "".into() };
+        Call::new(Verb::DeleteCollection, kind, key, Body::Delete(options))
+    }
+
     /// POST of a pod's binding.
     pub fn bind(pod: Key, node: Name) -> Self {
         Call::new(Verb::Create, Kind::Pod, pod, Body::Binding { node }).sub(Subresource::Binding)
@@ -112,8 +118,8 @@ impl Connection {
     /// The process starts anew: its limits are fresh. Numbers go on, so that late replies find nobody.
     pub fn reopen(&mut self) {
         let (qps, burst) = (self.qps, self.burst);
-        for limit in self.agents.values_mut() {
-            limit.bucket = TokenBucket::per_second(qps, burst);
+        for (agent, limit) in &mut self.agents {
+            limit.bucket = bucket(*agent, qps, burst);
         }
     }
 
@@ -123,8 +129,7 @@ impl Connection {
         self.next += 1;
         let leaves = out.now() + work;
         let (qps, burst) = (self.qps, self.burst);
-        let limit =
-            self.agents.entry(agent).or_insert_with(|| Limit { sent: 0, bucket: TokenBucket::per_second(qps, burst) });
+        let limit = self.agents.entry(agent).or_insert_with(|| Limit { sent: 0, bucket: bucket(agent, qps, burst) });
         limit.sent += 1;
         let wait = if call.verb == Verb::Watch { Duration::ZERO } else { limit.bucket.reserve(leaves) };
         let request = Request {
@@ -142,4 +147,15 @@ impl Connection {
         out.send(Endpoint::ApiServer, work + wait, Event::ApiServer(ApiServerEvent::Request(Box::new(request))));
         number
     }
+}
+
+/// The limits of an agent where its process sets `qps` and `burst`: two controllers give themselves more, for they have much to ask.
+/// Kubernetes: startGarbageCollectorController, startNamespaceController.
+fn bucket(agent: Agent, qps: u32, burst: u32) -> TokenBucket {
+    let (more, at_once) = match agent {
+        Agent::GarbageCollector => (2, 1),
+        Agent::NamespaceController => (20, 100),
+        _ => (1, 1),
+    };
+    TokenBucket::per_second(qps.saturating_mul(more), burst.saturating_mul(at_once))
 }

@@ -95,7 +95,12 @@ pub struct QueueLimiter<K> {
 impl<K: Ord> QueueLimiter<K> {
     /// The default: 5 ms doubling to 1000 s by item, 10 a second and 100 at once by queue.
     pub fn controller_default() -> Self {
-        let items = ItemBackoff::new(Duration::from_millis(5), Duration::from_secs(1000));
+        Self::with_longest_wait(Duration::from_secs(1000))
+    }
+
+    /// The default, but for the longest wait of an item.
+    pub fn with_longest_wait(longest: Duration) -> Self {
+        let items = ItemBackoff::new(Duration::from_millis(5), longest);
         QueueLimiter { items, queue: Some(TokenBucket::per_second(10, 100)) }
     }
 

@@ -1,7 +1,7 @@
-//! An informer's cache: objects by key, and by the uid of their controller.
+//! An informer's cache: objects by key, and by the uids of their owners.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/tools/cache/thread_safe_store.go, pkg/controller/controller_utils.go
-//! (PodControllerIndex).
+//! (PodControllerIndex), pkg/controller/garbagecollector/graph.go (the dependents of a node).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,11 +14,13 @@ pub struct Store {
     objects: BTreeMap<Key, Arc<Object>>,
     /// Objects by controller; those without one stand under the nil uid.
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
+    /// Objects by their owners that are not their controllers: few have any.
+    by_other_owner: BTreeMap<Uid, BTreeSet<Key>>,
     indexed: bool,
 }
 
 impl Store {
-    /// An empty store that also answers [`Store::controlled_by`].
+    /// An empty store that also answers [`Store::controlled_by`] and [`Store::owned_by`].
     pub fn indexed() -> Self {
         Store { indexed: true, ..Store::default() }
     }
@@ -44,6 +46,13 @@ impl Store {
         self.by_controller.get(&uid).into_iter().flatten().filter_map(|key| self.objects.get(key))
     }
 
+    /// The objects one of whose owners has this uid.
+    pub fn owned_by(&self, uid: Uid) -> impl Iterator<Item = &Arc<Object>> {
+        let nobody = uid == Uid::default();
+        let keys = self.by_controller.get(&uid).into_iter().chain(self.by_other_owner.get(&uid)).flatten();
+        keys.filter_map(|key| self.objects.get(key)).take_while(move |_| !nobody)
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -57,15 +66,15 @@ impl Store {
     /// Adds or replaces an object; returns the one before.
     pub fn insert(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
         let key = object.key();
-        let owner = controller(&object);
-        let old = self.objects.insert(key.clone(), object);
+        let old = self.objects.insert(key.clone(), object.clone());
         if self.indexed {
-            let before = old.as_ref().map(|old| controller(old));
-            if before != Some(owner) {
-                if let Some(before) = before {
-                    self.unindex(before, &key);
+            match &old {
+                Some(old) if Arc::ptr_eq(&old.meta().owners, &object.meta().owners) => {}
+                Some(old) => {
+                    self.unindex(old, &key);
+                    self.index(&object, &key);
                 }
-                self.by_controller.entry(owner).or_default().insert(key);
+                None => self.index(&object, &key),
             }
         }
         old
@@ -75,21 +84,79 @@ impl Store {
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
         let old = self.objects.remove(key)?;
         if self.indexed {
-            self.unindex(controller(&old), key);
+            self.unindex(&old, key);
         }
         Some(old)
     }
 
-    fn unindex(&mut self, owner: Uid, key: &Key) {
-        if let Some(keys) = self.by_controller.get_mut(&owner) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.by_controller.remove(&owner);
-            }
+    fn index(&mut self, object: &Object, key: &Key) {
+        self.by_controller.entry(controller(object)).or_default().insert(key.clone());
+        for owner in others(object) {
+            self.by_other_owner.entry(owner).or_default().insert(key.clone());
+        }
+    }
+
+    fn unindex(&mut self, object: &Object, key: &Key) {
+        drop_key(&mut self.by_controller, controller(object), key);
+        for owner in others(object) {
+            drop_key(&mut self.by_other_owner, owner, key);
         }
     }
 }
 
+fn drop_key(index: &mut BTreeMap<Uid, BTreeSet<Key>>, owner: Uid, key: &Key) {
+    if let Some(keys) = index.get_mut(&owner) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(&owner);
+        }
+    }
+}
+
+/// The owners other than the controller.
+fn others(object: &Object) -> impl Iterator<Item = Uid> {
+    let controller = controller(object);
+    object.meta().owners.iter().map(|owner| owner.uid).filter(move |uid| *uid != controller)
+}
+
 fn controller(object: &Object) -> Uid {
     object.meta().controller().map(|owner| owner.uid).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::{ConfigMap, ObjectMeta, OwnerReference};
+
+    fn map(name: &str, owners: &[(u128, bool)]) -> Arc<Object> {
+        let owner = |(uid, controller): &(u128, bool)| OwnerReference {
+            api_version: "v1".into(),
+            kind: "ConfigMap".into(),
+            name: "o".into(),
+            uid: Uid(*uid),
+            controller: *controller,
+            block_owner_deletion: false,
+        };
+        let meta = ObjectMeta { owners: owners.iter().map(owner).collect(), ..ObjectMeta::named("a", name) };
+        let (data, binary) = (Arc::default(), Arc::default());
+        Arc::new(Object::ConfigMap(ConfigMap { meta, data, binary, immutable: false }))
+    }
+
+    #[test]
+    fn owners_are_found_whether_or_not_they_are_controllers() {
+        let mut store = Store::indexed();
+        let names = |store: &Store, uid| -> String {
+            store.owned_by(Uid(uid)).map(|object| object.meta().name.to_string()).collect()
+        };
+        store.insert(map("x", &[(1, true), (2, false)]));
+        store.insert(map("y", &[(2, false)]));
+        store.insert(map("z", &[]));
+        assert_eq!([0, 1, 2].map(|uid| names(&store, uid)), ["", "x", "xy"]);
+        assert_eq!(store.controlled_by(Uid(0)).count(), 2);
+        store.insert(map("x", &[(2, true)]));
+        assert_eq!([1, 2].map(|uid| names(&store, uid)), ["", "xy"]);
+        store.remove(&Key::new("a", "y"));
+        store.remove(&Key::new("a", "x"));
+        assert_eq!((names(&store, 2).as_str(), store.by_controller.len(), store.by_other_owner.len()), ("", 1, 0));
+    }
 }

@@ -12,14 +12,14 @@ use crate::objects::Key;
 
 /// A work queue of keys, each with the record that put it there.
 #[derive(Clone, Debug)]
-pub struct WorkQueue {
-    queue: VecDeque<Key>,
-    dirty: BTreeMap<Key, RecordId>,
-    processing: BTreeSet<Key>,
-    limiter: QueueLimiter<Key>,
+pub struct WorkQueue<K = Key> {
+    queue: VecDeque<K>,
+    dirty: BTreeMap<K, RecordId>,
+    processing: BTreeSet<K>,
+    limiter: QueueLimiter<K>,
 }
 
-impl Default for WorkQueue {
+impl<K: Ord> Default for WorkQueue<K> {
     fn default() -> Self {
         WorkQueue {
             queue: VecDeque::new(),
@@ -30,9 +30,14 @@ impl Default for WorkQueue {
     }
 }
 
-impl WorkQueue {
+impl<K: Ord + Clone> WorkQueue<K> {
+    /// A queue in which a key that fails waits for `longest` at most.
+    pub fn with_longest_wait(longest: Duration) -> Self {
+        WorkQueue { limiter: QueueLimiter::with_longest_wait(longest), ..WorkQueue::default() }
+    }
+
     /// Adds a key. A key that is waiting already keeps its place and its first cause.
-    pub fn add(&mut self, key: Key, cause: RecordId) {
+    pub fn add(&mut self, key: K, cause: RecordId) {
         if self.dirty.contains_key(&key) {
             return;
         }
@@ -43,7 +48,7 @@ impl WorkQueue {
     }
 
     /// The next key to work on.
-    pub fn get(&mut self) -> Option<(Key, RecordId)> {
+    pub fn get(&mut self) -> Option<(K, RecordId)> {
         let key = self.queue.pop_front()?;
         let cause = self.dirty.remove(&key).unwrap_or_default();
         self.processing.insert(key.clone());
@@ -51,7 +56,7 @@ impl WorkQueue {
     }
 
     /// A worker is done with a key.
-    pub fn done(&mut self, key: &Key) {
+    pub fn done(&mut self, key: &K) {
         self.processing.remove(key);
         if self.dirty.contains_key(key) {
             self.queue.push_back(key.clone());
@@ -59,17 +64,17 @@ impl WorkQueue {
     }
 
     /// How long a failed key has to wait: the greater of its own exponential back-off and the queue's bucket.
-    pub fn rate_limit(&mut self, key: &Key, now: Instant) -> Duration {
+    pub fn rate_limit(&mut self, key: &K, now: Instant) -> Duration {
         self.limiter.failed(key.clone(), now)
     }
 
     /// How often a key has failed in a row.
-    pub fn failures(&self, key: &Key) -> u32 {
+    pub fn failures(&self, key: &K) -> u32 {
         self.limiter.failures(key)
     }
 
     /// The key succeeded: its back-off starts anew.
-    pub fn forget(&mut self, key: &Key) {
+    pub fn forget(&mut self, key: &K) {
         self.limiter.forget(key);
     }
 

@@ -13,7 +13,7 @@ pub struct Caches {
     informers: [Informer; KINDS.len()],
 }
 
-/// The kinds that some controller wants to know about; pods and replica sets also by their controller.
+/// The kinds that some controller wants to know about.
 const KINDS: [Kind; 7] =
     [Kind::Pod, Kind::ReplicaSet, Kind::Deployment, Kind::Node, Kind::Namespace, Kind::ServiceAccount, Kind::ConfigMap];
 
@@ -33,13 +33,7 @@ const fn place(kind: Kind) -> usize {
 
 impl Default for Caches {
     fn default() -> Self {
-        Caches {
-            informers: KINDS.map(|kind| {
-                let indexed = matches!(kind, Kind::Pod | Kind::ReplicaSet);
-                let store = if indexed { Store::indexed() } else { Store::default() };
-                Informer::new(kind, store, ListOptions::default())
-            }),
-        }
+        Caches { informers: KINDS.map(|kind| Informer::new(kind, Store::indexed(), ListOptions::default())) }
     }
 }
 
@@ -52,6 +46,11 @@ impl Caches {
     /// The informer of a kind, to change.
     pub fn informer_mut(&mut self, kind: Kind) -> Option<&mut Informer> {
         self.informers.get_mut(place(kind))
+    }
+
+    /// The kinds that are known, in the order of their informers.
+    pub const fn kinds() -> &'static [Kind] {
+        &KINDS
     }
 
     /// All informers.

@@ -26,6 +26,8 @@ pub trait Controller {
     const WORKERS: usize;
     /// How often a failed key is tried again before it waits for the next change; `None`: without end.
     const MAX_RETRIES: Option<u32>;
+    /// How long a failed key waits at most; Kubernetes: DefaultControllerRateLimiter.
+    const LONGEST_WAIT: Duration = Duration::from_secs(1000);
 
     /// What a reconcile needs to know.
     type Inputs: Clone + std::fmt::Debug;

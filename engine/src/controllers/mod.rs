@@ -1,7 +1,8 @@
 //! kube-controller-manager: one process, one lease, one set of caches, and controllers that share them.
 //!
 //! Reading order: `contract` (what a controller is), `running` (a controller at work), `caches`, then the controllers: `deployment`,
-//! `replicaset`, `service_account`, `root_ca_cert_publisher`, `node_lifecycle`.
+//! `replicaset`, `service_account`, `root_ca_cert_publisher`, `node_lifecycle`, `namespace`, and `garbage_collector`, which works on
+//! objects of all kinds and therefore has workers of its own.
 //!
 //! The process first stands for election. When it leads it opens its watches; each controller works once the caches it needs are filled.
 //! When it loses the lease it ends, and with it everything it knew.
@@ -12,6 +13,8 @@
 pub mod caches;
 pub mod contract;
 pub mod deployment;
+pub mod garbage_collector;
+pub mod namespace;
 pub mod node_lifecycle;
 pub mod ownership;
 pub mod replicaset;
@@ -21,6 +24,8 @@ pub mod service_account;
 
 use self::caches::Caches;
 use self::deployment::DeploymentController;
+use self::garbage_collector::GarbageCollector;
+use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
 use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
@@ -60,6 +65,8 @@ pub enum ControllerManagerEvent {
         /// The key.
         key: Box<Key>,
     },
+    /// Objects that the garbage collector has put off may be due.
+    Collect,
     /// The events of a controller may be sent again.
     Tell(Agent),
     /// A watch that ended is opened again.
@@ -84,6 +91,8 @@ struct Controllers {
     service_account: Running<ServiceAccountController>,
     root_ca_cert: Running<RootCaCertPublisher>,
     node_lifecycle: Running<NodeLifecycleController>,
+    namespace: Running<NamespaceController>,
+    garbage_collector: GarbageCollector,
 }
 
 /// Does something with each controller in turn.
@@ -110,6 +119,14 @@ macro_rules! each {
             let $one = &mut controllers.node_lifecycle;
             $body
         }
+        {
+            let $one = &mut controllers.namespace;
+            $body
+        }
+        {
+            let $one = &mut controllers.garbage_collector;
+            $body
+        }
     }};
 }
 
@@ -128,6 +145,8 @@ impl ControllerManager {
                 service_account: Running::new(ServiceAccountController),
                 root_ca_cert: Running::new(RootCaCertPublisher),
                 node_lifecycle: Running::new(NodeLifecycleController),
+                namespace: Running::new(NamespaceController),
+                garbage_collector: GarbageCollector::default(),
             },
         }
     }
@@ -169,6 +188,10 @@ impl ControllerManager {
                         one.requeue((*key).clone(), around);
                     }
                 });
+            }
+            ControllerManagerEvent::Collect => {
+                let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+                self.controllers.garbage_collector.wake(around);
             }
             ControllerManagerEvent::Tell(which) => {
                 let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
@@ -300,6 +323,8 @@ fn surroundings<'a, 'b>(
     Surroundings { caches, connection, setup, out }
 }
 
+#[cfg(test)]
+mod cluster;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl<C: Controller> Running<C> {
         Running {
             controller,
             started: false,
-            queue: WorkQueue::default(),
+            queue: WorkQueue::with_longest_wait(C::LONGEST_WAIT),
             expectations: Expectations::default(),
             waiting: BTreeMap::new(),
             wrote: BTreeMap::new(),
@@ -308,12 +308,18 @@ impl<C: Controller> Running<C> {
     }
 }
 
-fn synced(caches: &Caches, kind: Kind) -> bool {
+pub(super) fn synced(caches: &Caches, kind: Kind) -> bool {
     caches.informer(kind).is_some_and(|informer| informer.synced())
 }
 
 /// How long a controller works before a request.
-fn draw(setup: &Setup, purpose: &str, agent: &str, object: impl FnOnce() -> String, counter: u64) -> Duration {
+pub(super) fn draw(
+    setup: &Setup,
+    purpose: &str,
+    agent: &str,
+    object: impl FnOnce() -> String,
+    counter: u64,
+) -> Duration {
     let latency = if purpose == "work" { &setup.profile.controller_work } else { &setup.profile.controller_call };
     latency.fixed().unwrap_or_else(|| setup.draw(latency, agent, purpose, &object(), counter))
 }

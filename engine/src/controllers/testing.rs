@@ -231,6 +231,10 @@ impl Rig {
                         (event.count, event.message) = (*count, message.clone());
                         self.events.push(format!("{message} x{count}"));
                     }
+                    (object, Patch::DropOwners { uid, owners }) if *uid == object.meta().uid => {
+                        let meta = object.meta_mut();
+                        meta.owners = meta.owners.iter().filter(|it| !owners.contains(&it.uid)).cloned().collect();
+                    }
                     (object, Patch::Owners { uid, owners }) if *uid == object.meta().uid => {
                         object.meta_mut().owners = owners.clone();
                     }
@@ -438,5 +442,5 @@ pub fn orphan(name: &str, app: &str) -> Object {
 
 /// A namespace.
 pub fn namespace(name: &str) -> Object {
-    Object::Namespace(crate::objects::Namespace { meta: ObjectMeta::named("", name), terminating: false })
+    Object::Namespace(crate::objects::Namespace::new(ObjectMeta::named("", name)))
 }

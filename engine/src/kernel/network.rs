@@ -1,7 +1,7 @@
 //! Links between named endpoints: latency, order, and the possibility to cut them.
 //!
-//! A link is directed. Messages of one link arrive in the order they were sent (a TCP connection). A cut link loses what is
-//! sent while it is cut; what is already under way arrives. Which latency a link has is the setup's business.
+//! A link is directed. Messages of one link arrive in the order they were sent (a TCP connection). Nothing that is sent while a link is
+//! cut arrives; what is already under way does. Which latency a link has is the setup's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,6 @@
 //! applies them afterwards. A component can therefore be tested as a value: hand it an event, look at its `Out`.
 
 use super::network::Endpoint;
-use super::queue::TimerId;
 use super::time::{Duration, Instant};
 
 /// The id of a trace record; 0 is "nothing, the run began".
@@ -34,8 +33,6 @@ pub enum Action<E, N> {
         /// The record that caused it.
         cause: RecordId,
     },
-    /// Forget a timer.
-    Cancel(TimerId),
     /// Write a trace record; its id has already been given out.
     Note {
         /// The record that caused it.

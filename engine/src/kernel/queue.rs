@@ -1,48 +1,47 @@
-//! The queue of what is still to happen: a radix heap over virtual time with a total order inside one instant.
+//! The queue of what is still to happen: wheels over virtual time, each 256 times as fine as the next.
 //!
-//! Time never goes back, so an entry only ever moves to a finer bucket: pushing and popping cost a few sequential writes
-//! however many entries wait. Order is (instant, lane, source, source's own counter). Shuffling replaces (lane, source) by
-//! a seeded hash of them, which keeps the order of one source and mixes the sources: a run whose outcome changes with it
-//! hangs on tie order.
+//! What falls due in the next microseconds lies sorted; everything later lies in buckets, in no order. Time never goes back,
+//! so an entry only ever moves to a finer wheel, a few times however many wait. Entries carry their payload and move
+//! in runs: at a million entries it is the jumps through memory that cost, not the bytes.
+//!
+//! Order is (instant, lane, source, source's own counter). Shuffling replaces (lane, source) by a seeded hash of them, which
+//! keeps the order of one source and mixes the sources: a run whose outcome changes with it hangs on tie order.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, BinaryHeap};
 
 use super::random::hash_words;
-use super::time::Instant;
+use super::time::{Duration, Instant};
 
-/// Names a queued entry so that it can be cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A bucket of at most so many entries is sorted rather than split, if they lie close together.
+const SORTED_ENTRIES: usize = 64;
+/// How close: what is pushed into that stretch later costs a heap's logarithm, so it has to be short.
+const SORTED_WIDTH: Duration = Duration::from_micros(64);
+
+/// Names a queued entry so that it can be cancelled, in the queue that gave it out and in forks of that queue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct TimerId {
-    slot: u32,
-    generation: u32,
+    at: Instant,
+    sequence: u64,
 }
 
 /// A monotone priority queue of `T`.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
-    /// `buckets[0]`: entries at `last`, sorted descending by tie. `buckets[b]`: entries whose instant differs from `last` first at
-    /// bit `b - 1`.
-    buckets: Vec<Vec<Entry>>,
-    /// Payloads, addressed by the entries.
-    slots: Vec<Slot<T>>,
-    free: Vec<u32>,
+    /// Entries up to `horizon`, sorted, the next one last.
+    near: Vec<Entry<T>>,
+    /// Entries up to `horizon` that were pushed when it already lay there.
+    late: BinaryHeap<Entry<T>>,
+    /// No entry up to here is far, none after it near or late. It never goes back.
+    horizon: Instant,
+    far: Buckets<T>,
+    /// Cancelled entries that still lie in one of the three places; they are dropped when they come up.
+    cancelled: BTreeSet<TimerId>,
     /// The instant of the last pop; nothing is queued before it.
     last: Instant,
     pushed: u64,
     pending: usize,
     shuffle: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    at: Instant,
-    tie: u64,
-    sequence: u64,
-    slot: u32,
-}
-
-#[derive(Clone, Debug)]
-struct Slot<T> {
-    generation: u32,
-    payload: Option<T>,
 }
 
 impl<T> Default for Queue<T> {
@@ -55,9 +54,11 @@ impl<T> Queue<T> {
     /// An empty queue; `shuffle` mixes the order of ties by that seed.
     pub fn new(shuffle: Option<u64>) -> Self {
         Queue {
-            buckets: vec![Vec::new(); 65],
-            slots: Vec::new(),
-            free: Vec::new(),
+            near: Vec::new(),
+            late: BinaryHeap::new(),
+            horizon: Instant::START,
+            far: Buckets::new(),
+            cancelled: BTreeSet::new(),
             last: Instant::START,
             pushed: 0,
             pending: 0,
@@ -71,22 +72,21 @@ impl<T> Queue<T> {
         assert!(at >= self.last, "queued at {at:?}, before {:?}", self.last);
         let order = u64::from(lane) << 32 | u64::from(source);
         let tie = self.shuffle.map_or(order, |seed| hash_words(&[seed, order]));
-        let slot = self.store(payload);
-        let entry = Entry { at, tie, sequence: self.pushed, slot };
+        let sequence = self.pushed;
         self.pushed += 1;
         self.pending += 1;
-        self.place(entry);
-        TimerId { slot, generation: self.slots[slot as usize].generation }
+        self.place(Entry { at, tie, sequence, payload });
+        TimerId { at, sequence }
     }
 
     /// The next entry and its instant.
     pub fn pop(&mut self) -> Option<(Instant, T)> {
         loop {
-            while let Some(entry) = self.buckets[0].pop() {
-                let payload = self.release(entry.slot);
-                if let Some(payload) = payload {
+            while let Some(entry) = self.take() {
+                if !self.forget(entry.id()) {
+                    self.last = entry.at;
                     self.pending -= 1;
-                    return Some((entry.at, payload));
+                    return Some((entry.at, entry.payload));
                 }
             }
             if !self.refill() {
@@ -97,22 +97,22 @@ impl<T> Queue<T> {
 
     /// The instant of the next entry, cancelled ones left out.
     pub fn next_at(&mut self) -> Option<Instant> {
-        while let Some(entry) = self.buckets[0].last() {
-            if self.slots[entry.slot as usize].payload.is_some() {
-                return Some(entry.at);
+        while let Some(timer) = self.look().map(Entry::id) {
+            if !self.forget(timer) {
+                return Some(timer.at);
             }
-            let slot = entry.slot;
-            self.buckets[0].pop();
-            self.release(slot);
+            self.take();
         }
-        // Looking must not commit to an instant: something earlier may still be pushed.
-        self.earliest()
+        // Looking must not move the horizon: all that is pushed before the next entry would come late.
+        let live = |entry: &&Entry<T>| self.cancelled.is_empty() || !self.cancelled.contains(&entry.id());
+        self.far.in_order().find_map(|bucket| bucket.iter().flatten().filter(live).map(|entry| entry.at).min())
     }
 
-    /// Forgets an entry; false if it has already been popped or cancelled.
+    /// Forgets an entry; false if it has already been popped or cancelled. Its payload lives on until its instant comes.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
-        let slot = &mut self.slots[timer.slot as usize];
-        let live = slot.generation == timer.generation && slot.payload.take().is_some();
+        let waits =
+            timer.at > self.horizon || self.near.iter().chain(&self.late).any(|entry| entry.sequence == timer.sequence);
+        let live = waits && self.cancelled.insert(timer);
         self.pending -= usize::from(live);
         live
     }
@@ -127,61 +127,165 @@ impl<T> Queue<T> {
         self.pending == 0
     }
 
-    fn store(&mut self, payload: T) -> u32 {
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize].payload = Some(payload);
-            return slot;
+    fn place(&mut self, entry: Entry<T>) {
+        if entry.at > self.horizon {
+            self.far.push(self.horizon, entry);
+        } else {
+            self.late.push(entry);
         }
-        self.slots.push(Slot { generation: 0, payload: Some(payload) });
-        (self.slots.len() - 1) as u32
     }
 
-    fn release(&mut self, slot: u32) -> Option<T> {
-        let entry = &mut self.slots[slot as usize];
-        entry.generation = entry.generation.wrapping_add(1);
-        self.free.push(slot);
-        entry.payload.take()
+    /// Whether the entry, which is the next, had been cancelled; if so, it is to be dropped.
+    fn forget(&mut self, timer: TimerId) -> bool {
+        // Mostly the earliest cancelled entry, which is cheap to find, already answers.
+        self.cancelled.first().is_some_and(|first| first.at <= timer.at) && self.cancelled.remove(&timer)
     }
 
-    fn place(&mut self, entry: Entry) {
-        let difference = entry.at.as_nanos() ^ self.last.as_nanos();
-        let bucket = 64 - difference.leading_zeros() as usize;
-        if bucket > 0 {
-            self.buckets[bucket].push(entry);
-            return;
-        }
-        let key = (entry.tie, entry.sequence);
-        let now = &mut self.buckets[0];
-        // A push at the current instant usually comes after everything that waits there: look from that end.
-        let behind = now.partition_point(|waiting| (waiting.tie, waiting.sequence) > key);
-        now.insert(behind, entry);
+    fn late_is_next(&self) -> bool {
+        self.late.peek().is_some_and(|late| self.near.last().is_none_or(|near| late > near))
     }
 
-    /// Moves the earliest instant's entries into bucket 0 and everything near it into finer buckets.
+    fn look(&self) -> Option<&Entry<T>> {
+        if self.late_is_next() { self.late.peek() } else { self.near.last() }
+    }
+
+    fn take(&mut self) -> Option<Entry<T>> {
+        if self.late_is_next() { self.late.pop() } else { self.near.pop() }
+    }
+
+    /// Moves the horizon to the next entries, which makes them near or late; false if there are none.
     fn refill(&mut self) -> bool {
-        let Some(bucket) = self.buckets.iter().position(|bucket| !bucket.is_empty()) else {
-            return false;
-        };
-        let mut moving = std::mem::take(&mut self.buckets[bucket]);
-        self.last = moving.iter().map(|entry| entry.at).min().expect("the bucket is not empty");
-        for entry in moving.drain(..) {
-            let difference = entry.at.as_nanos() ^ self.last.as_nanos();
-            self.buckets[64 - difference.leading_zeros() as usize].push(entry);
+        let Some((bucket, mut chunks)) = self.far.take_first() else { return false };
+        let (mut first, mut last, mut entries) = (Instant::NEVER, Instant::START, 0);
+        for chunk in &chunks {
+            entries += chunk.len();
+            for entry in chunk {
+                first = first.min(entry.at);
+                last = last.max(entry.at);
+            }
         }
-        self.buckets[bucket] = moving;
-        self.buckets[0].sort_unstable_by_key(|entry| std::cmp::Reverse((entry.tie, entry.sequence)));
+        let sort = first == last || (entries <= SORTED_ENTRIES && last.since(first) <= SORTED_WIDTH);
+        self.horizon = if sort { last } else { first };
+        for mut chunk in chunks.drain(..) {
+            if sort {
+                self.near.append(&mut chunk);
+            } else {
+                chunk.drain(..).for_each(|entry| self.place(entry));
+            }
+            self.far.spare.push(chunk);
+        }
+        self.near.sort_unstable();
+        self.far.buckets[bucket] = chunks;
         true
     }
+}
 
-    fn earliest(&self) -> Option<Instant> {
-        let live = |entry: &&Entry| self.slots[entry.slot as usize].payload.is_some();
-        self.buckets.iter().skip(1).find_map(|bucket| bucket.iter().filter(live).map(|entry| entry.at).min())
+#[derive(Clone, Debug)]
+struct Entry<T> {
+    at: Instant,
+    tie: u64,
+    sequence: u64,
+    payload: T,
+}
+
+impl<T> Entry<T> {
+    fn id(&self) -> TimerId {
+        TimerId { at: self.at, sequence: self.sequence }
+    }
+}
+
+/// The greatest is the next, as heaps have it.
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.tie, other.sequence).cmp(&(self.at, self.tie, self.sequence))
+    }
+}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+/// Bits of an instant that one wheel tells apart.
+const DIGIT: u32 = 8;
+const BUCKETS: usize = ((u64::BITS / DIGIT) as usize) << DIGIT;
+/// Entries in a chunk: enough to read in sequence, few enough that a bucket with one entry wastes little.
+const CHUNK: usize = 32;
+
+/// A piece of a bucket. Chunks rather than one growing vector: emptied ones are used again while the cache still holds them.
+type Chunk<T> = Vec<Entry<T>>;
+
+/// Entries after a horizon, by the highest digit in which their instants differ from it and by that digit's value: a later
+/// bucket holds later entries. They stay where they are when the horizon moves into the first bucket.
+#[derive(Clone, Debug)]
+struct Buckets<T> {
+    buckets: Vec<Vec<Chunk<T>>>,
+    /// A bit per bucket: whether it holds anything.
+    occupied: [u64; BUCKETS / 64],
+    /// Empty chunks.
+    spare: Vec<Chunk<T>>,
+}
+
+impl<T> Buckets<T> {
+    fn new() -> Self {
+        let buckets = std::iter::repeat_with(Vec::new).take(BUCKETS).collect();
+        Buckets { buckets, occupied: [0; BUCKETS / 64], spare: Vec::new() }
+    }
+
+    fn push(&mut self, horizon: Instant, entry: Entry<T>) {
+        let at = entry.at.as_nanos();
+        let wheel = (at ^ horizon.as_nanos()).ilog2() / DIGIT;
+        let value = at >> (wheel * DIGIT) & ((1 << DIGIT) - 1);
+        let bucket = (wheel << DIGIT) as usize | value as usize;
+        let chunks = &mut self.buckets[bucket];
+        if let Some(chunk) = chunks.last_mut()
+            && chunk.len() < CHUNK
+        {
+            chunk.push(entry);
+            return;
+        }
+        self.occupied[bucket / 64] |= 1 << (bucket % 64);
+        let mut chunk = self.spare.pop().unwrap_or_default();
+        chunk.reserve_exact(CHUNK);
+        chunk.push(entry);
+        chunks.push(chunk);
+    }
+
+    /// Takes what the first occupied bucket holds; the caller gives the emptied vector back to it.
+    fn take_first(&mut self) -> Option<(usize, Vec<Chunk<T>>)> {
+        let bucket = self.occupied_from(0)?;
+        self.occupied[bucket / 64] &= !(1 << (bucket % 64));
+        Some((bucket, std::mem::take(&mut self.buckets[bucket])))
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Vec<Chunk<T>>> {
+        let occupied = std::iter::successors(self.occupied_from(0), |bucket| self.occupied_from(bucket + 1));
+        occupied.map(|bucket| &self.buckets[bucket])
+    }
+
+    fn occupied_from(&self, bucket: usize) -> Option<usize> {
+        let mut word = bucket / 64;
+        let mut bits = self.occupied.get(word)? & (u64::MAX << (bucket % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.occupied.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::time::Duration;
+    use super::super::random::Seed;
     use super::*;
 
     fn at(ns: u64) -> Instant {
@@ -217,38 +321,92 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_timer_does_not_fire_and_its_slot_is_reused_safely() {
+    fn a_cancelled_timer_does_not_fire_and_is_cancelled_once() {
         let mut queue = Queue::new(None);
         let timer = queue.push(at(3), 0, 0, 1);
+        let other = queue.push(at(4), 0, 0, 2);
         assert!(queue.cancel(timer));
         assert!(!queue.cancel(timer));
-        queue.push(at(4), 0, 0, 2);
         assert_eq!(queue.next_at(), Some(at(4)));
+        assert!(!queue.cancel(timer), "looking past it makes no difference");
         assert_eq!(queue.pop(), Some((at(4), 2)));
-        assert!(!queue.cancel(timer), "the slot now belongs to somebody else");
+        assert!(!queue.cancel(timer) && !queue.cancel(other));
         assert!(queue.is_empty());
     }
 
-    /// Against the simplest model that can be right: a sorted vector.
     #[test]
-    fn agrees_with_a_sorted_vector_over_random_operations() {
-        let mut luck = super::super::random::Seed(3).luck(0, 0, 0, 0);
+    fn cancelled_timers_leave_no_trace_once_their_time_has_come() {
         let mut queue = Queue::new(None);
-        let mut model: Vec<(u64, u8, u32, u64)> = Vec::new();
-        let mut now = 0;
-        for sequence in 0..20_000u64 {
-            if luck.below(5) < 3 {
-                let (wait, lane, source) =
-                    (luck.below(40) * luck.below(1_000), luck.below(3) as u8, luck.below(4) as u32);
-                queue.push(at(now) + Duration::from_nanos(wait), lane, source, sequence);
-                model.push((now + wait, lane, source, sequence));
-            } else {
-                model.sort_unstable();
-                let expected = (!model.is_empty()).then(|| model.remove(0));
-                assert_eq!(queue.next_at(), expected.map(|(ns, ..)| at(ns)));
-                assert_eq!(queue.pop(), expected.map(|(ns, _, _, id)| (at(ns), id)));
-                now = expected.map_or(now, |(ns, ..)| ns);
+        let timers: Vec<_> = (0..100_000).map(|n| queue.push(at(n % 1_000 * 1_000_003), 0, 0, n)).collect();
+        for timer in timers.iter().skip(1) {
+            assert!(queue.cancel(*timer));
+        }
+        assert_eq!((queue.len(), queue.pop()), (1, Some((at(0), 0))));
+        assert_eq!((queue.next_at(), queue.pop(), queue.len()), (None, None, 0));
+        assert!(queue.cancelled.is_empty() && queue.near.is_empty() && queue.late.is_empty());
+        assert!(queue.far.in_order().next().is_none());
+        assert!(timers.iter().all(|timer| !queue.cancel(*timer)));
+        queue.push(at(1), 0, 0, 7);
+        assert_eq!(queue.pop(), Some((at(1), 7)), "time has not gone on to the cancelled entries");
+    }
+
+    #[test]
+    fn a_look_ahead_forbids_no_earlier_push() {
+        let mut queue = Queue::new(None);
+        for instant in [Instant::NEVER, at(10_000_000_000), at(70_000), at(0)] {
+            queue.push(instant, 0, 0, ());
+            assert_eq!(queue.next_at(), Some(instant));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop().map(|(at, ())| at)).collect();
+        assert_eq!(order, [at(0), at(70_000), at(10_000_000_000), Instant::NEVER]);
+    }
+
+    #[test]
+    #[should_panic(expected = "before t=0.000000005s")]
+    fn the_past_is_closed() {
+        let mut queue = Queue::new(None);
+        queue.push(at(5), 0, 0, ());
+        queue.pop();
+        queue.push(at(4), 0, 0, ());
+    }
+
+    /// Against the simplest model that can be right: a sorted set. Forks are taken on the way and replace the original.
+    #[test]
+    fn agrees_with_a_sorted_set_over_random_operations() {
+        for (round, shuffle) in [(0, None), (1, Some(9)), (2, None), (3, Some(4))] {
+            let mut luck = Seed(3).luck(0, 0, 0, round);
+            let (mut queue, mut timers, mut now) = (Queue::new(shuffle), Vec::new(), at(0));
+            let mut model: BTreeSet<(Instant, u64, u64)> = BTreeSet::new();
+            let mut cancelled = 0;
+            for sequence in 0..40_000u64 {
+                match luck.below(if sequence / 8_000 % 2 == 0 { 8 } else { 16 }) {
+                    0..5 => {
+                        let reach = [1, 40, 3_000, 200_000, 5_000_000, 10_000_000_000][luck.below(6) as usize];
+                        let instant = now + Duration::from_nanos(luck.below(reach));
+                        let (lane, source) = (luck.below(3) as u8, luck.below(4) as u32);
+                        let order = u64::from(lane) << 32 | u64::from(source);
+                        let tie = shuffle.map_or(order, |seed| hash_words(&[seed, order]));
+                        timers.push((queue.push(instant, lane, source, sequence), (instant, tie, sequence)));
+                        model.insert((instant, tie, sequence));
+                    }
+                    5 if !timers.is_empty() => {
+                        let recent = (timers.len() as u64).min(1 << luck.below(16));
+                        let (timer, entry) = timers[timers.len() - 1 - luck.below(recent) as usize];
+                        let live = model.remove(&entry);
+                        assert_eq!(queue.cancel(timer), live);
+                        cancelled += u64::from(live);
+                    }
+                    6 => assert_eq!(queue.next_at(), model.first().map(|entry| entry.0)),
+                    7 if luck.below(100) == 0 => queue = queue.clone(),
+                    _ => {
+                        let expected = model.pop_first();
+                        assert_eq!(queue.pop(), expected.map(|(at, _, id)| (at, id)));
+                        now = expected.map_or(now, |entry| entry.0);
+                    }
+                }
+                assert_eq!(queue.len(), model.len());
             }
+            assert!(cancelled > 1_000, "{cancelled}");
         }
     }
 }

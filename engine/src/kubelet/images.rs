@@ -100,12 +100,29 @@ pub(super) fn size(image: &str) -> u64 {
     50 * 1024 * 1024 + 12_345 * image.len() as u64
 }
 
-/// Tags that say of themselves that they are not there.
+/// Images that say of themselves that they are not there: by a word in the tag, by a part of the name, or by a registry
+/// in a domain that is reserved for never being used (RFC 6761).
 fn missing(image: &str) -> bool {
-    let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
-    ["does-not-exist", "doesnotexist", "nonexistent", "non-existent", "no-such-tag", "not-found", "missing", "invalid"]
-        .iter()
-        .any(|word| tag.contains(word))
+    const WORDS: [&str; 9] = [
+        "does-not-exist",
+        "doesnotexist",
+        "nonexistent",
+        "non-existent",
+        "no-such",
+        "not-found",
+        "missing",
+        "invalid",
+        "broken",
+    ];
+    let (name, tag) = match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, ""),
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    let host = if parts.len() > 1 { parts.first().copied().unwrap_or_default() } else { "" };
+    let host = host.split(':').next().unwrap_or_default();
+    let reserved = host.rsplit_once('.').is_some_and(|(_, domain)| ["test", "invalid", "example"].contains(&domain));
+    reserved || WORDS.iter().any(|word| tag.contains(word)) || image.split(['/', ':']).any(|part| WORDS.contains(&part))
 }
 
 /// `nginx` → `docker.io/library/nginx:latest`.
@@ -150,6 +167,21 @@ mod tests {
         assert_eq!(canonical("polinux/stress:1"), "docker.io/polinux/stress:1");
         assert_eq!(canonical("ghcr.io/a/b:v1"), "ghcr.io/a/b:v1");
         assert_eq!(canonical("localhost:5000/a"), "localhost:5000/a:latest");
+    }
+
+    #[test]
+    fn some_images_are_known_not_to_be() {
+        let there = ["nginx", "nginx:1.27", "registry.example.com/team/api:v9", "localhost:5000/a", "broken-link:1"];
+        let missing = [
+            "nginx:does-not-exist",
+            "nginx:no-such-tag",
+            "registry.example.com/does-not-exist/api:v9",
+            "broken/a",
+            "r.test:5000/a",
+            "nginx:does-not-exist/1",
+        ];
+        assert!(there.iter().all(|image| !super::missing(image)));
+        assert!(missing.iter().all(|image| super::missing(image)));
     }
 
     #[test]

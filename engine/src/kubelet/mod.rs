@@ -27,7 +27,7 @@ use crate::client::{Agent, Connection, Informer, Recorder, Store};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant, Latency};
 use crate::objects::selector::FieldSelector;
-use crate::objects::{Kind, Name, Object, Pod, Uid};
+use crate::objects::{Kind, Name, Object, Pod, Uid, UidWords};
 use crate::setup::Setup;
 use crate::trace::{Note, What};
 
@@ -45,7 +45,7 @@ pub enum KubeletEvent {
     /// Time to renew the node's lease.
     RenewLease,
     /// A step in the life of a pod.
-    Pod(Uid, PodEvent),
+    Pod(UidWords, PodEvent),
     /// The event recorder may try again.
     RetryEvents,
 }
@@ -149,7 +149,7 @@ impl Kubelet {
             KubeletEvent::NodeReady => self.node_ready(setup, out),
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
-            KubeletEvent::Pod(uid, event) => self.pod_event(uid, event, setup, out),
+            KubeletEvent::Pod(uid, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::RetryEvents => {}
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
@@ -251,7 +251,7 @@ impl Surroundings<'_, '_> {
 
     /// Comes back to the pod after `delay`.
     fn after(&mut self, delay: Duration, uid: Uid, event: PodEvent) {
-        self.out.after(delay, Event::Kubelet(self.index, KubeletEvent::Pod(uid, event)));
+        self.out.after(delay, Event::Kubelet(self.index, KubeletEvent::Pod(uid.into(), event)));
     }
 }
 

@@ -1,24 +1,25 @@
 //! From the field's own types to the compact objects the cluster works with.
 //!
-//! Status is not taken over: the server clears it on creation, and who reports status does so in compact form.
+//! Status is not taken over, but for what a node has: the server clears it on creation, and who reports status does so in compact form.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::{apps::v1 as apps, coordination::v1 as coordination, core::v1 as core};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::calendar;
 use super::json;
 use super::labels;
-use super::node::Taint;
+use super::node::{NodeStatus, Taint};
 use super::pod::PodTemplate;
 use super::selector::Selector;
 use super::workload::{IntOrPercent, Strategy, WorkloadSelector};
 use super::{
-    ConfigMap, Deployment, DeploymentSpec, Lease, Name, Namespace, Node, ObjectMeta, OwnerReference, Pod, PodSpec, PodStatus,
-    ReplicaSet, ReplicaSetSpec, ServiceAccount, Uid,
+    ConfigMap, Deployment, DeploymentSpec, Lease, Name, Namespace, Node, ObjectMeta, OwnerReference, Pod, PodSpec,
+    PodStatus, ReplicaSet, ReplicaSetSpec, ServiceAccount, Uid,
 };
 use crate::kernel::Instant;
 
@@ -142,8 +143,9 @@ pub fn replica_set(from: apps::ReplicaSet, admit: &dyn Fn(&mut core::PodSpec)) -
     }
 }
 
-/// A node as a client writes it.
+/// A node as a client writes it; of its status what it has.
 pub fn node(from: core::Node) -> Node {
+    let status = from.status.unwrap_or_default();
     let spec = from.spec.unwrap_or_default();
     let taint = |taint: core::Taint| Taint {
         key: taint.key.into(),
@@ -156,17 +158,26 @@ pub fn node(from: core::Node) -> Node {
         pod_cidr: spec.pod_cidr.unwrap_or_default().into(),
         unschedulable: spec.unschedulable.unwrap_or(false),
         taints: spec.taints.into_iter().flatten().map(taint).collect(),
-        status: Default::default(),
+        status: NodeStatus {
+            capacity: quantities(&status.capacity),
+            allocatable: quantities(&status.allocatable),
+            ..Default::default()
+        },
     }
 }
 
-/// A namespace.
+fn quantities(from: &Option<BTreeMap<String, Quantity>>) -> Arc<[(Name, Name)]> {
+    from.iter().flatten().map(|(name, quantity)| (name.as_str().into(), quantity.0.as_str().into())).collect()
+}
+
+/// A namespace; its finalizers are those of the manifest.
 pub fn namespace(from: core::Namespace) -> Namespace {
     let mut meta = metadata(&from.metadata);
     let mut labels = (*meta.labels).clone();
     labels.insert("kubernetes.io/metadata.name".into(), meta.name.clone());
     meta.labels = Arc::new(labels);
-    Namespace { meta, terminating: false }
+    let finalizers = from.spec.and_then(|spec| spec.finalizers).into_iter().flatten();
+    Namespace { finalizers: finalizers.map(Name::from).collect(), ..Namespace::new(meta) }
 }
 
 /// A config map.
@@ -175,8 +186,7 @@ pub fn config_map(from: core::ConfigMap) -> ConfigMap {
     let binary = from.binary_data.unwrap_or_default().into_iter();
     // A byte string's JSON is its base64 form.
     let text = |bytes| serde_json::to_value(bytes).ok().and_then(|text| text.as_str().map(str::to_owned));
-    let binary: BTreeMap<String, String> =
-        binary.map(|(key, bytes)| (key, text(bytes).unwrap_or_default())).collect();
+    let binary: BTreeMap<String, String> = binary.map(|(key, bytes)| (key, text(bytes).unwrap_or_default())).collect();
     ConfigMap {
         meta: metadata(&from.metadata),
         data: Arc::new(data),
@@ -190,7 +200,7 @@ pub fn lease(from: coordination::Lease) -> Lease {
     let spec = from.spec.unwrap_or_default();
     let at = |time: Option<meta::MicroTime>| -> Option<Instant> {
         let text = serde_json::to_value(time?).ok()?;
-        let ns = calendar::parse_rfc3339_ns(text.as_str()?)? - json::EPOCH_NS;
+        let ns = calendar::parse_rfc3339_nanos(text.as_str()?).ok()? - json::EPOCH_NS;
         Some(Instant::from_nanos(u64::try_from(ns).unwrap_or(0)))
     };
     Lease {

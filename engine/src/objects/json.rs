@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::calendar;
 use super::condition::Condition;
-use super::meta::{ObjectMeta, OwnerReference};
+use super::meta::{ObjectMeta, OwnerReference, Uid};
 use super::node::{Node, Taint};
 use super::pod::{self, ContainerState, ContainerStatus, Pod, PodTemplate};
 use super::pod_terms::QosClass;
 use super::workload::{Deployment, IntOrPercent, ReplicaSet, Strategy};
-use super::{EventObject, Labels, Lease, Object, ObjectReference};
-use crate::kernel::Instant;
+use super::{EventObject, Labels, Lease, Namespace, Object, ObjectReference};
+use crate::kernel::{Instant, hash_bytes, hash_words};
 
 /// Unix time of the instant at which the simulated cluster is switched on: Thursday, 2026-01-01 00:00:00 UTC. [ns]
 pub const EPOCH_NS: i64 = 1_767_225_600_000_000_000;
@@ -37,23 +37,32 @@ pub fn to_json(object: &Object) -> Value {
     root.insert("metadata".into(), metadata(object.meta()));
     match object {
         Object::Pod(pod) => {
-            root.insert("spec".into(), pod_spec(pod));
-            root.insert("status".into(), pod_status(pod));
+            let spec = pod_spec(pod);
+            let status = pod_status(pod, &spec);
+            root.insert("spec".into(), spec);
+            root.insert("status".into(), status);
         }
         Object::Node(node) => {
             root.insert("spec".into(), node_spec(node));
             root.insert("status".into(), node_status(node));
         }
         Object::Namespace(namespace) => {
-            root.insert("spec".into(), json!({"finalizers": ["kubernetes"]}));
-            let phase = if namespace.terminating { "Terminating" } else { "Active" };
-            root.insert("status".into(), json!({ "phase": phase }));
+            // Its deletion knows no grace period.
+            if let Some(meta) = root.get_mut("metadata").and_then(Value::as_object_mut) {
+                meta.remove("deletionGracePeriodSeconds");
+            }
+            root.insert("spec".into(), namespace_spec(namespace));
+            root.insert("status".into(), namespace_status(namespace));
         }
         Object::Event(event) => event_fields(event, &mut root),
         Object::ConfigMap(map) => {
             if !map.data.is_empty() {
                 root.insert("data".into(), json!(*map.data));
             }
+            if !map.binary.is_empty() {
+                root.insert("binaryData".into(), json!(*map.binary));
+            }
+            put(&mut root, "immutable", map.immutable);
         }
         Object::ServiceAccount(_) => {}
         Object::Deployment(deployment) => {
@@ -82,7 +91,9 @@ pub fn metadata(meta: &ObjectMeta) -> Value {
         map.insert("generateName".into(), (**prefix).into());
     }
     map.insert("uid".into(), meta.uid.to_string().into());
-    map.insert("resourceVersion".into(), meta.resource_version.to_string().into());
+    if meta.resource_version > 0 {
+        map.insert("resourceVersion".into(), meta.resource_version.to_string().into());
+    }
     if meta.generation > 0 {
         map.insert("generation".into(), meta.generation.into());
     }
@@ -103,6 +114,20 @@ pub fn metadata(meta: &ObjectMeta) -> Value {
     if !meta.finalizers.is_empty() {
         map.insert("finalizers".into(), meta.finalizers.iter().map(|name| Value::from(&**name)).collect());
     }
+    Value::Object(map)
+}
+
+fn namespace_spec(namespace: &Namespace) -> Value {
+    let mut map = Map::new();
+    put(&mut map, "finalizers", namespace.finalizers.iter().map(|name| Value::from(&**name)).collect::<Value>());
+    Value::Object(map)
+}
+
+fn namespace_status(namespace: &Namespace) -> Value {
+    let mut map = Map::new();
+    map.insert("phase".into(), if namespace.terminating { "Terminating" } else { "Active" }.into());
+    let conditions = namespace.conditions.iter().map(|condition| Value::Object(condition_head(condition)));
+    put(&mut map, "conditions", conditions.collect::<Value>());
     Value::Object(map)
 }
 
@@ -174,7 +199,7 @@ fn rename_token_volume(spec: &mut Value, name: &str) {
     }
 }
 
-fn pod_status(pod: &Pod) -> Value {
+fn pod_status(pod: &Pod, spec: &Value) -> Value {
     let status = &pod.status;
     let mut map = Map::new();
     map.insert("phase".into(), status.phase.as_str().into());
@@ -194,8 +219,13 @@ fn pod_status(pod: &Pod) -> Value {
     if let Some(start) = status.start_time {
         map.insert("startTime".into(), time(start).into());
     }
-    put(&mut map, "initContainerStatuses", status.init_containers.iter().map(container_status).collect::<Value>());
-    put(&mut map, "containerStatuses", status.containers.iter().map(container_status).collect::<Value>());
+    let of = |list: &str, statuses: &[ContainerStatus]| -> Value {
+        let specs = spec[list].as_array().map(Vec::as_slice).unwrap_or_default();
+        let of = |status: &ContainerStatus| specs.iter().find(|spec| spec["name"] == *status.name);
+        statuses.iter().map(|status| container_status(status, of(status))).collect()
+    };
+    put(&mut map, "initContainerStatuses", of("initContainers", &status.init_containers));
+    put(&mut map, "containerStatuses", of("containers", &status.containers));
     let qos = match pod.spec.terms.qos {
         QosClass::Guaranteed => "Guaranteed",
         QosClass::Burstable => "Burstable",
@@ -234,7 +264,8 @@ fn node_condition(condition: &Condition) -> Value {
     Value::Object(map)
 }
 
-fn container_status(status: &ContainerStatus) -> Value {
+/// `spec` is the container's own: its mounts and, once it exists, its resources are reported back.
+fn container_status(status: &ContainerStatus, spec: Option<&Value>) -> Value {
     let mut map = Map::new();
     map.insert("name".into(), (*status.name).into());
     map.insert("image".into(), (*status.image).into());
@@ -247,12 +278,32 @@ fn container_status(status: &ContainerStatus) -> Value {
     map.insert("restartCount".into(), status.restarts.into());
     map.insert("state".into(), container_state(&status.state));
     map.insert("lastState".into(), status.last.as_ref().map_or_else(|| json!({}), container_state));
+    if let Some(spec) = spec {
+        if status.container_id.is_some() {
+            put(&mut map, "allocatedResources", spec["resources"]["requests"].clone());
+            map.insert("resources".into(), spec.get("resources").cloned().unwrap_or_else(|| json!({})));
+        }
+        let mounts = spec["volumeMounts"].as_array().into_iter().flatten();
+        put(&mut map, "volumeMounts", mounts.map(mount_status).collect::<Value>());
+    }
+    Value::Object(map)
+}
+
+fn mount_status(mount: &Value) -> Value {
+    let mut map = Map::new();
+    for key in ["name", "mountPath"] {
+        map.insert(key.into(), mount[key].clone());
+    }
+    if mount["readOnly"] == true {
+        map.insert("readOnly".into(), true.into());
+        map.insert("recursiveReadOnly".into(), mount.get("recursiveReadOnly").cloned().unwrap_or("Disabled".into()));
+    }
     Value::Object(map)
 }
 
 /// `containerd://` and 64 hexadecimal digits.
 pub fn container_id(id: u64) -> String {
-    let words = [1, 2, 3, 4].map(|n| crate::kernel::hash_words(&[id, n]));
+    let words = [1, 2, 3, 4].map(|n| hash_words(&[id, n]));
     format!("containerd://{:016x}{:016x}{:016x}{:016x}", words[0], words[1], words[2], words[3])
 }
 
@@ -315,13 +366,23 @@ fn node_status(node: &Node) -> Value {
             json!([{"type": "InternalIP", "address": ip.to_string()}, {"type": "Hostname", "address": *node.meta.name}]),
         );
     }
-    map.insert("daemonEndpoints".into(), json!({"kubeletEndpoint": {"Port": 10250}}));
+    // Only a kubelet knows these; a node without address has not heard of one.
+    let known = status.internal_ip.is_some();
+    let of = |text: &'static str| if known { text } else { "" };
+    let id = |n: u64| match known {
+        true => {
+            Uid::random(u128::from(hash_words(&[hash_bytes(node.meta.name.as_bytes()), n])) * (1 << 61 | 1)).to_string()
+        }
+        false => String::new(),
+    };
+    map.insert("daemonEndpoints".into(), json!({"kubeletEndpoint": {"Port": if known { 10250 } else { 0 }}}));
     map.insert(
         "nodeInfo".into(),
         json!({
-            "architecture": "amd64", "bootID": "", "containerRuntimeVersion": "containerd://2.1.4", "kernelVersion": "6.1.0-28-amd64",
-            "kubeProxyVersion": "", "kubeletVersion": "v1.36.2", "machineID": "", "operatingSystem": "linux",
-            "osImage": "Debian GNU/Linux 12 (bookworm)", "systemUUID": "",
+            "architecture": of("amd64"), "bootID": id(1), "containerRuntimeVersion": of("containerd://2.1.4"),
+            "kernelVersion": of("6.1.0-28-amd64"), "kubeProxyVersion": "", "kubeletVersion": of("v1.36.2"),
+            "machineID": id(2).replace('-', ""), "operatingSystem": of("linux"),
+            "osImage": of("Debian GNU/Linux 12 (bookworm)"), "systemUUID": id(3),
         }),
     );
     let images = status.images.iter().map(
@@ -461,12 +522,14 @@ fn replica_set_status(set: &ReplicaSet) -> Value {
 
 fn lease_spec(lease: &Lease) -> Value {
     let mut map = Map::new();
-    map.insert("holderIdentity".into(), (*lease.holder).into());
-    map.insert("leaseDurationSeconds".into(), lease.duration_seconds.into());
+    put(&mut map, "holderIdentity", &*lease.holder);
+    put(&mut map, "leaseDurationSeconds", lease.duration_seconds);
     if let Some(acquired) = lease.acquired {
         map.insert("acquireTime".into(), micro_time(acquired).into());
     }
-    map.insert("renewTime".into(), micro_time(lease.renewed).into());
+    if lease.renewed > Instant::START {
+        map.insert("renewTime".into(), micro_time(lease.renewed).into());
+    }
     put(&mut map, "leaseTransitions", lease.transitions);
     Value::Object(map)
 }

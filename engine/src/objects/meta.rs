@@ -15,6 +15,22 @@ pub type Name = Arc<str>;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct Uid(pub u128);
 
+/// A [`Uid`] in words of eight bytes, for events, whose alignment it would double.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UidWords([u64; 2]);
+
+impl From<Uid> for UidWords {
+    fn from(uid: Uid) -> Self {
+        UidWords([(uid.0 >> 64) as u64, uid.0 as u64])
+    }
+}
+
+impl From<UidWords> for Uid {
+    fn from(UidWords([high, low]): UidWords) -> Self {
+        Uid(u128::from(high) << 64 | u128::from(low))
+    }
+}
+
 impl std::fmt::Display for Uid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let hex = format!("{:032x}", self.0);
@@ -33,6 +49,11 @@ impl Uid {
         u128::from_str_radix(&text.replace('-', ""), 16).ok().map(Uid)
     }
 }
+
+/// The finalizer of an object whose dependents are released before it goes.
+pub const ORPHAN: &str = "orphan";
+/// The finalizer of an object whose dependents go before it does.
+pub const FOREGROUND: &str = "foregroundDeletion";
 
 /// An owner of an object.
 #[derive(Clone, PartialEq, Debug)]
@@ -121,6 +142,16 @@ impl ObjectMeta {
     /// Whether it is being deleted.
     pub fn deleting(&self) -> bool {
         self.deletion.is_some()
+    }
+
+    /// Whether a finalizer holds it back.
+    pub fn has_finalizer(&self, name: &str) -> bool {
+        self.finalizers.iter().any(|finalizer| &**finalizer == name)
+    }
+
+    /// Whether it is being deleted, and waits for its dependents to be gone.
+    pub fn deleting_dependents(&self) -> bool {
+        self.deleting() && self.has_finalizer(FOREGROUND)
     }
 
     /// The value of an annotation.

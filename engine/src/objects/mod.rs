@@ -27,7 +27,7 @@ pub use condition::{Condition, ConditionStatus};
 pub use event::{EventObject, EventType, ObjectReference};
 pub use kind::Kind;
 pub use labels::Labels;
-pub use meta::{Deletion, Key, Name, ObjectMeta, OwnerReference, Uid};
+pub use meta::{Deletion, Key, Name, ObjectMeta, OwnerReference, Uid, UidWords};
 pub use node::Node;
 pub use pod::{ContainerState, ContainerStatus, Phase, Pod, PodSpec, PodStatus, PodTemplate};
 pub use small::{ConfigMap, Lease, Namespace, ServiceAccount};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::condition::Condition;
 use super::meta::{Name, ObjectMeta};
 use crate::kernel::Instant;
 
@@ -11,8 +12,23 @@ use crate::kernel::Instant;
 pub struct Namespace {
     /// Metadata.
     pub meta: ObjectMeta,
-    /// Whether it is being emptied.
+    /// Whether it is being emptied: the phase `Terminating`.
     pub terminating: bool,
+    /// `spec.finalizers`: who must be done with its content before it goes.
+    pub finalizers: Arc<[Name]>,
+    /// What hinders its deletion.
+    pub conditions: Arc<[Condition]>,
+}
+
+impl Namespace {
+    /// The finalizer of the namespace controller, which every namespace has.
+    pub const FINALIZER: &'static str = "kubernetes";
+
+    /// An active namespace.
+    pub fn new(meta: ObjectMeta) -> Self {
+        let finalizers = Arc::new([Self::FINALIZER.into()]);
+        Namespace { meta, terminating: false, finalizers, conditions: Arc::new([]) }
+    }
 }
 
 /// A config map.

@@ -33,7 +33,7 @@ use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::event::EventType;
-use crate::objects::{Condition, Key, Kind, Name, Object, Pod, PodSpec, PodStatus, Uid};
+use crate::objects::{Condition, Key, Kind, Name, Object, Pod, PodSpec, PodStatus, Uid, UidWords};
 use crate::setup::Setup;
 use crate::trace::note::{NodeScore, Scheduling};
 use crate::trace::{Note, What};
@@ -48,7 +48,7 @@ pub enum SchedulerEvent {
     /// Time to try for leadership, or to renew it.
     Elect,
     /// A cycle's time is over: decide.
-    Decide(Uid),
+    Decide(UidWords),
     /// Back-off or patience of some pod is over.
     Flush,
     /// The event recorder may try again.
@@ -146,7 +146,7 @@ impl Scheduler {
                 }
                 informer.start(Agent::Scheduler, &mut self.connection, out);
             }
-            SchedulerEvent::Decide(uid) => self.decide(uid, setup, out),
+            SchedulerEvent::Decide(uid) => self.decide(uid.into(), setup, out),
             SchedulerEvent::Flush => {
                 self.flush_at = None;
                 self.queue.flush(out.now());
@@ -270,7 +270,7 @@ impl Scheduler {
         out.note(Note::about(Agent::Scheduler, Kind::Pod, waiting.key.clone(), What::Reconcile));
         let cost = &setup.profile.scheduler_cycle;
         let cost = setup.draw(cost, "kube-scheduler", "cycle", &waiting.key.name, waiting.attempts.into());
-        out.after(cost, Event::Scheduler(SchedulerEvent::Decide(uid)));
+        out.after(cost, Event::Scheduler(SchedulerEvent::Decide(uid.into())));
         self.cycles += 1;
     }
 

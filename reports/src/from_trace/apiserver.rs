@@ -70,6 +70,7 @@ fn label(verb: Verb, kind: Kind, subresource: Subresource) -> String {
         Verb::Update => "PUT",
         Verb::Patch => "PATCH",
         Verb::Delete => "DELETE",
+        Verb::DeleteCollection => "DELETE all",
     };
     match subresource.as_str() {
         "" => format!("{method} {}", kind.plural()),

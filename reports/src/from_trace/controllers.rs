@@ -13,8 +13,14 @@ use super::drawing::{Drawing, Window, failure};
 use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
 const ALWAYS: [Agent; 2] = [Agent::DeploymentController, Agent::ReplicaSetController];
-const IF_BUSY: [Agent; 4] =
-    [Agent::ServiceAccountController, Agent::RootCaCertPublisher, Agent::NodeController, Agent::ControllerManager];
+const IF_BUSY: [Agent; 6] = [
+    Agent::GarbageCollector,
+    Agent::NamespaceController,
+    Agent::ServiceAccountController,
+    Agent::RootCaCertPublisher,
+    Agent::NodeController,
+    Agent::ControllerManager,
+];
 
 pub(super) struct Controllers {
     drawings: Vec<(Agent, Drawing)>,

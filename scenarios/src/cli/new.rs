@@ -89,7 +89,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("wavetank-new-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = create(&folder.join("first.rhai")).unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().contains("wavetank run first.rhai"));
+        let text = String::from_utf8(std::fs::read(&path).unwrap()).unwrap();
+        assert!(text.contains("wavetank run first.rhai"));
         assert!(create(&folder.join("first")).unwrap_err().contains("exists already"));
         assert!(create(&folder.join("no/such")).unwrap_err().contains("folder"));
         std::fs::remove_dir_all(&folder).unwrap();

@@ -11,15 +11,15 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Run a script
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  wavetank run lab/03-scale.rhai
-  wavetank run lab/03-scale.rhai --set replicas=50 --until 10m
-  wavetank run what-if/zone-down.rhai --seed 7 --profile wan --out /tmp/zone --format svg,transcript")]
+  wavetank run my-lab.rhai
+  wavetank run my-lab.rhai --set replicas=50 --until 10m
+  wavetank run my-lab.rhai --seed 7 --profile production --out other-luck --format svg,transcript")]
 pub(super) struct RunArgs {
     /// The script
     #[arg(value_name = "SCRIPT")]
@@ -29,7 +29,7 @@ pub(super) struct RunArgs {
     /// A value for a setting of the script; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
-    /// The latency profile, instead of the script's
+    /// The latency profile, instead of the script's: laptop, production or slow-disk
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Where the files go [default: out/<name of the script>]
@@ -47,16 +47,16 @@ pub(super) struct RunArgs {
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
     /// The seed, instead of the script's: other luck, same script
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// Where virtual time ends, as a duration
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = horizon)]
     until: Nanos,
     /// Raise a bound for scripts, such as operations=1000000000; may be repeated
     #[arg(long, value_name = "NAME=NUMBER")]
     limit: Vec<String>,
     /// Shuffle events of the same instant by this number, to prove that no result hangs on their order
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
     shuffle_ties: Option<u64>,
 }
 
@@ -72,10 +72,25 @@ impl CommonArgs {
     }
 }
 
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("a whole number from 0 to {} is needed", u64::MAX))
+}
+
+fn horizon(text: &str) -> Result<Nanos, String> {
+    match duration::parse(text)? {
+        0 => Err("a script needs some time; write it like \"10m\"".into()),
+        until => Ok(until),
+    }
+}
+
 /// Runs the command; returns the exit code.
 pub(super) fn run(args: &RunArgs) -> u8 {
-    let prepared = Script::read(&args.script).and_then(|script| Ok((script, args.common.options()?)));
-    let (script, mut options) = match prepared {
+    let prepared = Script::read(&args.script).and_then(|script| {
+        let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script.stem()));
+        artifacts::check_folder(&folder)?;
+        Ok((script, args.common.options()?, folder))
+    });
+    let (script, mut options, folder) = match prepared {
         Ok(prepared) => prepared,
         Err(problem) => {
             complain(&format!("error: {problem}"));
@@ -86,9 +101,9 @@ pub(super) fn run(args: &RunArgs) -> u8 {
     options.overrides.profile.clone_from(&args.profile);
     let coloured = std::io::stdout().is_terminal();
     let terminal = Terminal::new(coloured, args.quiet);
-    let began = clock();
+    let elapsed = clock();
     let run = crate::script::run(&script, &options, Box::new(terminal.clone()));
-    let took = began.elapsed();
+    let took = elapsed();
     terminal.clear();
     let coloured_errors = std::io::stderr().is_terminal();
     run.reports.iter().for_each(|report| complain(&report.render(coloured_errors)));
@@ -96,7 +111,6 @@ pub(super) fn run(args: &RunArgs) -> u8 {
     if run.session.is_none() && !run.reports.is_empty() {
         return run.exit_code();
     }
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script.stem()));
     let written = artifacts::write(&folder, &args.format, &run, script.stem(), &Drawings::default());
     let paths = written.as_deref().unwrap_or_default();
     print(&summary(&run, took, paths));
@@ -132,10 +146,11 @@ fn summary(run: &Run, took: Duration, paths: &[PathBuf]) -> String {
     format!("\n{}", text.collect::<String>())
 }
 
-/// The wall clock, for the summary only: nothing simulated ever sees it.
-#[allow(clippy::disallowed_methods, reason = "measures the program, not the simulation")]
-pub(super) fn clock() -> Instant {
-    Instant::now()
+/// Tells the wall-clock time since this call, for the summary only: nothing simulated ever sees it.
+#[expect(clippy::disallowed_types, reason = "measures the program, not the simulation")]
+pub(super) fn clock() -> impl Fn() -> Duration {
+    let began = std::time::Instant::now();
+    move || began.elapsed()
 }
 
 /// Shows a run at a terminal: the transcript on standard output, how far it is on standard error.

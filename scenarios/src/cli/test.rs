@@ -41,9 +41,9 @@ pub(super) fn test(args: &TestArgs) -> u8 {
     let coloured = std::io::stdout().is_terminal();
     let (mut passed, mut failed) = (0, 0);
     for path in &found.scripts {
-        let began = clock();
+        let elapsed = clock();
         let outcome = check(path, &options, args.update, coloured);
-        let took = began.elapsed().as_secs_f64();
+        let took = elapsed().as_secs_f64();
         let (word, code) = match outcome {
             Ok(Verdict::Passed) => ("ok  ", "32"),
             Ok(Verdict::Updated) => ("kept", "33"),
@@ -137,7 +137,12 @@ fn find(paths: &[PathBuf]) -> Result<Found, String> {
     for path in paths {
         match path.is_dir() {
             true => walk(path, &mut found)?,
-            false if path.is_file() => found.scripts.push(path.clone()),
+            false if path.extension().is_some_and(|ending| ending == "rhai") && path.is_file() => {
+                found.scripts.push(path.clone());
+            }
+            false if path.is_file() => {
+                return Err(format!("{} is no script: its name does not end in .rhai", path.display()));
+            }
             false => return Err(format!("there is no file or folder {}", path.display())),
         }
     }
@@ -242,6 +247,7 @@ mod tests {
         };
         assert_eq!(names(&found.scripts), ["a.rhai", "b.rhai", "deep/c.rhai"]);
         assert_eq!(names(&found.orphans), ["gone.transcript.txt"]);
-        assert!(find(&[folder.0.join("nowhere")]).is_err());
+        assert!(find(&[folder.0.join("nowhere")]).unwrap_err().contains("no file or folder"));
+        assert!(find(&[folder.0.join("a.trace")]).unwrap_err().contains("is no script"));
     }
 }

@@ -132,7 +132,7 @@ fn create(session: &mut Session, args: &Args, info: &Info, object: Value, dry_ru
     let mut result = object.clone();
     if dry_run != DryRun::Client {
         let call = ApiCall {
-            body: Some(patch::without_nulls(&object)),
+            body: Some(unversioned(patch::without_nulls(&object))),
             ..write_call(args, info.resource.call(ApiVerb::Create, info.namespace.as_deref()), dry_run)
         };
         match attempt(session.call(call))? {
@@ -142,6 +142,14 @@ fn create(session: &mut Session, args: &Args, info: &Info, object: Value, dry_ru
     }
     say(session, args, info, "created", dry_run);
     Ok(result)
+}
+
+/// What is created cannot have a version yet: the client drops it (resource.Helper.Create).
+pub(crate) fn unversioned(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+    object
 }
 
 fn write_call(args: &Args, call: ApiCall, dry_run: DryRun) -> ApiCall {

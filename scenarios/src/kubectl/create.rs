@@ -75,7 +75,7 @@ pub(crate) fn post(
         return Ok(object);
     }
     let created = session.call(ApiCall {
-        body: Some(object),
+        body: Some(super::apply::unversioned(object)),
         dry_run: dry_run == DryRun::Server,
         field_manager: Some(args.text_or("field-manager", "kubectl-create").into()),
         field_validation: Some(apply::validation(args).into()),
@@ -137,6 +137,14 @@ pub(crate) fn configmap(session: &mut Session, args: &Args) -> Step<()> {
     }
     let mut data = Map::new();
     for path in args.list("from-file") {
+        if let Some(names) = session.files.list(&path) {
+            for name in names {
+                let read = session.files.read(&format!("{}/{name}", path.trim_end_matches('/')));
+                let content = read.map_err(|why| Failure::message(format!("error reading {path}/{name}: {why}")))?;
+                add(&mut data, &name, content)?;
+            }
+            continue;
+        }
         let (key, path) = match path.split_once('=') {
             Some((key, path)) => (key.to_string(), path.to_string()),
             None => (path.rsplit('/').next().unwrap_or(&path).to_string(), path.clone()),

@@ -2,7 +2,7 @@
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/cli-runtime/pkg/resource/{visitor,mapper}.go (`StreamVisitor`,
 //! `infoForData`, `RequireNamespace`), staging/src/k8s.io/kubectl/pkg/validation/schema.go.
-//! Left out: directories, URLs, kustomize; schema validation on the client (the server validates strictly).
+//! Left out: folders in folders (-R), URLs, kustomize; schema validation on the client (the server validates strictly).
 
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(crate) fn read(session: &Session, args: &Args) -> Step<Manifests> {
         return Err(Failure::message("--kustomize is not simulated").into());
     }
     let mut found = Manifests::default();
-    for path in args.list("filename") {
+    for path in args.list("filename").into_iter().flat_map(|path| files_of(session, path)) {
         let (source, content) = if path == "-" {
             ("STDIN", session.process.stdin.clone().unwrap_or_default())
         } else if path.contains("://") {
@@ -45,6 +45,15 @@ pub(crate) fn read(session: &Session, args: &Args) -> Step<Manifests> {
         }
     }
     Ok(found)
+}
+
+/// A folder stands for the manifests in it.
+fn files_of(session: &Session, path: String) -> Vec<String> {
+    const ENDINGS: [&str; 3] = [".json", ".yaml", ".yml"];
+    let Some(names) = session.files.list(&path).filter(|_| path != "-") else { return vec![path] };
+    let folder = path.trim_end_matches('/');
+    let manifest = |name: &String| ENDINGS.iter().any(|ending| name.ends_with(ending));
+    names.into_iter().filter(manifest).map(|name| format!("{folder}/{name}")).collect()
 }
 
 fn read_one(session: &Session, source: &str, content: &str, found: &mut Manifests) -> Result<(), Failure> {

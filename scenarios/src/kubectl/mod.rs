@@ -115,6 +115,12 @@ pub enum Loop {
 pub trait Files {
     /// The text of `path`, or the operating system's complaint, such as `no such file or directory`.
     fn read(&self, path: &str) -> Result<String, String>;
+
+    /// The names of the files in the folder `path`, sorted; `None` if it is none.
+    fn list(&self, path: &str) -> Option<Vec<String>> {
+        let _ = path;
+        None
+    }
 }
 
 /// How far a process has come.

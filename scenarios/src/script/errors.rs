@@ -5,7 +5,7 @@
 
 use super::hints::did_you_mean;
 use super::names::Names;
-use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -31,6 +31,13 @@ impl Problem {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// A problem from a text whose lines after the first are what to do.
+    pub(super) fn with_lines(text: &str) -> Self {
+        let (message, hint) = text.split_once('\n').unwrap_or((text, ""));
+        let hint = super::words::one_line(hint);
+        Problem { message: message.to_string(), hint: Some(hint).filter(|hint| !hint.is_empty()) }
     }
 
     /// As an error that a script's `try` cannot catch: a bound was reached.
@@ -102,6 +109,13 @@ impl Report {
     /// A report about a place in one of the sources.
     pub(super) fn at(problem: Problem, mut place: Place, sources: &Sources) -> Self {
         let text = sources.get(&place.file);
+        // What is missing at the end of the file is missing behind its last line.
+        if let Some((last, line)) =
+            text.and_then(|text| text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).last())
+            && place.line > last + 1
+        {
+            (place.line, place.column) = (last + 1, line.trim_end().chars().count() + 1);
+        }
         let line =
             text.and_then(|text| text.lines().nth(place.line.checked_sub(1)?)).map(|line| line.replace('\t', " "));
         // Rhai points at the dot before a field.
@@ -196,8 +210,17 @@ pub(super) fn explain(error: &EvalAltResult, main: &str, sources: &Sources, name
     trail.reverse();
     let place = Place::new(&file, innermost.position());
     let mut report = Report::at(problem_of(innermost, names), place, sources);
+    report.hint = report.hint.take().or_else(|| single_equals(&report));
     report.trail = shortened(trail.into_iter().map(|(step, place)| format!("{step} at {place}")).collect());
     report
+}
+
+/// A syntax error at a lone `=`, which was meant to compare.
+fn single_equals(report: &Report) -> Option<String> {
+    let rest = report.line.as_ref()?.chars().skip(report.place.column.checked_sub(1)?);
+    let equals = rest.take(2).collect::<String>();
+    let lone = equals.starts_with('=') && equals != "==" && report.message.starts_with("syntax:");
+    lone.then(|| "to compare, write two of them: ==".to_string())
 }
 
 /// A long way there without its middle.
@@ -259,7 +282,20 @@ fn syntax(kind: &ParseErrorType, names: &Names) -> Problem {
                 .hint("its result for fractions differs between machines; multiply instead")
         }
         P::Reserved(word) if word == "eval" => Problem::new("`eval` is not available to scripts"),
-        P::Reserved(word) => Problem::new(format!("syntax: `{word}` is a reserved word")).hint("choose another name"),
+        P::Reserved(word) if word == "var" => {
+            Problem::new("syntax: `var` is a reserved word").hint("a variable is made with `let`")
+        }
+        P::Reserved(word) if word.starts_with(char::is_alphabetic) => {
+            Problem::new(format!("syntax: `{word}` is a reserved word")).hint("choose another name")
+        }
+        P::Reserved(sign) => Problem::new(format!("syntax: `{sign}` has no place here")),
+        P::BadInput(LexError::MalformedChar(text)) => {
+            Problem::new(format!("syntax: '{text}' is not a single character"))
+                .hint(format!("text stands in double quotes: \"{text}\""))
+        }
+        P::BadInput(LexError::ImproperSymbol(sign, advice)) if advice.contains("'=='") => {
+            Problem::new(format!("syntax: `{sign}` gives a variable a value, it does not compare"))
+        }
         P::ModuleUndefined(name) => Problem::new(format!("there is no module `{name}`"))
             .hint(format!("import it first: import \"{name}\" as {name};")),
         other => Problem::new(format!("syntax: {other}")),
@@ -277,7 +313,9 @@ fn unknown_variable(name: &str, names: &Names) -> Problem {
                 need no variable)"
         ));
     }
-    match did_you_mean(name, names.variables().chain(names.functions())) {
+    const KEYWORDS: [&str; 11] =
+        ["let", "const", "if", "else", "for", "while", "loop", "return", "true", "false", "import"];
+    match did_you_mean(name, KEYWORDS.into_iter().chain(names.variables()).chain(names.functions())) {
         Some(hint) => problem.hint(hint),
         None => problem.hint(format!("define it first: let {name} = …;")),
     }
@@ -317,6 +355,11 @@ pub(super) fn unknown_function(name: &str, names: &Names) -> Problem {
 fn unknown_property(text: &str, names: &Names) -> Problem {
     let mut quoted = text.split('\'').skip(1).step_by(2);
     let (Some(property), owner) = (quoted.next(), quoted.next()) else { return Problem::new(text.to_string()) };
+    if owner == Some("()") {
+        let problem =
+            Problem::new(format!("`{property}` is asked of nothing: what stands before it does not exist (yet)"));
+        return problem.hint("what does not exist is (), and can be tested for: x != ()");
+    }
     let owner = owner.map_or("this value".to_string(), |name| format!("a value of type {}", readable_type(name)));
     let problem = Problem::new(format!("{owner} has no field `{property}`"));
     match names.is_function(property) {

@@ -6,6 +6,7 @@
 use super::errors::Problem;
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared as SharedModule};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -51,12 +52,24 @@ impl Imports {
 }
 
 /// Reads a script file, if it is text of a reasonable size.
+#[expect(clippy::disallowed_methods, reason = "scripts and their modules are files")]
 pub(super) fn read_text(file: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > MAX_FILE {
-        return Err(format!("it has {size} bytes; a script may have {MAX_FILE}"));
+    let metadata = std::fs::metadata(file).map_err(|error| in_words(&error))?;
+    match metadata.len() {
+        _ if metadata.is_dir() => Err("it is a folder".to_string()),
+        size if size > MAX_FILE => Err(format!("it has {size} bytes; a script may have {MAX_FILE}")),
+        _ => std::fs::read_to_string(file).map_err(|error| in_words(&error)),
     }
-    std::fs::read_to_string(file).map_err(|error| error.to_string())
+}
+
+/// What the system says, without its number.
+fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_string(),
+        ErrorKind::PermissionDenied => "its reading is not permitted".to_string(),
+        ErrorKind::InvalidData => "it is not text in UTF-8".to_string(),
+        _ => error.to_string(),
+    }
 }
 
 /// The file a module's name means, relative to the script's folder.

@@ -15,7 +15,8 @@ pub struct Limits {
     pub calls: usize,
     /// Longest string. [bytes]
     pub string: usize,
-    /// Most elements in an array, nested ones included.
+    /// Most elements in an array, nested ones included. Rhai counts them after each change, so an array that grows without end
+    /// costs the square of this; the pods of the biggest cluster must fit.
     pub array: usize,
     /// Most entries in a map, nested ones included. Rhai measures a map when it is given to a function; one that only
     /// grows by `m[key] = value` is held by the bound on operations.
@@ -29,7 +30,7 @@ pub const NAMES: [(&str, u64, &str); 6] = [
     ("operations", 100_000_000, "operations the script may execute in all"),
     ("calls", 64, "depth of function calls"),
     ("string", 64 << 20, "longest string, in bytes"),
-    ("array", 1_000_000, "elements of an array, nested ones included"),
+    ("array", 200_000, "elements of an array, nested ones included"),
     ("map", 100_000, "entries of a map, nested ones included"),
     ("output", 64 << 20, "size of the transcript, in bytes"),
 ];

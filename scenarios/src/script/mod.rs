@@ -64,10 +64,17 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads a script file; the error is a sentence for the user.
+    /// Reads a script file; the error is a sentence for the user, perhaps with a second one that says what to do.
     pub fn read(path: &Path) -> Result<Script, String> {
-        let text = imports::read_text(path)
-            .map_err(|problem| format!("cannot read the script {}: {problem}", path.display()))?;
+        let text = imports::read_text(path).map_err(|problem| {
+            let file = path.with_extension("rhai");
+            let help = match path.is_dir() {
+                true => format!("\nhelp: `wavetank test {}` runs every script of a folder", path.display()),
+                false if !path.exists() && file.is_file() => format!("\nhelp: did you mean {}?", file.display()),
+                false => String::new(),
+            };
+            format!("cannot read the script {}: {problem}{help}", path.display())
+        })?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Script { name, folder: folder.to_path_buf(), text })

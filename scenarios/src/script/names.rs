@@ -158,6 +158,23 @@ impl Names {
         }
     }
 
+    /// Notes where the keys of a map stand, and of the maps in it; a key that stands in several places stands nowhere.
+    fn cluster_keys(&mut self, value: &Expr, seen: &mut BTreeSet<String>) {
+        match value {
+            Expr::Map(fields, _) => {
+                for (name, value) in &fields.0 {
+                    match seen.insert(name.name.to_string()) {
+                        true => self.cluster_keys.insert(name.name.to_string(), name.pos),
+                        false => self.cluster_keys.remove(name.name.as_str()),
+                    };
+                    self.cluster_keys(value, seen);
+                }
+            }
+            Expr::Array(items, _) => items.iter().for_each(|item| self.cluster_keys(item, seen)),
+            _ => {}
+        }
+    }
+
     fn call(&mut self, call: &FnCallExpr, position: Position) {
         if call.op_token.is_none() && call.namespace.is_empty() {
             self.calls.push((call.name.to_string(), position));
@@ -168,9 +185,7 @@ impl Names {
                 self.settings.insert(key.to_string(), default);
             }
             ("setting", Some(_)) => self.open_settings = true,
-            ("cluster", Some(Expr::Map(fields, _))) => {
-                self.cluster_keys.extend(fields.0.iter().map(|(name, _)| (name.name.to_string(), name.pos)));
-            }
+            ("cluster", Some(description)) => self.cluster_keys(description, &mut BTreeSet::new()),
             _ => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use super::functions::{self, Function, Group};
 use super::{limits, object};
+use crate::spec;
 use std::fmt::Write;
 
 const INTRODUCTION: &str = "\
@@ -39,6 +40,9 @@ pub fn markdown() -> String {
         let _ = writeln!(out, "\n## {title}");
         for function in functions::all().filter(|function| function.group == group) {
             out.push_str(&chapter(function));
+            if function.name == "cluster" {
+                out.push_str(&spec::keys::reference());
+            }
         }
         if group == Group::Objects {
             out.push_str(&shortcuts());

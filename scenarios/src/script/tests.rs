@@ -36,7 +36,18 @@ fn bounded(limit: &str, text: &str) -> String {
     report(&run_with(text, |options| options.limits.set(limit).unwrap()))
 }
 
-const WEB: &str = "let c = cluster(#{ nodes: 3 });\nc.kubectl(\"create deployment web --replicas=2\");\n";
+/// The lines of a transcript without their stamps, and without how long something took.
+fn lines(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let text = if line.starts_with('#') { line.into() } else { line.chars().skip(11).collect::<String>() };
+        let took = [" (waited ", " (after "].into_iter().find_map(|took| text.split_once(took));
+        took.map_or(text.clone(), |(text, _)| text.to_string())
+    };
+    text.lines().map(line).collect()
+}
+
+const WEB: &str =
+    "let c = cluster(#{ nodes: 3 });\nc.kubectl(\"create deployment web --image=nginx:1.25 --replicas=2\");\n";
 
 #[test]
 fn a_lab_reads_like_a_lab() {
@@ -47,14 +58,15 @@ fn a_lab_reads_like_a_lab() {
 
             A Deployment is a wish.
         `);
-        c.kubectl(\"kubectl create deployment web --replicas=2\");
+        c.kubectl(\"kubectl create deployment web --image=nginx:1.25 --replicas=2\");
         c.wait(\"deployment/web\", \"Available\");
         mark(\"scale up\");
         let answer = c.kubectl(\"scale deployment web --replicas=3\");
-        print(`${answer.code} at ${now()}`);
+        print(answer.code);
         run_until(\"10s\");
         expect(c.pods().filter(|p| p.ready).len() == 3, \"three replicas are ready\");
         c.apply(`
+            apiVersion: v1
             kind: Namespace
             metadata:
               name: shop
@@ -64,22 +76,23 @@ fn a_lab_reads_like_a_lab() {
 # Phase 1.
 #
 # A Deployment is a wish.
-[  0.000s] $ kubectl create deployment web --replicas=2
-[  0.040s] deployment.apps/web created
-[  1.539s] … deployment/web is Available (waited 1.499s)
-[  1.539s] ── scale up ──
-[  1.539s] $ kubectl scale deployment web --replicas=3
-[  1.579s] deployment.apps/web scaled
-           0 at 1.579s
-[ 10.000s] ✓ three replicas are ready
-[ 10.000s] $ kubectl apply -f - <<EOF
-           kind: Namespace
-           metadata:
-             name: shop
-           EOF
-[ 10.040s] applied 39 bytes
-";
-    assert_eq!(text, expected);
+$ kubectl create deployment web --image=nginx:1.25 --replicas=2
+deployment.apps/web created
+… deployment/web is Available
+── scale up ──
+$ kubectl scale deployment web --replicas=3
+deployment.apps/web scaled
+0
+✓ three replicas are ready
+$ kubectl apply -f - <<EOF
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: shop
+EOF
+namespace/shop created";
+    assert_eq!(lines(&text).join("\n"), expected);
+    assert!(text.contains("[ 10.000s] ✓ three replicas are ready\n"), "{text}");
 }
 
 #[test]
@@ -121,10 +134,11 @@ fn a_planned_action_runs_while_kubectl_waits_and_an_unreached_one_is_a_warning()
     let expected = "\
 [  0.000s] $ kubectl get pods
 [  0.020s] ── in between ──
-[  0.040s] NAME   READY   STATUS
 ";
-    assert_eq!(run.transcript.text(), expected);
-    assert_eq!(run.warnings, ["the action planned for 1h0m0s at x.rhai:3:1 did not run: the script ended at 40ms"]);
+    assert!(run.transcript.text().starts_with(expected), "{}", run.transcript.text());
+    assert_eq!(lines(run.transcript.text())[2..], ["No resources found in default namespace."]);
+    let warning = "the action planned for 1h0m0s at x.rhai:3:1 did not run: the script ended at ";
+    assert!(run.warnings.len() == 1 && run.warnings[0].starts_with(warning), "{:?}", run.warnings);
 }
 
 #[test]
@@ -146,13 +160,18 @@ fn expect_within_waits_for_a_condition_and_no_longer() {
     );
     let run = plain(&script);
     let expected = "\
-[  0.000s] $ kubectl create deployment web --replicas=2
-[  0.040s] deployment.apps/web created
-[  1.539s] ✓ both are ready (after 1.499s)
-[  3.539s] false
-[  4.539s] ✗ nine (not within 1s)   x.rhai:6
-";
-    assert_eq!((run.transcript.text(), run.exit_code()), (expected, 1));
+$ kubectl create deployment web --image=nginx:1.25 --replicas=2
+deployment.apps/web created
+✓ both are ready
+false
+✗ nine (not within 1s)   x.rhai:6";
+    assert_eq!((lines(run.transcript.text()).join("\n").as_str(), run.exit_code()), (expected, 1));
+    let time = |line: usize| -> f64 {
+        let line = run.transcript.text().lines().nth(line).unwrap();
+        line[1..8].trim().parse().unwrap()
+    };
+    assert_eq!(((time(3) - time(2)) * 1e3).round(), 2_000.0, "the wait that failed took its time");
+    assert_eq!(((time(4) - time(3)) * 1e3).round(), 1_000.0, "and so did the expectation");
 }
 
 #[test]
@@ -160,41 +179,40 @@ fn processes_run_in_the_background_and_for_a_time() {
     let text = transcript(
         "let c = cluster();
         let watch = c.start(\"kubectl get pods -w\");
-        at(\"1200ms\", || watch.stop());
-        c.kubectl(\"create deployment web --replicas=2\");
-        c.run_for(\"2s\");
-        print(`${watch.running} ${watch.code} ${watch.wait().code} ${watch.output.contains(\"web-0\")}`);
+        at(\"9s\", || watch.stop());
+        c.kubectl(\"create deployment web --image=nginx:1.25 --replicas=2\");
+        c.run_for(\"10s\");
+        print(`${watch.running} ${watch.code} ${watch.wait().code} ${watch.output.contains(\"1/1     Running\")}`);
         let other = c.start(\"get pods\");
         print(`${other.running} ${other.wait(\"1s\").code} ${other.code}`);
-        let r = c.kubectl_for(\"100ms\", \"get pods -w\");
+        let r = c.kubectl_for(\"200ms\", \"get pods -w\");
         print(r.code);",
     );
-    let expected = "\
-[  0.000s] $ kubectl get pods -w &   [1]
-[  0.000s] $ kubectl create deployment web --replicas=2
-[  0.020s] [1] NAME   READY   STATUS
-[  0.040s] deployment.apps/web created
-[  1.039s] [1] web-0   1/1   Running
-[  2.040s] false 130 130 true
-[  2.040s] $ kubectl get pods &   [2]
-[  2.080s] [2] NAME   READY   STATUS
-           [2] web-0   1/1   Running
-           [2] web-1   1/1   Running
-           true 0 0
-[  2.080s] $ kubectl get pods -w
-[  2.100s] NAME   READY   STATUS
-[  2.180s] ^C
-           130
-";
-    assert_eq!(text, expected);
+    let lines = lines(&text);
+    let place = |start: &str| {
+        let place = lines.iter().position(|line| line.starts_with(start));
+        place.unwrap_or_else(|| panic!("no line begins with {start}:\n{text}"))
+    };
+    assert_eq!(
+        lines[..2],
+        ["$ kubectl get pods -w &   [1]", "$ kubectl create deployment web --image=nginx:1.25 --replicas=2"]
+    );
+    assert!(place("[1] NAME ") < place("[1] web-"), "{text}");
+    assert!(place("[1] web-") < place("false 130 130 true"), "{text}");
+    assert_eq!(place("$ kubectl get pods &   [2]"), place("false 130 130 true") + 1);
+    assert_eq!(place("[2] NAME "), place("$ kubectl get pods &   [2]") + 1);
+    assert_eq!(place("true 0 0"), place("[2] NAME ") + 3, "header and two pods: {text}");
+    assert_eq!(lines[lines.len() - 2..], ["^C", "130"]);
 }
 
 #[test]
 fn objects_are_at_hand() {
     let script = format!(
-        "{WEB}c.wait(\"pods -l app=x\", \"Ready\");
+        "{WEB}c.run_for(\"1s\");
+        c.wait(\"pods -l app=web\", \"Ready\");
+        c.wait(\"deployment/web\", \"Available\");
         let web = get(\"deployment\", \"web\");
-        print(`${{web.replicas}} ${{web.ready_replicas}} ${{web.spec.replicas}} ${{web.metadata.annotations == ()}}`);
+        print(`${{web.replicas}} ${{web.ready_replicas}} ${{web.spec.replicas}} ${{web.metadata.deletionTimestamp == ()}}`);
         print(get(\"pod\", \"none\") == ());
         let p = pods()[0];
         print(`${{p.name}} ${{p.node}} ${{p.phase}} ${{p.restarts}} ${{p.labels.app}} ${{p[\"namespace\"]}}`);
@@ -202,8 +220,21 @@ fn objects_are_at_hand() {
             \"kube-system\").len()}}`);"
     );
     let text = transcript(&script);
-    let printed: Vec<&str> = text.lines().skip(3).map(|line| &line[11..]).collect();
-    assert_eq!(printed, ["2 2 2 true", "true", "web-0 node-1 Running 2 x default", "true 1 2 0"]);
+    let printed = &lines(&text)[4..];
+    assert_eq!(printed[..2], ["2 2 2 true", "true"]);
+    let pod: Vec<&str> = printed[2].split(' ').collect();
+    assert!(pod[0].starts_with("web-") && pod[1].starts_with("worker-"), "{text}");
+    assert_eq!(pod[2..], ["Running", "0", "web", "default"]);
+    assert_eq!(printed[3], "true 3 2 0");
+}
+
+#[test]
+fn objects_are_printed_as_their_json() {
+    let text = transcript("cluster(#{ nodes: 1 });\nprint(nodes()[0]);\nprint(nodes());\nprint([1, \"a\"]);");
+    let lines = lines(&text);
+    assert!(lines[0].starts_with("{\"apiVersion\":\"v1\",\"kind\":\"Node\""), "{text}");
+    assert!(lines[1].starts_with("[{\"apiVersion\":"), "{text}");
+    assert_eq!(lines[2], "[1, \"a\"]");
 }
 
 #[test]
@@ -314,7 +345,26 @@ fn mistakes_are_answered_in_plain_words() {
         ("cluster(#{ nodes: 3, etdc: 3 });", "x.rhai:1:22", "^^^^"),
         ("cluster(#{ nodes: || 3 });", "is not plain data", "nodes"),
         ("throw \"no way\";", "the script gave up: no way", "╰─"),
-        ("if true {", "`}` is missing", "╰─"),
+        ("if true {", "`}` is missing", "x.rhai:1:10"),
+        ("if true {\n  print(1);\n\n", "`}` is missing", "x.rhai:2:12"),
+        ("cluster();\nexpect(pods().len() = 1, \"x\");", "is missing", "to compare, write two of them: =="),
+        ("let a = 1;\nif a = 1 { }", "it does not compare", "=="),
+        ("run_for('5s');", "not a single character", "double quotes: \"5s\""),
+        ("lets x = 1;", "unknown variable `lets`", "did you mean `let`?"),
+        ("var x = 1;", "`var` is a reserved word", "made with `let`"),
+        ("# a remark", "`#` has no place here", "╰─"),
+        ("cluster();\nprint(nodes()[0].status.nothing.here);", "`here` is asked of nothing", "!= ()"),
+        (
+            "cluster();\nwait(\"deploymnt/web\", \"Available\");",
+            "there is no kind `deploymnt`",
+            "help: did you mean `deployments`?",
+        ),
+        (
+            "cluster();\nwait(\"pods -l a=b -n shop\", \"Ready\", \"1s\");",
+            "there are none in namespace shop",
+            "wait(\"pods -l a=b -n shop\", \"Ready\", \"2s\")",
+        ),
+        ("cluster(#{ nodes: 3, kubelet: #{ sandbox: 500 } });", "x.rhai:1:34", "not 500"),
     ];
     for (script, message, way_out) in cases {
         let text = mistake(script);

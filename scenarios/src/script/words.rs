@@ -43,8 +43,9 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
                 Some(escaped) => word.get_or_insert_default().push(escaped),
                 None => return Err("the command ends in a lone backslash".into()),
             },
-            '|' | ';' | '>' | '<' | '&' | '`' => return Err(not_a_shell(c)),
-            '$' if characters.peek() == Some(&'(') => return Err(not_a_shell('$')),
+            '|' | '&' if characters.peek() == Some(&c) => return Err(not_a_shell(if c == '|' { "||" } else { "&&" })),
+            '|' | ';' | '>' | '<' | '&' | '`' => return Err(not_a_shell(&c.to_string())),
+            '$' if characters.peek() == Some(&'(') => return Err(not_a_shell("$(")),
             c => word.get_or_insert_default().push(c),
         }
     }
@@ -72,11 +73,12 @@ fn quoted(
     }
 }
 
-fn not_a_shell(sign: char) -> String {
+fn not_a_shell(sign: &str) -> String {
     let instead = match sign {
-        '&' => "to let a command run on in the background, use start(\"…\")",
-        '<' => "give the text as a second argument: kubectl(\"apply -f -\", yaml)",
-        '$' | '`' => "put a value into the text with Rhai's own `…${value}…` in backticks",
+        "&&" | "||" | ";" => "give each command a call of its own",
+        "&" => "to let a command run on in the background, use start(\"…\")",
+        "<" => "give the text as a second argument: kubectl(\"apply -f -\", yaml)",
+        "$(" | "`" => "put a value into the text with Rhai's own `…${value}…` in backticks",
         _ => "work on the answer in the script: kubectl(\"…\").stdout",
     };
     format!(
@@ -154,6 +156,8 @@ mod tests {
         for (text, part) in [
             ("get pods | wc -l", "work on the answer"),
             ("get pods &", "start("),
+            ("get pods && get nodes", "a call of its own"),
+            ("get pods; get nodes", "a call of its own"),
             ("delete pod $(x)", "backticks"),
             ("apply -f - < f", "second argument"),
         ] {

@@ -206,7 +206,10 @@ impl Session {
         let agent = Agent::Kubectl(number);
         let record = self.world.note(RecordId(0), Note::new(agent, What::Command { line }));
         let setup = self.world.setup();
-        let wait = setup.draw(&setup.profile.kubectl_start, "kubectl", "start", "", number.into());
+        let mut wait = setup.draw(&setup.profile.kubectl_start, "kubectl", "start", "", number.into());
+        if argv.first().is_some_and(|verb| verb == "apply") {
+            wait += setup.draw(&setup.profile.kubectl_schema, "kubectl", "schema", "", number.into());
+        }
         let running = Running::new(argv, stdin, unix(self.world.now()), agent, record);
         let wake = running.wake;
         self.processes.insert(process, running);
@@ -279,8 +282,18 @@ impl Session {
 
     /// The trace since the script's time zero, a JSON object a line.
     pub fn trace_jsonl(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.write_trace(&jsonl::Header::of(self.world.setup(), self.zero), out)
+    }
+
+    /// The trace as it is compared: it does not say whether ties were shuffled, as that must change nothing.
+    pub fn comparable_trace(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let header = jsonl::Header { shuffle_ties: None, ..jsonl::Header::of(self.world.setup(), self.zero) };
+        self.write_trace(&header, out)
+    }
+
+    fn write_trace(&self, header: &jsonl::Header, out: &mut dyn io::Write) -> io::Result<()> {
         let setup: &Setup = self.world.setup();
-        writeln!(out, "{}", jsonl::header(&jsonl::Header::of(setup, self.zero)))?;
+        writeln!(out, "{}", jsonl::header(header))?;
         let names = |agent| jsonl::agent_name(setup, agent);
         for record in self.world.trace().records() {
             writeln!(out, "{}", jsonl::line(record, self.zero, &names))?;

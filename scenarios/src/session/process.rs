@@ -106,7 +106,7 @@ impl Running {
                 let answer = match (reply.result, call) {
                     (Ok(answer), Some(call)) => {
                         let body = translate::body(&answer, &call.resource);
-                        Answer::Ok { at: now, body, warnings: Vec::new() }
+                        Answer::Ok { at: now, body, warnings: reply.warnings }
                     }
                     (Ok(_), None) => return false,
                     (Err(status), _) => Answer::Err { at: now, status: status.to_json() },
@@ -249,5 +249,17 @@ impl Files for Folder<'_> {
             std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
             _ => error.to_string(),
         })
+    }
+
+    fn list(&self, path: &str) -> Option<Vec<String>> {
+        let relative = PathBuf::from(path);
+        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return None;
+        }
+        let entries = std::fs::read_dir(self.0.join(relative)).ok()?;
+        let files = entries.filter_map(Result::ok).filter(|entry| entry.path().is_file());
+        let mut names: Vec<String> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        Some(names)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_engine::apiserver::patch::PatchType;
 use wavetank_engine::apiserver::request::{
-    Answer, Body, DeleteOptions, ListOptions, Patch, Propagation, Request, Subresource, Verb,
+    Answer, Body, DeleteOptions, FieldValidation, ListOptions, Patch, Propagation, Request, Subresource, Verb,
+    WriteOptions,
 };
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Endpoint;
@@ -15,7 +16,7 @@ use crate::kubectl::{self, ApiCall, ApiVerb};
 
 /// The engine's form of a request; the error is the Status a real API server would answer with.
 pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) -> Result<Request, Value> {
-    let kind = Kind::from_plural(&call.resource).ok_or_else(unknown_path)?;
+    let kind = Kind::from_plural(&call.resource).ok_or_else(|| not_simulated(call))?;
     let subresource = match call.subresource.as_deref() {
         None => Subresource::None,
         Some("status") => Subresource::Status,
@@ -24,9 +25,6 @@ pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) 
         Some("token") => Subresource::Token,
         Some(_) => return Err(unknown_path()),
     };
-    if call.dry_run {
-        return Err(bad_request("dry run on the server is not simulated; use --dry-run=client"));
-    }
     let (verb, body) = match call.verb {
         ApiVerb::Get => (Verb::Get, Body::None),
         ApiVerb::List => (Verb::List, list(call)?),
@@ -43,7 +41,13 @@ pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) 
     let name = if matches!(verb, Verb::List | Verb::Watch) { "" } else { named };
     let namespace = if kind.namespaced() { call.namespace.as_deref().unwrap_or("") } else { "" };
     let key = Key::new(namespace, name);
-    Ok(Request { from: Endpoint::Outside, number, agent, sequence, verb, kind, subresource, key, body })
+    let field_validation = match call.field_validation.as_deref() {
+        Some("Strict") => FieldValidation::Strict,
+        Some("Ignore") => FieldValidation::Ignore,
+        _ => FieldValidation::Warn,
+    };
+    let options = WriteOptions { dry_run: call.dry_run, field_validation };
+    Ok(Request { from: Endpoint::Outside, number, agent, sequence, verb, kind, subresource, key, body, options })
 }
 
 fn content(call: &ApiCall) -> Body {
@@ -119,6 +123,14 @@ fn bad_request(message: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
         "message": message, "reason": "BadRequest", "code": 400,
+    })
+}
+
+/// A kind that a real cluster serves.
+fn not_simulated(call: &ApiCall) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "code": 501,
+        "message": format!("wavetank does not simulate {} yet", call.resource),
     })
 }
 

@@ -56,9 +56,12 @@ pub fn admit_pod_update(new: &mut Pod, old: &Pod) {
     tolerations(spec);
 }
 
+/// Labels of nodes that pods take over.
+pub const TOPOLOGY_LABELS: [&str; 2] = ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"];
+
 /// Copies the zone and region of the node a pod is bound to, or created on, to its labels.
 pub fn topology_labels<'a>(pod: &mut Pod, label_of_node: impl Fn(&str) -> Option<&'a str>) {
-    for label in ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"] {
+    for label in TOPOLOGY_LABELS {
         if let Some(value) = label_of_node(label) {
             pod.metadata.labels.get_or_insert_default().insert(label.to_owned(), value.to_owned());
         }

@@ -8,7 +8,7 @@ use super::{Context, Write, manifest};
 use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
-use crate::objects::{Object, PodStatus, Uid, json as api_json, suffix};
+use crate::objects::{Name, Namespace, Object, PodStatus, Uid, json as api_json, suffix};
 
 /// The object to store.
 pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
@@ -55,11 +55,14 @@ fn prepare(object: &mut Object, context: &mut Context<'_>) {
             set.status = Default::default();
         }
         Object::Node(node) => admission::taint_new_node(node),
-        Object::Namespace(_)
-        | Object::Event(_)
-        | Object::ConfigMap(_)
-        | Object::ServiceAccount(_)
-        | Object::Lease(_) => {}
+        Object::Namespace(namespace) => {
+            (namespace.terminating, namespace.conditions) = (false, Arc::new([]));
+            let ours: Name = Namespace::FINALIZER.into();
+            if !namespace.finalizers.contains(&ours) {
+                namespace.finalizers = namespace.finalizers.iter().cloned().chain([ours]).collect();
+            }
+        }
+        Object::Event(_) | Object::ConfigMap(_) | Object::ServiceAccount(_) | Object::Lease(_) => {}
     }
 }
 

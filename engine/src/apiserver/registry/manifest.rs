@@ -17,7 +17,7 @@ use crate::apiserver::validation::FieldError;
 use crate::apiserver::{admission, defaulting, validation};
 use crate::objects::decode::{self, Decoded};
 use crate::objects::pod::TOKEN_PLACEHOLDER;
-use crate::objects::{Kind, Object, compact, json, suffix};
+use crate::objects::{Key, Kind, Object, compact, json, suffix};
 
 use super::patch_errors;
 
@@ -33,6 +33,11 @@ pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Statu
         let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("");
         admission::admit_account(context.cache, &key.namespace, account, &shown)?;
         admission::pod::admit_pod(pod, TOKEN_PLACEHOLDER).map_err(|why| Status::forbidden(kind, &shown, &why))?;
+        if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
+            let node = context.cache.get(Kind::Node, &Key { namespace: "".into(), name: node.into() });
+            let labels = node.map(|node| &node.meta().labels);
+            admission::pod::topology_labels(pod, |label| labels?.get(label).map(|value| &**value));
+        }
     }
     let meta = decoded.metadata_mut();
     if meta.name.as_ref().is_none_or(String::is_empty)
@@ -57,7 +62,8 @@ pub fn updated(context: &mut Context<'_>, value: &Value, current: &Arc<Object>) 
     let mut meta = new.metadata().clone();
     let named = in_namespace(kind, &mut meta, &key.namespace)?;
     if named.is_empty() {
-        let why = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", key.name);
+        let why =
+            format!("the name of the object ({} based on URL) was undeterminable: name must be provided", key.name);
         return Err(Status::bad_request(why));
     }
     if named != *key.name {
@@ -71,16 +77,18 @@ pub fn updated(context: &mut Context<'_>, value: &Value, current: &Arc<Object>) 
     replaced(context, new, value, current)
 }
 
-/// The object after a patch.
+/// The object after a patch, and its JSON.
 pub fn patched(
     context: &mut Context<'_>,
     patch_type: PatchType,
     patch: &Value,
     current: &Arc<Object>,
-) -> Result<Object, Status> {
+) -> Result<(Object, Value), Status> {
     let (kind, key) = (context.request.kind, &context.request.key);
-    let next = patch::apply(kind.plural(), patch_type, &json::to_json(current), patch).map_err(patch_errors::refused)?;
-    let outcome = decode::decode(kind, &next).map_err(|error| patch_errors::unfit(patch_type, patch, &next, &error.0))?;
+    let next =
+        patch::apply(kind.plural(), patch_type, &json::to_json(current), patch).map_err(patch_errors::refused)?;
+    let outcome =
+        decode::decode(kind, &next).map_err(|error| patch_errors::unfit(patch_type, patch, &next, &error.0))?;
     if !outcome.problems.is_empty() {
         match context.request.options.field_validation {
             FieldValidation::Strict => {
@@ -107,7 +115,7 @@ pub fn patched(
         );
         return Err(Status::bad_request(why));
     }
-    replaced(context, new, &next, current)
+    Ok((replaced(context, new, &next, current)?, next))
 }
 
 /// The version to store, checked against the present one.
@@ -199,6 +207,17 @@ fn keep_times(next: &mut crate::objects::Node, old: &crate::objects::Node) {
 fn decoded(context: &mut Context<'_>, value: &Value) -> Result<Decoded, Status> {
     let kind = context.request.kind;
     let refused = |why: &str| Status::bad_request(decode::cannot_be_handled(kind.name(), kind.api_version(), why));
+    match value["kind"].as_str() {
+        Some(given) if given != kind.name() => {
+            let version = value["apiVersion"].as_str().unwrap_or_default();
+            let why = format!(
+                "no kind \"{given}\" is registered for version \"{version}\" in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+            );
+            let said = decode::cannot_be_handled(kind.name(), kind.api_version(), &why);
+            return Err(Status::bad_request(said.replacen(kind.name(), given, 1)));
+        }
+        _ => {}
+    }
     let outcome = decode::decode(kind, value).map_err(|error| refused(&error.0))?;
     if !outcome.problems.is_empty() {
         match context.request.options.field_validation {
@@ -244,6 +263,8 @@ fn compacted(decoded: Decoded) -> Result<Object, Status> {
         Decoded::Deployment(deployment) => Object::Deployment(compact::deployment(*deployment, admit)),
         Decoded::ReplicaSet(set) => Object::ReplicaSet(compact::replica_set(*set, admit)),
         Decoded::Lease(lease) => Object::Lease(compact::lease(*lease)),
-        Decoded::Event(_) => return Err(Status::bad_request("wavetank: events come from the cluster's components only")),
+        Decoded::Event(_) => {
+            return Err(Status::bad_request("wavetank: events come from the cluster's components only"));
+        }
     })
 }

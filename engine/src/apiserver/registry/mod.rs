@@ -8,6 +8,7 @@ mod delete;
 mod manifest;
 mod patch_errors;
 mod scale;
+mod status;
 mod update;
 
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub struct Context<'a> {
 pub enum Write {
     /// Store this version.
     Put(Box<Object>),
-    /// Remove the object, whose last state this is.
+    /// Remove the object; the answer is this.
     Delete(Arc<Object>),
     /// Store this version, and then remove it.
     PutThenDelete(Box<Object>),
@@ -57,12 +58,18 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
 pub fn change(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
     let request = context.request;
     match (request.verb, request.subresource, &request.body) {
-        (Verb::Delete, _, _) => delete::delete(context, current),
+        (Verb::Delete | Verb::DeleteCollection, _, _) => delete::delete(context, current),
         (Verb::Create, Subresource::Binding, Body::Binding { node }) => update::bind(context, current, node),
         (Verb::Get | Verb::Update | Verb::Patch, Subresource::Scale, _) => scale::scale(context, current),
         (Verb::Update | Verb::Patch, _, _) => update::update(context, current),
         _ => Err(Status::method_not_allowed(request.verb.as_str(), request.kind)),
     }
+}
+
+/// What the client sees of a written object: the part it asked about.
+pub fn shown(request: &Request, object: Arc<Object>) -> Answer {
+    let scale = if request.subresource == Subresource::Scale { scale::to_json(&object) } else { None };
+    scale.map_or(Answer::Object(object), |scale| Answer::Json(Arc::new(scale)))
 }
 
 /// The version a write would store is the present one: nothing is written.

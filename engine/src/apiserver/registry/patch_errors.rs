@@ -85,7 +85,7 @@ fn go(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
             let mut entries: Vec<(&String, &Value)> = map.iter().collect();
-            entries.sort();
+            entries.sort_by_key(|(key, _)| *key);
             let entries: Vec<String> = entries.into_iter().map(|(key, value)| format!("{key}:{}", go(value))).collect();
             format!("map[{}]", entries.join(" "))
         }

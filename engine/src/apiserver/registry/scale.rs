@@ -10,6 +10,7 @@ use super::{Context, Write, patch_errors};
 use crate::apiserver::patch;
 use crate::apiserver::request::{Answer, Body, Patch, Verb};
 use crate::apiserver::status::Status;
+use crate::apiserver::validation::{self, ErrorType, FieldError};
 use crate::objects::{Object, json as api_json};
 
 /// Reads or changes the scale.
@@ -31,11 +32,14 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
     let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
     if replicas < 0 {
-        let message = format!(
-            "Scale.autoscaling \"{}\" is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
-            request.key.name
-        );
-        return Err(Status { code: 422, reason: "Invalid".into(), message: message.into(), details: None });
+        let error = FieldError {
+            kind: ErrorType::Invalid,
+            field: "spec.replicas".to_owned(),
+            value: replicas.to_string(),
+            detail: "must be greater than or equal to 0".to_owned(),
+        };
+        let invalid = validation::invalid_status_of("Scale", "autoscaling", &request.key.name, &[error]);
+        return Err(Status::from_json(&invalid));
     }
     let mut next = (**current).clone();
     let spec = match &mut next {
@@ -59,13 +63,14 @@ pub fn to_json(object: &Object) -> Option<Value> {
         _ => return None,
     };
     let meta = object.meta();
+    let wanted = if wanted == 0 { json!({}) } else { json!({ "replicas": wanted }) };
     Some(json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {
             "name": *meta.name, "namespace": *meta.namespace, "uid": meta.uid.to_string(),
             "resourceVersion": meta.resource_version.to_string(), "creationTimestamp": api_json::time(meta.created),
         },
-        "spec": {"replicas": wanted},
+        "spec": wanted,
         "status": {"replicas": present, "selector": selector.compiled.to_string()},
     }))
 }

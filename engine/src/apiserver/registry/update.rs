@@ -2,36 +2,55 @@
 
 use std::sync::Arc;
 
-use super::manifest;
-use super::{Context, Write, put_if_changed};
+use super::{Context, Write, manifest, put_if_changed, status};
+use crate::apiserver::admission;
 use crate::apiserver::request::{Body, Patch, Subresource};
 use crate::apiserver::status::Status;
-use crate::objects::{Condition, Kind, Name, Object, Pod, condition};
+use crate::objects::node::NodeStatus;
+use crate::objects::{Condition, Key, Kind, Name, Node, Object, Pod, condition};
 
 /// What an update or a patch makes of the present state.
 pub fn update(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
     let request = context.request;
-    let status = request.subresource == Subresource::Status;
     let next = match &request.body {
         Body::Object(wanted) => {
             check_version(wanted, current)?;
-            if status { with_status(current, wanted) } else { with_spec(current, wanted) }
+            match request.subresource {
+                Subresource::Status => with_status(current, wanted),
+                Subresource::Finalize => with_namespace_finalizers(current, wanted)?,
+                _ => with_spec(current, wanted),
+            }
         }
         Body::Json(value) => {
             let wanted = manifest::updated(context, value, current)?;
-            if status { (**current).clone() } else { with_spec(current, &wanted) }
+            match request.subresource {
+                Subresource::Status => status::with_json(current, &wanted, value, context.now)?,
+                Subresource::Finalize => with_namespace_finalizers(current, &wanted)?,
+                _ => with_spec(current, &wanted),
+            }
         }
         Body::Patch(Patch::Json(kind, patch)) => {
-            let wanted = manifest::patched(context, *kind, patch, current)?;
-            if status { (**current).clone() } else { with_spec(current, &wanted) }
+            let (wanted, value) = manifest::patched(context, *kind, patch, current)?;
+            match request.subresource {
+                Subresource::Status => status::with_json(current, &wanted, &value, context.now)?,
+                Subresource::Finalize => with_namespace_finalizers(current, &wanted)?,
+                _ => with_spec(current, &wanted),
+            }
         }
         Body::Patch(patch) => patched(current, patch)?,
         _ => return Err(Status::bad_request("the request has no body")),
     };
-    if next.meta().deleting() && next.meta().finalizers.is_empty() && !current.meta().finalizers.is_empty() {
-        return Ok(Write::PutThenDelete(Box::new(next)));
+    if finalized(current, &next) {
+        return Ok(Write::Delete(Arc::new(next)));
     }
     Ok(put_if_changed(current, next))
+}
+
+/// Whether an object goes instead of being written: it is to be deleted, and nothing holds it back any more. Upstream:
+/// ShouldDeleteDuringUpdate, ShouldDeleteNamespaceDuringUpdate.
+fn finalized(current: &Object, next: &Object) -> bool {
+    let content = if let Object::Namespace(namespace) = next { !namespace.finalizers.is_empty() } else { false };
+    next.meta().finalizers.is_empty() && !content && current.meta().deletion.is_some_and(|deletion| deletion.grace == 0)
 }
 
 /// Binds a pod. Upstream: pkg/registry/core/pod/storage/storage.go (assignPod).
@@ -49,11 +68,20 @@ pub fn bind(context: &Context<'_>, current: &Arc<Object>, node: &Name) -> Result
     }
     let mut next: Pod = pod.clone();
     next.node = Some(node.clone());
+    topology(context, &mut next);
     set_condition(&mut next.status.conditions, Condition::new("PodScheduled", true, context.now));
-    if let Some(scheduled) = next.status.conditions.iter_mut().find(|condition| &*condition.kind == "PodScheduled") {
-        scheduled.observed_generation = pod.meta.generation;
-    }
     Ok(Write::Put(Box::new(Object::Pod(next))))
+}
+
+/// The pod gets the zone and region of its node as labels. Upstream: PodTopologyLabels.
+fn topology(context: &Context<'_>, pod: &mut Pod) {
+    let Some(node) = &pod.node else { return };
+    let Some(node) = context.cache.get(Kind::Node, &Key { namespace: "".into(), name: node.clone() }) else { return };
+    for label in admission::pod::TOPOLOGY_LABELS {
+        if let Some(value) = node.meta().labels.get(label) {
+            Arc::make_mut(&mut pod.meta.labels).insert(label.into(), value.clone());
+        }
+    }
 }
 
 fn set_condition(conditions: &mut Vec<Condition>, new: Condition) {
@@ -107,7 +135,8 @@ fn with_spec(current: &Object, wanted: &Object) -> Object {
             if new.spec.template == old.spec.template {
                 new.spec.template = old.spec.template.clone();
             }
-            spec_changed = new.spec != old.spec;
+            // A deployment's annotations count as part of its specification.
+            spec_changed = new.spec != old.spec || new.meta.annotations != old.meta.annotations;
         }
         (Object::ReplicaSet(new), Object::ReplicaSet(old)) => {
             new.status = old.status.clone();
@@ -117,6 +146,11 @@ fn with_spec(current: &Object, wanted: &Object) -> Object {
             spec_changed = new.spec != old.spec;
         }
         (Object::Node(new), Object::Node(old)) => new.status = old.status.clone(),
+        (Object::Namespace(new), Object::Namespace(old)) => {
+            new.terminating = old.terminating;
+            new.finalizers = old.finalizers.clone();
+            new.conditions = old.conditions.clone();
+        }
         _ => {}
     }
     if spec_changed {
@@ -141,9 +175,37 @@ fn with_status(current: &Object, wanted: &Object) -> Object {
             next.meta.annotations = wanted.meta.annotations.clone();
             next.meta.labels = wanted.meta.labels.clone();
         }
+        (Object::Namespace(next), Object::Namespace(wanted)) => {
+            next.terminating = wanted.terminating;
+            next.conditions = wanted.conditions.clone();
+        }
         _ => {}
     }
     next
+}
+
+/// The present namespace with the wanted one's finalizers (PrepareForUpdate of the finalize strategy).
+fn with_namespace_finalizers(current: &Object, wanted: &Object) -> Result<Object, Status> {
+    let (Object::Namespace(current), Object::Namespace(wanted)) = (current, wanted) else {
+        return Err(Status::bad_request("only namespaces are finalized"));
+    };
+    let mut next = current.clone();
+    next.finalizers = wanted.finalizers.clone();
+    Ok(Object::Namespace(next))
+}
+
+/// A kubelet's report. What others say the node has besides (`example.com/dongle`) stays.
+fn report(node: &mut Node, status: &NodeStatus) {
+    let extended = |list: &[(Name, Name)]| -> Vec<(Name, Name)> {
+        let own = |name: &Name| status.capacity.iter().any(|(reported, _)| reported == name);
+        list.iter().filter(|(name, _)| name.contains('/') && !own(name)).cloned().collect()
+    };
+    let others = extended(&node.status.capacity);
+    node.status = status.clone();
+    if !others.is_empty() {
+        node.status.capacity = status.capacity.iter().cloned().chain(others.clone()).collect();
+        node.status.allocatable = status.allocatable.iter().cloned().chain(others).collect();
+    }
 }
 
 /// A component's patch in compact form.
@@ -169,7 +231,7 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
             }
             pod.status = status;
         }
-        (Object::Node(node), Patch::NodeStatus(status)) => node.status = (**status).clone(),
+        (Object::Node(node), Patch::NodeStatus(status)) => report(node, status),
         (Object::Node(node), Patch::Taints(taints)) => node.taints = taints.clone(),
         (Object::Event(event), Patch::EventCount { count, last, message }) => {
             event.count = *count;
@@ -181,6 +243,21 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
                 return Err(other(*uid));
             }
             object.meta_mut().owners = owners.clone();
+        }
+        (object, Patch::DropOwners { uid, owners }) => {
+            let meta = object.meta_mut();
+            if meta.uid != *uid {
+                return Err(other(*uid));
+            }
+            if meta.owners.iter().any(|owner| owners.contains(&owner.uid)) {
+                meta.owners = meta.owners.iter().filter(|owner| !owners.contains(&owner.uid)).cloned().collect();
+            }
+        }
+        (object, Patch::Finalizers { version, finalizers }) => {
+            if object.meta().resource_version != *version {
+                return Err(Status::modified(object.kind(), &name));
+            }
+            object.meta_mut().finalizers = finalizers.clone();
         }
         _ => return Err(Status::bad_request("the patch does not fit the object")),
     }

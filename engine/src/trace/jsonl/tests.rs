@@ -119,12 +119,10 @@ fn the_schema_tells_every_field_of_everything_that_can_happen() {
 #[test]
 fn the_schema_tells_every_word() {
     let mut words: Vec<&str> = STEPS_OF_A_POD.map(PodStep::as_str).to_vec();
-    words.extend(
-        [Verb::Get, Verb::List, Verb::Watch, Verb::Create, Verb::Update, Verb::Patch, Verb::Delete].map(Verb::as_str),
-    );
-    words.extend(
-        [Subresource::Status, Subresource::Scale, Subresource::Binding, Subresource::Token].map(Subresource::as_str),
-    );
+    let writing = [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection];
+    words.extend([Verb::Get, Verb::List, Verb::Watch].iter().chain(&writing).map(|verb| verb.as_str()));
+    let parts = [Subresource::Binding, Subresource::Token, Subresource::Finalize];
+    words.extend([Subresource::Status, Subresource::Scale].iter().chain(&parts).map(|part| part.as_str()));
     for word in words {
         assert!(SCHEMA.contains(&format!("`{word}`")), "{word} is not in the schema");
     }
@@ -150,7 +148,7 @@ const STEPS_OF_A_POD: [PodStep; 12] = [
     PodStep::Terminated,
 ];
 
-const AGENTS: [Agent; 13] = [
+const AGENTS: [Agent; 15] = [
     Agent::Script,
     Agent::Kubectl(3),
     Agent::Installer,
@@ -162,6 +160,8 @@ const AGENTS: [Agent; 13] = [
     Agent::ServiceAccountController,
     Agent::RootCaCertPublisher,
     Agent::NodeController,
+    Agent::NamespaceController,
+    Agent::GarbageCollector,
     Agent::Scheduler,
     Agent::Kubelet(0),
 ];

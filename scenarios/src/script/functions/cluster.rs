@@ -12,9 +12,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "cluster",
         group: Group::Cluster,
         signatures: &["cluster(#{ … })", "cluster()"],
-        summary: "Switches a cluster on and returns it. The map describes it: how many `nodes`, how many `etcd` \
-            members, the latency `profile`, the `seed` and more. A script has one cluster. `--seed` and `--profile` on \
-            the command line win over the map.",
+        summary: "Switches a cluster on, lets it come to rest and returns it; that is the script's time zero. The map \
+            describes it: how many `nodes`, how many `etcd` members, the latency `profile`, the `seed` and more, \
+            below. A script has one cluster. `--seed` and `--profile` on the command line win over the map.",
         example: "let c = cluster(#{ nodes: 3, etcd: 3, profile: \"laptop\" });",
         receiver: Receiver::None,
         arity: 0..=1,
@@ -47,13 +47,7 @@ fn cluster(call: &Call<'_>) -> Fallible<Dynamic> {
             .hint("a script drives one cluster; compare two by two scripts or by --set")
             .into());
     }
-    let session = Session::create(&spec, &host.options.overrides).map_err(|text| {
-        // The message may carry a hint on lines of its own.
-        match text.split_once('\n') {
-            Some((message, hint)) => Problem::new(message).hint(super::super::words::one_line(hint)),
-            None => Problem::new(text),
-        }
-    })?;
+    let session = Session::create(&spec, &host.options.overrides).map_err(|text| Problem::with_lines(&text))?;
     host.session = Some(session);
     host.made_at = Some(call.place());
     Ok(Dynamic::from(Cluster))

@@ -57,7 +57,7 @@ fn to_map(decision: &Scheduling) -> Map {
     map.insert("node".into(), decision.node.as_ref().map_or(Dynamic::UNIT, |node| node.to_string().into()));
     map.insert("message".into(), decision.message.to_string().into());
     let mut scores: Vec<_> = decision.scores.iter().collect();
-    scores.sort_by(|a, b| b.total.cmp(&a.total));
+    scores.sort_by_key(|score| std::cmp::Reverse(score.total));
     let scores = scores.into_iter().map(|score| {
         let mut row = Map::new();
         row.insert("node".into(), score.node.to_string().into());

@@ -91,7 +91,8 @@ fn listed(call: &Call<'_>, kind: &str, namespace: &str) -> Fallible<Dynamic> {
 
 /// Objects of a kind in a namespace; `*` is every namespace, and an object without one is in all.
 pub(super) fn in_namespace(call: &Call<'_>, kind: &str, namespace: &str) -> Fallible<impl Iterator<Item = Object>> {
-    let objects = borrow(call.host).session()?.objects(&kind.to_lowercase()).map_err(Problem::new)?;
+    let objects = borrow(call.host).session()?.objects(&kind.to_lowercase());
+    let objects = objects.map_err(|text| Problem::with_lines(&text))?;
     let (kind, namespace) = (kind.to_lowercase(), namespace.to_string());
     let objects = objects.into_iter().map(move |json| Object::new(&kind, json));
     Ok(objects

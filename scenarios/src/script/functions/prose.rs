@@ -5,7 +5,7 @@ use super::super::host::borrow;
 use super::super::words::{dedent, one_line};
 use super::{Call, Function, Group, Receiver};
 use crate::transcript::Kind;
-use rhai::Dynamic;
+use rhai::{Dynamic, ImmutableString};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -61,7 +61,12 @@ fn note(call: &Call<'_>) -> Fallible<Dynamic> {
 }
 
 fn print(call: &Call<'_>) -> Fallible<Dynamic> {
-    let text = call.arg(0)?.to_string();
+    let value = call.arg(0)?;
+    // Objects of the cluster have a text only inside the engine.
+    let text = match call.context.call_native_fn::<ImmutableString>("to_string", (value.clone(),)) {
+        Ok(text) => text,
+        Err(_) => value.to_string().into(),
+    };
     borrow(call.host).say(Kind::Output, text.trim_end_matches('\n'))?;
     // Rhai hands the result of `print` to its own printer, which is off, and insists on text.
     Ok("".into())

@@ -75,13 +75,11 @@ fn wait(call: &Call<'_>) -> Fallible<Dynamic> {
     let took = borrow(call.host).now().saturating_sub(began);
     if !met {
         let seen = state.seen(&target.find(call)?, &target);
-        let text = format!("{text} is not {wanted} after {}: {seen}", duration::text(timeout));
+        let message = format!("{text} is not {wanted} after {}: {seen}", duration::text(timeout));
         let longer = duration::text(timeout.saturating_mul(2));
-        let hint = format!(
-            "wait longer: wait(\"{}\", \"{wanted}\", \"{longer}\"), or look with kubectl(\"describe …\")",
-            text_of(&target)
-        );
-        return Err(Problem::new(text).hint(hint).into());
+        let hint =
+            format!("wait longer: wait(\"{text}\", \"{wanted}\", \"{longer}\"), or look with kubectl(\"describe …\")");
+        return Err(Problem::new(message).hint(hint).into());
     }
     let waited = duration::text(took / 1_000_000 * 1_000_000);
     borrow(call.host).say(Kind::Wait, &format!("… {text} is {wanted} (waited {waited})"))?;
@@ -194,6 +192,7 @@ impl State {
         let missing = objects.iter().find(|object| !self.holds(object));
         let Some(object) = missing else {
             return match objects.first() {
+                None if target.name.is_none() => format!("there are none in {place}"),
                 None => format!("there is no {} in {place}", text_of(target)),
                 Some(object) => format!("{} is still there", object.name()),
             };

@@ -1,0 +1,197 @@
+//! What the map given to `cluster(#{ … })` may say: each key with an example and its meaning.
+//!
+//! What is accepted and what the script reference prints come from these tables.
+
+use std::fmt::Write;
+
+use wavetank_engine::kernel::{Duration, Latency};
+use wavetank_engine::profiles;
+use wavetank_engine::setup::{KubeletTiming, Pull};
+
+use crate::script::duration;
+
+/// A key of a map.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// A value for it, as a script writes it.
+    pub example: &'static str,
+    /// What it says; Markdown.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, example: &'static str, meaning: &'static str) -> Key {
+    Key { name, example, meaning }
+}
+
+/// Keys of the cluster itself.
+pub const CLUSTER: &[Key] = &[
+    key(
+        "nodes",
+        "5",
+        "how many nodes (default 3), called `worker-1`, `worker-2` …; or a list with a map for each node, below",
+    ),
+    key("etcd", "3", "members of etcd: 1 (default), 3 or 5"),
+    key("profile", "\"production\"", "how long things take: `laptop` (default), `production` or `slow-disk`"),
+    key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
+    key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),
+    key(
+        "trace",
+        "\"fingerprint\"",
+        "`\"full\"` (default), or `\"fingerprint\"` for big clusters: no records are kept, so there is no timeline and \
+            `explain` knows nothing",
+    ),
+];
+
+/// Keys of a node in the list `nodes`.
+pub const NODE: &[Key] = &[
+    key("name", "\"db-1\"", "its name (default `worker-N`, N its place in the list)"),
+    key("cpu", "\"8\"", "CPUs (default 4)"),
+    key("memory", "\"32Gi\"", "memory (default 8Gi)"),
+    key("pods", "250", "most pods (default 110)"),
+    key("ephemeral-storage", "\"500Gi\"", "local disk for pods (default 100Gi)"),
+    key("labels", "#{ disk: \"ssd\" }", "labels besides those every kubelet sets"),
+    key("taints", "[\"dedicated=gpu:NoSchedule\"]", "taints, as `kubectl taint` takes them"),
+    key(
+        "images",
+        "[\"nginx:1.25\", #{ name: \"model:1\", size: \"2Gi\" }]",
+        "images that are there from the start; without a size one has 50Mi",
+    ),
+    key("resources", "#{ \"nvidia.com/gpu\": 2 }", "extended resources"),
+];
+
+/// Keys of an image in a node's `images`.
+pub const IMAGE: &[Key] = &[
+    key("name", "\"model:1\"", "the image; without a tag it is `latest`"),
+    key("size", "\"2Gi\"", "its size (default 50Mi)"),
+];
+
+/// Keys of `kubelet`.
+pub const KUBELET: &[Key] = &[
+    key("node_ready", "\"5s\"", "from the kubelet's start to its node's being Ready"),
+    key("lease_renew", "\"20s\"", "between renewals of the node's lease"),
+    key("status_check", "\"5s\"", "between looks at the node's status"),
+    key("status_report", "\"1m\"", "longest time without a report of the node's status"),
+    key("admit", "\"50ms\"", "from seeing a pod to its first status"),
+    key("sandbox", "\"1s\"", "setting up a pod's sandbox and network"),
+    key("pull", "\"2s\"", "pulling an image, whatever its size"),
+    key("bandwidth", "\"10M\"", "bytes a second of a node's pulls; not together with `pull`"),
+    key("serialize_pulls", "false", "whether a node pulls one image at a time"),
+    key("pull_failure", "\"3s\"", "from the start of the pull of an image that does not exist to its failure"),
+    key("create", "\"100ms\"", "creating a container"),
+    key("start", "\"200ms\"", "starting it"),
+    key("readiness", "\"5s\"", "from a container's start to its being ready, where no readiness probe says otherwise"),
+    key("status_lag", "\"100ms\"", "from a change of a container to the report of its pod's status"),
+    key("termination", "\"2s\"", "from SIGTERM to the end of a container"),
+    key("job", "\"10s\"", "how long a container of a pod runs whose `restartPolicy` is not `Always`"),
+    key("init", "\"2s\"", "how long an init container runs"),
+    key("resync", "\"30s\"", "between attempts to start what failed to start"),
+];
+
+/// A value of the kubelet's timing.
+pub(super) enum Field<'a> {
+    Latency(&'a mut Latency),
+    /// A latency that may be none at all.
+    Optional(&'a mut Option<Latency>),
+    /// A period, longer than zero.
+    Interval(&'a mut Duration),
+    Flag(&'a mut bool),
+    /// A fixed time for every pull.
+    Pull(&'a mut Pull),
+    /// Pulls by size.
+    Bandwidth(&'a mut Pull),
+}
+
+/// Where a key of `kubelet` has its value.
+pub(super) fn field<'a>(timing: &'a mut KubeletTiming, key: &str) -> Option<Field<'a>> {
+    Some(match key {
+        "node_ready" => Field::Latency(&mut timing.node_ready),
+        "lease_renew" => Field::Interval(&mut timing.lease_renew),
+        "status_check" => Field::Interval(&mut timing.status_check),
+        "status_report" => Field::Interval(&mut timing.status_report),
+        "admit" => Field::Latency(&mut timing.admit),
+        "sandbox" => Field::Latency(&mut timing.sandbox),
+        "pull" => Field::Pull(&mut timing.pull),
+        "bandwidth" => Field::Bandwidth(&mut timing.pull),
+        "serialize_pulls" => Field::Flag(&mut timing.serialize_pulls),
+        "pull_failure" => Field::Latency(&mut timing.pull_failure),
+        "create" => Field::Latency(&mut timing.create),
+        "start" => Field::Latency(&mut timing.start),
+        "readiness" => Field::Optional(&mut timing.readiness),
+        "status_lag" => Field::Latency(&mut timing.status_lag),
+        "termination" => Field::Latency(&mut timing.termination),
+        "job" => Field::Latency(&mut timing.job),
+        "init" => Field::Latency(&mut timing.init),
+        "resync" => Field::Latency(&mut timing.resync),
+        _ => return None,
+    })
+}
+
+/// The tables as Markdown, for the script reference.
+pub fn reference() -> String {
+    let mut out = String::from("\nThe map's keys, all optional:\n\n| key | example | says |\n|---|---|---|\n");
+    rows(&mut out, CLUSTER);
+    out += "\nA node in the list `nodes`, such as `#{ name: \"db-1\", cpu: \"8\" }`; a key with a hyphen stands in quotes. \
+        Sizes are quantities (`\"500m\"`, `\"8Gi\"`) or numbers.\n\n| key | example | says |\n|---|---|---|\n";
+    rows(&mut out, NODE);
+    out += "\nTimes of the `kubelet` are durations. A value given here is always the same, that of the profile varies around \
+        the middle shown.\n\n| key | example | in `laptop` | is |\n|---|---|---|---|\n";
+    let mut timing = profiles::laptop().kubelet;
+    for key in KUBELET {
+        let usual = field(&mut timing, key.name).map_or(String::new(), usual);
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "| `{}` | `{}` | {usual} | {} |", key.name, key.example, key.meaning);
+    }
+    out
+}
+
+fn rows(out: &mut String, keys: &[Key]) {
+    for key in keys {
+        let quote = if key.name.contains('-') { "\"" } else { "" };
+        let _ = writeln!(out, "| `{quote}{}{quote}` | `{}` | {} |", key.name, key.example, key.meaning);
+    }
+}
+
+/// What a field has without the script.
+fn usual(field: Field<'_>) -> String {
+    let middle = |latency: &Latency| duration::text(latency.median().as_nanos());
+    match field {
+        Field::Latency(latency) => middle(latency),
+        Field::Optional(latency) => latency.as_ref().map_or("at once".to_owned(), middle),
+        Field::Interval(interval) => duration::text(interval.as_nanos()),
+        Field::Flag(flag) => flag.to_string(),
+        Field::Pull(Pull::Fixed(latency)) => middle(latency),
+        Field::Pull(Pull::Bandwidth { overhead, .. }) => format!("{} and by size", middle(overhead)),
+        Field::Bandwidth(Pull::Bandwidth { bytes_per_second, .. }) => format!("{}M", *bytes_per_second / 1_000_000),
+        Field::Bandwidth(Pull::Fixed(_)) => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_in_the_reference() {
+        let text = reference();
+        let documented =
+            |name: &str| text.contains(&format!("| `{name}` |")) || text.contains(&format!("| `\"{name}\"` |"));
+        for key in [CLUSTER, NODE, KUBELET].into_iter().flatten() {
+            assert!(documented(key.name), "{}", key.name);
+        }
+        assert!(IMAGE.iter().all(|key| text.contains(&format!("{}: ", key.name))), "{text}");
+        for profile in profiles::NAMES {
+            assert!(text.contains(&format!("`{profile}`")), "{profile}");
+        }
+        assert!(text.contains("| `sandbox` | `\"1s\"` | 400ms |") && text.contains("| 800ms and by size |"), "{text}");
+    }
+
+    #[test]
+    fn every_key_of_the_kubelet_has_a_field_of_its_own() {
+        for key in KUBELET {
+            assert!(field(&mut profiles::laptop().kubelet, key.name).is_some(), "{}", key.name);
+        }
+        assert!(field(&mut profiles::laptop().kubelet, "sandbox_").is_none());
+    }
+}
