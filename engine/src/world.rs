@@ -435,6 +435,22 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_cluster_costs_every_minute_the_same() {
+        let mut world = cluster();
+        let mut minute = || {
+            let before = world.handled();
+            run(&mut world, SECOND.times(60));
+            world.handled() - before
+        };
+        let first = minute();
+        (0..10).for_each(|_| {
+            minute();
+        });
+        let last = minute();
+        assert!(last <= first + first / 10, "{first} events in the first minute, {last} in the twelfth");
+    }
+
+    #[test]
     fn nothing_gets_over_a_cut_link_until_it_is_mended() {
         let mut world = cluster();
         let link = (Endpoint::Scheduler, Endpoint::ApiServer);

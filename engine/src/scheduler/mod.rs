@@ -158,21 +158,25 @@ impl Scheduler {
     }
 
     fn elect(&mut self, setup: &Setup, out: &mut Effects) {
+        let due = self.leader.due();
         let turn = self.leader.tick(&mut self.connection, setup, out);
-        self.turned(turn, out);
+        self.turned(turn, due, out);
     }
 
-    /// After each step of the election: what it means, and when the next is due.
-    fn turned(&mut self, turn: Turn, out: &mut Effects) {
+    /// After each step of the election: what it means, and when the next is due; it was due at `due` before.
+    fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
         if turn == Turn::Won {
             out.aside(Note::new(Agent::Scheduler, What::Leading));
         }
-        out.at(self.leader.due(), Event::Scheduler(SchedulerEvent::Elect));
+        if self.leader.due() != due {
+            out.at(self.leader.due(), Event::Scheduler(SchedulerEvent::Elect));
+        }
     }
 
     fn replied(&mut self, reply: Reply, setup: &Setup, out: &mut Effects) {
+        let due = self.leader.due();
         if let Some(turn) = self.leader.reply(reply.number, &reply.result, &mut self.connection, setup, out) {
-            return self.turned(turn, out);
+            return self.turned(turn, due, out);
         }
         match self.recorder.reply(reply.number, &reply.result, out.now()) {
             Verdict::NotMine => {}

@@ -5,10 +5,9 @@
 
 use super::Tool;
 use super::failure::{BAD_CONNECTION, BAD_FEATURE, ERROR, Failure};
-use super::flags::Kind::{Bool, Duration, Int, List, Text, Uint};
-use super::flags::{Flag, Parsed, flag, parse};
+use super::flags::{Flag, Kind, Parsed, parse};
+use super::help;
 use super::session::{Session, Step};
-use super::{endpoint, help, kv, lease, maintenance, member, txn, util_commands, watch};
 
 /// The version both tools and the servers have.
 pub(crate) const VERSION: &str = "3.6.13";
@@ -49,10 +48,10 @@ pub(crate) struct Command {
     pub short: &'static str,
     pub flags: &'static [Flag],
     /// None: not part of this program.
-    run: Option<Verb>,
+    pub run: Option<Verb>,
 }
 
-type Verb = fn(&mut Session, &Parsed) -> Step<()>;
+pub(crate) type Verb = fn(&mut Session, &Parsed) -> Step<()>;
 
 /// A command that has only subcommands.
 pub(crate) struct Group {
@@ -70,324 +69,6 @@ pub(crate) enum Target {
     Command(&'static Command),
 }
 
-const fn command(
-    name: &'static str,
-    arguments: &'static str,
-    short: &'static str,
-    flags: &'static [Flag],
-    run: Verb,
-) -> Command {
-    Command { name, arguments, short, flags, run: Some(run) }
-}
-
-const fn absent(name: &'static str, short: &'static str) -> Command {
-    Command { name, arguments: "", short, flags: &[], run: None }
-}
-
-const CLUSTER: &[Flag] = &[flag("cluster", Bool, "false", "use all endpoints from the cluster member list")];
-const PEER_URLS: Flag = flag("peer-urls", Text, "", "comma separated peer URLs for the member.");
-
-/// etcdctl's groups.
-pub(crate) const GROUPS: &[Group] = &[
-    Group { name: "alarm", short: "Alarm related commands", flags: &[] },
-    Group { name: "auth", short: "Enable or disable authentication", flags: &[] },
-    Group { name: "check", short: "commands for checking properties of the etcd cluster", flags: &[] },
-    Group { name: "downgrade", short: "Downgrade related commands", flags: &[] },
-    Group { name: "endpoint", short: "Endpoint related commands", flags: CLUSTER },
-    Group { name: "lease", short: "Lease related commands", flags: &[] },
-    Group { name: "member", short: "Membership related commands", flags: &[] },
-    Group { name: "role", short: "Role related commands", flags: &[] },
-    Group { name: "snapshot", short: "Manages etcd node snapshots", flags: &[] },
-    Group { name: "user", short: "User related commands", flags: &[] },
-];
-
-/// etcdctl's commands, in the order of its help.
-pub(crate) const COMMANDS: &[Command] = &[
-    command("alarm disarm", "", "Disarms all alarms", &[], maintenance::alarm_disarm),
-    command("alarm list", "", "Lists all alarms", &[], maintenance::alarm_list),
-    absent("auth disable", "Disables authentication"),
-    absent("auth enable", "Enables authentication"),
-    absent("auth status", "Returns authentication status"),
-    absent(
-        "check datascale",
-        "Check the memory usage of holding data for different workloads on a given server endpoint.",
-    ),
-    absent("check perf", "Check the performance of the etcd cluster"),
-    command(
-        "compaction",
-        "[options] <revision>",
-        "Compacts the event history in etcd",
-        &[flag(
-            "physical",
-            Bool,
-            "false",
-            "'true' to wait for compaction to physically remove all old revisions",
-        )],
-        maintenance::compaction,
-    ),
-    absent("completion", "Generate completion script"),
-    command(
-        "defrag",
-        "",
-        "Defragments the storage of the etcd members with given endpoints",
-        CLUSTER,
-        maintenance::defrag,
-    ),
-    command(
-        "del",
-        "[options] <key> [range_end]",
-        "Removes the specified key or range of keys [key, range_end)",
-        kv::DEL_FLAGS,
-        kv::del,
-    ),
-    absent("downgrade cancel", "Cancel the ongoing downgrade action to cluster"),
-    absent("downgrade enable", "Start a downgrade action to cluster"),
-    absent("downgrade validate", "Validate downgrade capability before starting downgrade"),
-    absent("elect", "Observes and participates in leader election"),
-    command(
-        "endpoint hashkv",
-        "",
-        "Prints the KV history hash for each endpoint in --endpoints",
-        &[flag("rev", Int, "0", "maximum revision to hash (default: latest revision)")],
-        endpoint::hashkv,
-    ),
-    command(
-        "endpoint health",
-        "",
-        "Checks the healthiness of endpoints specified in `--endpoints` flag",
-        &[],
-        endpoint::health,
-    ),
-    command(
-        "endpoint status",
-        "",
-        "Prints out the status of endpoints specified in `--endpoints` flag",
-        &[],
-        endpoint::status,
-    ),
-    command("get", "[options] <key> [range_end]", "Gets the key or a range of keys", kv::GET_FLAGS, kv::get),
-    absent("help", "Help about any command"),
-    command("lease grant", "<ttl>", "Creates leases", &[], lease::grant),
-    command(
-        "lease keep-alive",
-        "[options] <leaseID>",
-        "Keeps leases alive (renew)",
-        &[flag(
-            "once",
-            Bool,
-            "false",
-            "Resets the keep-alive time to its original value and cobrautl.Exits immediately",
-        )],
-        lease::keep_alive,
-    ),
-    command("lease list", "", "List all active leases", &[], lease::list),
-    command("lease revoke", "<leaseID>", "Revokes leases", &[], lease::revoke),
-    command(
-        "lease timetolive",
-        "<leaseID> [options]",
-        "Get lease information",
-        &[flag("keys", Bool, "false", "Get keys attached to this lease")],
-        lease::time_to_live,
-    ),
-    absent("lock", "Acquires a named lock"),
-    absent("make-mirror", "Makes a mirror at the destination etcd cluster"),
-    command(
-        "member add",
-        "<memberName> [options]",
-        "Adds a member into the cluster",
-        &[flag("learner", Bool, "false", "indicates if the new member is raft learner"), PEER_URLS],
-        member::add,
-    ),
-    command(
-        "member list",
-        "",
-        "Lists all members in the cluster",
-        &[flag("consistency", Text, "l", "Linearizable(l) or Serializable(s)")],
-        member::list,
-    ),
-    command("member promote", "<memberID>", "Promotes a non-voting member in the cluster", &[], member::promote),
-    command("member remove", "<memberID>", "Removes a member from the cluster", &[], member::remove),
-    command(
-        "member update",
-        "<memberID> [options]",
-        "Updates a member in the cluster",
-        &[PEER_URLS],
-        member::update,
-    ),
-    command(
-        "move-leader",
-        "<transferee-member-id>",
-        "Transfers leadership to another etcd cluster member.",
-        &[],
-        maintenance::move_leader,
-    ),
-    command(
-        "put",
-        "[options] <key> <value> (<value> can also be given from stdin)",
-        "Puts the given key into the store",
-        kv::PUT_FLAGS,
-        kv::put,
-    ),
-    absent("role add", "Adds a new role"),
-    absent("role delete", "Deletes a role"),
-    absent("role get", "Gets detailed information of a role"),
-    absent("role grant-permission", "Grants a key to a role"),
-    absent("role list", "Lists all roles"),
-    absent("role revoke-permission", "Revokes a key from a role"),
-    command(
-        "snapshot save",
-        "<filename>",
-        "Stores an etcd node backend snapshot to a given file",
-        &[],
-        maintenance::snapshot_save,
-    ),
-    command("txn", "[options]", "Txn processes all the requests in one transaction", txn::FLAGS, txn::txn),
-    absent("user add", "Adds a new user"),
-    absent("user delete", "Deletes a user"),
-    absent("user get", "Gets detailed information of a user"),
-    absent("user grant-role", "Grants a role to a user"),
-    absent("user list", "Lists all users"),
-    absent("user passwd", "Changes password of user"),
-    absent("user revoke-role", "Revokes a role from a user"),
-    command("version", "", "Prints the version of etcdctl", &[], version),
-    command(
-        "watch",
-        "[options] [key or prefix] [range_end] [--] [exec-command arg1 arg2 ...]",
-        "Watches events stream on keys or prefixes",
-        watch::FLAGS,
-        watch::watch,
-    ),
-];
-
-/// etcdctl's global flags.
-pub(crate) const GLOBALS: &[Flag] = &[
-    flag("cacert", Text, "", "verify certificates of TLS-enabled secure servers using this CA bundle"),
-    flag("cert", Text, "", "identify secure client using this TLS certificate file"),
-    flag("command-timeout", Duration, "5s", "timeout for short running command (excluding dial timeout)"),
-    flag("debug", Bool, "false", "enable client-side debug logging"),
-    flag("dial-timeout", Duration, "2s", "dial timeout for client connections"),
-    Flag {
-        name: "discovery-srv",
-        short: "d",
-        kind: Text,
-        default: "",
-        usage: "domain name to query for SRV records describing cluster endpoints",
-    },
-    flag("discovery-srv-name", Text, "", "service name to query when using DNS discovery"),
-    flag("endpoints", List, "[127.0.0.1:2379]", "gRPC endpoints"),
-    flag("hex", Bool, "false", "print byte strings as hex encoded strings"),
-    flag("insecure-discovery", Bool, "true", "accept insecure SRV records describing cluster endpoints"),
-    flag(
-        "insecure-skip-tls-verify",
-        Bool,
-        "false",
-        "skip server certificate verification (CAUTION: this option should be enabled only for testing purposes)",
-    ),
-    flag("insecure-transport", Bool, "true", "disable transport security for client connections"),
-    flag("keepalive-time", Duration, "2s", "keepalive time for client connections"),
-    flag("keepalive-timeout", Duration, "6s", "keepalive timeout for client connections"),
-    flag("key", Text, "", "identify secure client using this TLS key file"),
-    flag(
-        "max-recv-bytes",
-        Int,
-        "0",
-        "client-side response receive limit in bytes (if 0, it defaults to \"math.MaxInt32\")",
-    ),
-    flag(
-        "max-request-bytes",
-        Uint,
-        "0",
-        "client-side request send limit in bytes (if 0, it defaults to 2.0 MiB (2 * 1024 * 1024).)",
-    ),
-    flag(
-        "password",
-        Text,
-        "",
-        "password for authentication (if this option is used, --user option shouldn't include password)",
-    ),
-    flag("user", Text, "", "username[:password] for authentication (prompt if password is not supplied)"),
-    WRITE_OUT,
-];
-
-const WRITE_OUT: Flag = Flag {
-    name: "write-out",
-    short: "w",
-    kind: Text,
-    default: "simple",
-    usage: "set the output format (fields, json, protobuf, simple, table)",
-};
-
-/// etcdutl's groups.
-const UTIL_GROUPS: &[Group] = &[Group { name: "snapshot", short: "Manages etcd node snapshots", flags: &[] }];
-
-/// etcdutl's commands.
-const UTIL_COMMANDS: &[Command] = &[
-    absent("completion", "Generate completion script"),
-    command(
-        "defrag",
-        "",
-        "Defragments the storage of the etcd",
-        &[flag("data-dir", Text, "", "Required. Defragments a data directory not in use by etcd.")],
-        util_commands::defrag,
-    ),
-    command(
-        "hashkv",
-        "<filename>",
-        "Prints the KV history hash of a given file",
-        &[flag("rev", Int, "0", "maximum revision to hash (default: latest revision)")],
-        util_commands::hashkv,
-    ),
-    absent("help", "Help about any command"),
-    absent("migrate", "Migrates schema of etcd data dir files to make them compatible with different etcd version"),
-    command(
-        "snapshot restore",
-        "<filename> --data-dir {output dir} [options]",
-        "Restores an etcd member snapshot to an etcd directory",
-        util_commands::RESTORE_FLAGS,
-        util_commands::snapshot_restore,
-    ),
-    command(
-        "snapshot status",
-        "<filename>",
-        "Gets backend snapshot status of a given file",
-        &[],
-        util_commands::snapshot_status,
-    ),
-    command("version", "", "Prints the version of etcdutl", &[], version),
-];
-
-const UTIL_GLOBALS: &[Flag] = &[WRITE_OUT];
-
-impl Tool {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Tool::Etcdctl => "etcdctl",
-            Tool::Etcdutl => "etcdutl",
-        }
-    }
-
-    pub(crate) fn commands(self) -> &'static [Command] {
-        match self {
-            Tool::Etcdctl => COMMANDS,
-            Tool::Etcdutl => UTIL_COMMANDS,
-        }
-    }
-
-    pub(crate) fn groups(self) -> &'static [Group] {
-        match self {
-            Tool::Etcdctl => GROUPS,
-            Tool::Etcdutl => UTIL_GROUPS,
-        }
-    }
-
-    pub(crate) fn globals(self) -> &'static [Flag] {
-        match self {
-            Tool::Etcdctl => GLOBALS,
-            Tool::Etcdutl => UTIL_GLOBALS,
-        }
-    }
-}
-
 /// Runs the process's command line.
 pub(crate) fn dispatch(s: &mut Session) -> Step<()> {
     let tool = s.process.tool;
@@ -403,8 +84,9 @@ pub(crate) fn dispatch(s: &mut Session) -> Step<()> {
     let mut line = match parse(&argv, known) {
         Ok(line) => line,
         Err(why) => {
-            let text = format!("Error: {why}\n{}\n", help::usage(tool, target));
-            return Err(Failure { exit_code: ERROR, text }.into());
+            // The usage goes to standard output, where the library that wants to print it to standard error finds none.
+            s.print(&help::usage(tool, target));
+            return Err(Failure::new(ERROR, format!("{why}\n")).into());
         }
     };
     let run = match target {
@@ -432,7 +114,7 @@ pub(crate) fn dispatch(s: &mut Session) -> Step<()> {
 
 /// pkg/flags: flags that were not given are taken from the environment.
 fn environment(line: &mut Parsed, env: &[(String, String)]) -> Result<(), String> {
-    for flag in GLOBALS {
+    for flag in Tool::Etcdctl.globals() {
         let name = format!("ETCDCTL_{}", flag.name.to_ascii_uppercase().replace('-', "_"));
         if let Some((_, value)) = env.iter().rev().find(|(n, value)| *n == name && !value.is_empty()) {
             line.set_default(flag, value).map_err(|why| format!("invalid value for {name}: {why}"))?;
@@ -477,7 +159,7 @@ pub(crate) fn display(s: &Session) -> Step<()> {
     }
 }
 
-fn version(s: &mut Session, _: &Parsed) -> Step<()> {
+pub(crate) fn version(s: &mut Session, _: &Parsed) -> Step<()> {
     let name = s.process.tool.name();
     s.print(&format!("{name} version: {VERSION}\nAPI version: {API_VERSION}\n"));
     Ok(())
@@ -521,7 +203,7 @@ fn next_word(tool: Tool, argv: &[String], from: usize) -> Option<usize> {
             Some(name) => f.name == name,
             None => !f.short.is_empty() && word.strip_prefix('-') == Some(f.short),
         });
-        known.map_or(word.starts_with("--"), |flag| flag.kind != Bool)
+        known.map_or(word.starts_with("--"), |flag| flag.kind != Kind::Bool)
     };
     let mut at = from;
     while let Some(word) = argv.get(at) {

@@ -2,12 +2,12 @@
 //!
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/ep_command.go.
 
-use super::calls::{AlarmType, EtcdCall, Keys, RangeCall, Reply, Request, SortOrder, SortTarget};
 use super::commands::{client, display};
 use super::failure::{ERROR, Failure};
 use super::flags::Parsed;
 use super::print;
 use super::session::{Session, Step};
+use super::{AlarmType, EtcdCall, Keys, RangeCall, Reply, Request, SortOrder, SortTarget};
 
 /// What `endpoint health` found of one endpoint.
 #[derive(Clone, Debug)]

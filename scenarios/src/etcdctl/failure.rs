@@ -2,7 +2,7 @@
 //!
 //! Models: etcd v3.6.13 pkg/cobrautl/error.go, client/v3/client.go (`ContextError`), client/v3/retry.go.
 
-use super::calls::{Code, EtcdCall};
+use super::{Code, EtcdCall};
 
 /// A process's end with an exit code.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::*;
+use super::fake_store::{FakeWatch, Store, status};
+use super::*;
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
 /// How long a request takes. [ns]
@@ -28,106 +29,6 @@ pub(crate) struct Figures {
     pub answering: Option<u64>,
     pub snapshot: SnapshotStatus,
     pub file_hash: HashKv,
-}
-
-/// The data.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Store {
-    /// Every change: revision, key, and the key then; None is a delete.
-    history: Vec<(i64, Bytes, Option<KeyValue>)>,
-    live: BTreeMap<Bytes, KeyValue>,
-    pub revision: i64,
-    pub compacted: i64,
-}
-
-impl Store {
-    fn put(&mut self, call: &PutCall, revision: i64) -> Result<Option<KeyValue>, RpcError> {
-        let prev = self.live.get(&call.key).cloned();
-        let value = match (&call.value, &prev) {
-            (Some(value), _) => value.clone(),
-            (None, Some(prev)) => prev.value.clone(),
-            (None, None) => return Err(status(Code::InvalidArgument, "etcdserver: key not found")),
-        };
-        let lease = if call.ignore_lease { prev.as_ref().map_or(0, |p| p.lease) } else { call.lease };
-        let (create_revision, version) = prev.as_ref().map_or((revision, 1), |p| (p.create_revision, p.version + 1));
-        let kv = KeyValue { key: call.key.clone(), create_revision, mod_revision: revision, version, value, lease };
-        self.live.insert(call.key.clone(), kv.clone());
-        self.history.push((revision, call.key.clone(), Some(kv)));
-        Ok(prev.filter(|_| call.prev_kv))
-    }
-
-    fn delete(&mut self, keys: &Keys, revision: i64) -> Vec<KeyValue> {
-        let gone: Vec<KeyValue> = self.live.values().filter(|kv| keys.contains(&kv.key)).cloned().collect();
-        for kv in &gone {
-            self.live.remove(&kv.key);
-            self.history.push((revision, kv.key.clone(), None));
-        }
-        gone
-    }
-
-    fn at(&self, revision: i64) -> BTreeMap<Bytes, KeyValue> {
-        let mut then = BTreeMap::new();
-        for (_, key, kv) in self.history.iter().filter(|(at, ..)| *at <= revision) {
-            match kv {
-                Some(kv) => then.insert(key.clone(), kv.clone()),
-                None => then.remove(key),
-            };
-        }
-        then
-    }
-
-    fn range(&self, call: &RangeCall) -> Result<RangeReply, RpcError> {
-        if call.revision > self.revision {
-            return Err(status(Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision"));
-        }
-        if call.revision > 0 && call.revision < self.compacted {
-            return Err(status(Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted"));
-        }
-        let all = if call.revision > 0 { self.at(call.revision) } else { self.live.clone() };
-        let mut kvs: Vec<KeyValue> = all.into_values().filter(|kv| call.keys.contains(&kv.key)).collect();
-        let count = kvs.len() as i64;
-        let within = |value: i64, min: i64, max: i64| value >= min && (max == 0 || value <= max);
-        kvs.retain(|kv| within(kv.mod_revision, call.min_mod_revision, call.max_mod_revision));
-        kvs.retain(|kv| within(kv.create_revision, call.min_create_revision, call.max_create_revision));
-        match call.sort {
-            SortTarget::Key => {}
-            SortTarget::Version => kvs.sort_by_key(|kv| kv.version),
-            SortTarget::Create => kvs.sort_by_key(|kv| kv.create_revision),
-            SortTarget::Mod => kvs.sort_by_key(|kv| kv.mod_revision),
-            SortTarget::Value => kvs.sort_by(|a, b| a.value.cmp(&b.value)),
-        }
-        if call.order == SortOrder::Descend {
-            kvs.reverse();
-        }
-        let more = call.limit > 0 && kvs.len() as i64 > call.limit;
-        if more {
-            kvs.truncate(call.limit as usize);
-        }
-        if call.keys_only {
-            kvs.iter_mut().for_each(|kv| kv.value.clear());
-        }
-        if call.count_only {
-            kvs.clear();
-        }
-        Ok(RangeReply { kvs, more, count })
-    }
-
-    fn holds(&self, compare: &Compare) -> bool {
-        let kv = self.live.get(&compare.key);
-        let number = |of: fn(&KeyValue) -> i64, to: &i64| Some(kv.map_or(0, of).cmp(to));
-        let order = match &compare.target {
-            CompareTarget::Version(to) => number(|kv| kv.version, to),
-            CompareTarget::Create(to) => number(|kv| kv.create_revision, to),
-            CompareTarget::Mod(to) => number(|kv| kv.mod_revision, to),
-            CompareTarget::Value(to) => kv.map(|kv| kv.value.cmp(to)),
-        };
-        order.is_some_and(|order| match compare.relation {
-            Relation::Equal => order.is_eq(),
-            Relation::NotEqual => order.is_ne(),
-            Relation::Greater => order.is_gt(),
-            Relation::Less => order.is_lt(),
-        })
-    }
 }
 
 /// A member and whether it runs.
@@ -158,19 +59,35 @@ pub(crate) struct FakeEtcd {
     pub snapshots: BTreeMap<String, (Store, bool)>,
 }
 
-/// An open watch.
-#[derive(Clone, Debug)]
-pub(crate) struct FakeWatch {
-    call: WatchCall,
-    next: i64,
-}
-
-pub(crate) fn status(code: Code, message: &str) -> RpcError {
-    RpcError::Status { code, message: message.into() }
+fn server(name: &str, id: u64, host: &str, port: &str, peer: &str) -> Server {
+    let member = Member {
+        id,
+        name: name.into(),
+        peer_urls: vec![format!("http://{host}:{peer}")],
+        client_urls: vec![format!("http://{host}:{port}")],
+        is_learner: false,
+    };
+    Server { member, address: format!("127.0.0.1:{port}"), up: true }
 }
 
 impl FakeEtcd {
-    pub fn new(servers: Vec<Server>, cluster_id: u64) -> Self {
+    /// A member of its own with etcd's default name and ports.
+    pub fn single() -> Self {
+        let server = server("default", 0x8e9e_05c5_2164_694d, "localhost", "2379", "2380");
+        FakeEtcd::new(vec![server], 14_841_639_068_965_178_418)
+    }
+
+    /// Three members on one machine.
+    pub fn three() -> Self {
+        let servers = vec![
+            server("m1", 0xd9f1_11f0_45b4_f22f, "127.0.0.1", "2379", "2380"),
+            server("m2", 0x39e4_fce3_d1b2_e663, "127.0.0.1", "3379", "3380"),
+            server("m3", 0x00c8_f66a_5aba_87b8, "127.0.0.1", "4379", "4380"),
+        ];
+        FakeEtcd::new(servers, 6_520_256_953_682_092_283)
+    }
+
+    fn new(servers: Vec<Server>, cluster_id: u64) -> Self {
         FakeEtcd {
             now: 1_700_000_000 * SECOND,
             store: Store { revision: 1, compacted: -1, ..Store::default() },
@@ -398,30 +315,11 @@ impl FakeEtcd {
         Ok(Reply::Txn { succeeded, responses })
     }
 
-    pub fn watch(&self, call: &WatchCall) -> FakeWatch {
-        let next = if call.start_revision == 0 { self.store.revision + 1 } else { call.start_revision };
-        FakeWatch { call: call.clone(), next }
-    }
-
     /// The next response of a watch, if there is one by now.
     pub fn watched(&self, watch: &mut FakeWatch) -> Option<WatchResponse> {
-        let member = self.servers.iter().find(|s| s.up)?.member.id;
-        let (cluster_id, revision) = (self.cluster_id, self.store.revision);
-        let header = Header { cluster_id, member_id: member, revision, raft_term: self.term };
-        if watch.next < self.store.compacted {
-            let compact_revision = self.store.compacted;
-            return Some(WatchResponse { header, canceled: true, compact_revision, ..WatchResponse::default() });
-        }
-        let news = self.store.history.iter().filter(|(at, key, _)| *at >= watch.next && watch.call.keys.contains(key));
-        let events: Vec<WatchEvent> = news
-            .map(|(at, key, kv)| WatchEvent {
-                delete: kv.is_none(),
-                kv: kv.clone().unwrap_or(KeyValue { key: key.clone(), mod_revision: *at, ..KeyValue::default() }),
-                prev_kv: self.store.at(at - 1).remove(key).filter(|_| watch.call.prev_kv),
-            })
-            .collect();
-        watch.next = watch.next.max(revision + 1);
-        (!events.is_empty()).then(|| WatchResponse { header, events, ..WatchResponse::default() })
+        let member_id = self.servers.iter().find(|s| s.up)?.member.id;
+        let revision = self.store.revision;
+        self.store.watched(watch, Header { cluster_id: self.cluster_id, member_id, revision, raft_term: self.term })
     }
 
     /// Work on files; `default.etcd` is the running member's directory.
@@ -465,7 +363,8 @@ fn deleted(call: &DeleteCall, gone: Vec<KeyValue>) -> DeleteReply {
 /// A key may be put only once, and not be deleted besides.
 fn check_txn(txn: &TxnCall) -> Result<(), RpcError> {
     for ops in [&txn.success, &txn.failure] {
-        let puts: Vec<&Bytes> = ops.iter().filter_map(|op| if let OpCall::Put(p) = op { Some(&p.key) } else { None }).collect();
+        let puts: Vec<&Bytes> =
+            ops.iter().filter_map(|op| if let OpCall::Put(p) = op { Some(&p.key) } else { None }).collect();
         let twice = puts.iter().enumerate().any(|(i, key)| puts[..i].contains(key));
         let deleted = ops.iter().any(|op| match op {
             OpCall::Delete(delete) => puts.iter().any(|key| delete.keys.contains(key)),

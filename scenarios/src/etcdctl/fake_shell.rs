@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::{Answer, Call, EtcdCall};
-use super::fake_etcd::{FakeEtcd, FakeWatch, SECOND};
+use super::fake_etcd::{FakeEtcd, SECOND};
+use super::fake_store::FakeWatch;
+use super::{Answer, Call, EtcdCall};
 use super::{Process, Progress, Run, Tool, run};
 
 /// A shell with its files and variables.
@@ -181,7 +182,7 @@ impl Shell {
                 Call::Request(request) => {
                     let outcome = self.etcd.answer(request, now);
                     if let (EtcdCall::Watch(call), Ok(_)) = (&request.call, &outcome.result) {
-                        watches.push(self.etcd.watch(call));
+                        watches.push(self.etcd.store.watch(call));
                     }
                     Answer::Outcome(outcome)
                 }

@@ -92,7 +92,9 @@ impl Parsed {
 
     fn set(&mut self, flag: &'static Flag, value: &str) -> Result<(), String> {
         let why = match flag.kind {
-            Kind::Bool if truth(value).is_none() => format!("strconv.ParseBool: parsing {}: invalid syntax", quoted(value)),
+            Kind::Bool if truth(value).is_none() => {
+                format!("strconv.ParseBool: parsing {}: invalid syntax", quoted(value))
+            }
             Kind::Int => parse_int(value, 0).err().unwrap_or_default(),
             Kind::Uint => parse_uint(value, 0).err().unwrap_or_default(),
             Kind::Duration if parse_duration(value).is_none() => format!("time: invalid duration {}", quoted(value)),
@@ -144,11 +146,7 @@ pub(crate) fn parse(argv: &[String], known: Vec<&'static Flag>) -> Result<Parsed
     Ok(parsed)
 }
 
-fn shorthands<'a>(
-    word: &str,
-    rest: &mut impl Iterator<Item = &'a String>,
-    parsed: &mut Parsed,
-) -> Result<(), String> {
+fn shorthands<'a>(word: &str, rest: &mut impl Iterator<Item = &'a String>, parsed: &mut Parsed) -> Result<(), String> {
     let mut letters = word.trim_start_matches('-');
     while let Some(letter) = letters.chars().next() {
         let after = &letters[letter.len_utf8()..];
@@ -291,7 +289,10 @@ mod tests {
     fn flags_and_arguments_may_be_mixed() {
         let line = parsed("foo -wjson --rev 3 bar --prefix --endpoints=a,b -- --x").expect("valid");
         assert_eq!(line.args, ["foo", "bar", "--x"]);
-        assert_eq!((line.dash, line.integer("rev"), line.on("prefix"), line.text("write-out")), (Some(2), 3, true, "json"));
+        assert_eq!(
+            (line.dash, line.integer("rev"), line.on("prefix"), line.text("write-out")),
+            (Some(2), 3, true, "json")
+        );
         assert_eq!(line.list("endpoints"), ["a", "b"]);
         assert_eq!(parsed("").expect("valid").list("endpoints"), ["127.0.0.1:2379"]);
         assert!(parsed("--endpoints=").expect("valid").list("endpoints").is_empty());

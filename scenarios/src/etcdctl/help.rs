@@ -15,7 +15,9 @@ pub(crate) fn usage(tool: Tool, target: Target) -> String {
     let (path, title, arguments, short) = match target {
         Target::Root => (name.to_string(), name, "", root_short(tool)),
         Target::Group(group) => (format!("{name} {}", group.name), group.name, "<subcommand>", group.short),
-        Target::Command(command) => (format!("{name} {}", command.name), command.name, command.arguments, command.short),
+        Target::Command(command) => {
+            (format!("{name} {}", command.name), command.name, command.arguments, command.short)
+        }
     };
     let line: Vec<&str> = [path.as_str(), arguments, "[flags]"].into_iter().filter(|part| !part.is_empty()).collect();
     let mut out = format!("NAME:\n  {title} - {short}\n\nUSAGE:\n  {}\n\n", line.join(" "));

@@ -2,7 +2,6 @@
 //!
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/get_command.go, put_command.go, del_command.go, client/v3/op.go.
 
-use super::calls::{DeleteCall, EtcdCall, Keys, PutCall, RangeCall, Response, SortOrder, SortTarget};
 use super::commands::{Format, client};
 use super::failure::{BAD_ARGS, BAD_FEATURE, ERROR, Failure};
 use super::flags::Kind::{Bool, Int, Text};
@@ -11,6 +10,7 @@ use super::print;
 use super::print::quote::quoted;
 use super::request_size::check_size;
 use super::session::{Session, Step};
+use super::{DeleteCall, EtcdCall, Keys, PutCall, RangeCall, Response, SortOrder, SortTarget};
 
 /// Time to think again before a range is deleted, [ns] – constant; etcd: 2 s.
 const DELETE_PAUSE: u64 = 2_000_000_000;
@@ -18,12 +18,7 @@ const DELETE_PAUSE: u64 = 2_000_000_000;
 pub(crate) const GET_FLAGS: &[Flag] = &[
     flag("consistency", Text, "l", "Linearizable(l) or Serializable(s)"),
     flag("count-only", Bool, "false", "Get only the count"),
-    flag(
-        "from-key",
-        Bool,
-        "false",
-        "Get keys that are greater than or equal to the given key using byte compare",
-    ),
+    flag("from-key", Bool, "false", "Get keys that are greater than or equal to the given key using byte compare"),
     flag("keys-only", Bool, "false", "Get only the keys"),
     flag("limit", Int, "0", "Maximum number of results"),
     flag("max-create-rev", Int, "0", "Maximum create revision"),
@@ -45,12 +40,7 @@ pub(crate) const PUT_FLAGS: &[Flag] = &[
 ];
 
 pub(crate) const DEL_FLAGS: &[Flag] = &[
-    flag(
-        "from-key",
-        Bool,
-        "false",
-        "delete keys that are greater than or equal to the given key using byte compare",
-    ),
+    flag("from-key", Bool, "false", "delete keys that are greater than or equal to the given key using byte compare"),
     flag("prefix", Bool, "false", "delete keys with matching prefix"),
     flag("prev-kv", Bool, "false", "return deleted key-value pairs"),
     flag("range", Bool, "false", "delete range of keys"),

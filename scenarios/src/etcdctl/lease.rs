@@ -3,12 +3,12 @@
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/lease_command.go, client/v3/lease.go (keep-alive at a third of the TTL).
 
 use super::Loop;
-use super::calls::{EtcdCall, Reply};
 use super::commands::{Format, client};
 use super::failure::{BAD_CONNECTION, DEADLINE, ERROR, Failure};
 use super::flags::{Parsed, parse_int};
 use super::print;
 use super::session::{Session, Step, out_of_order};
+use super::{EtcdCall, Reply};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -60,8 +60,7 @@ pub(crate) fn time_to_live(s: &mut Session, line: &Parsed) -> Step<()> {
 /// `lease list`
 pub(crate) fn list(s: &mut Session, _: &Parsed) -> Step<()> {
     let endpoints = client(s)?;
-    let response =
-        s.request(&endpoints, EtcdCall::Leases, None)?.map_err(|why| Failure::new(BAD_CONNECTION, why))?;
+    let response = s.request(&endpoints, EtcdCall::Leases, None)?.map_err(|why| Failure::new(BAD_CONNECTION, why))?;
     print::lease::listed(s, response)
 }
 

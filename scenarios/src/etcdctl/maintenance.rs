@@ -3,7 +3,6 @@
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/compaction_command.go, defrag_command.go, alarm_command.go,
 //! move_leader_command.go, snapshot_command.go, client/v3/maintenance.go.
 
-use super::calls::{EtcdCall, Reply, Response};
 use super::commands::client;
 use super::endpoint::endpoints;
 use super::failure::{ERROR, Failure, INTERRUPTED};
@@ -11,6 +10,7 @@ use super::flags::{Parsed, parse_int, parse_uint};
 use super::print;
 use super::print::duration::go_duration;
 use super::session::{Session, Step, out_of_order};
+use super::{EtcdCall, Reply, Response};
 
 /// `compaction REVISION`
 pub(crate) fn compaction(s: &mut Session, line: &Parsed) -> Step<()> {
@@ -84,9 +84,8 @@ pub(crate) fn move_leader(s: &mut Session, line: &Parsed) -> Step<()> {
         if status.leader != response.header.member_id {
             continue;
         }
-        let moved = s
-            .request(endpoint, EtcdCall::MoveLeader { target }, deadline)?
-            .map_err(|why| Failure::new(ERROR, why))?;
+        let moved =
+            s.request(endpoint, EtcdCall::MoveLeader { target }, deadline)?.map_err(|why| Failure::new(ERROR, why))?;
         return print::cluster::leader_moved(s, status.leader, target, moved);
     }
     Err(Failure::arguments(format!("no leader endpoint given at [{}]", endpoints.join(" "))).into())

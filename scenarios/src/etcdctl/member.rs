@@ -2,7 +2,6 @@
 //!
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/member_command.go.
 
-use super::calls::{EtcdCall, Reply, Response};
 use super::commands::{Format, client};
 use super::failure::{ERROR, Failure};
 use super::flags::{Parsed, parse_uint};
@@ -10,6 +9,7 @@ use super::kv::unknown_consistency;
 use super::print;
 use super::print::quote::quoted;
 use super::session::{Session, Step, out_of_order};
+use super::{EtcdCall, Reply, Response};
 
 /// `member list`
 pub(crate) fn list(s: &mut Session, line: &Parsed) -> Step<()> {

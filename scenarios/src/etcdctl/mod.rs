@@ -1,16 +1,18 @@
 //! etcdctl and etcdutl: the command lines an operator drives etcd with.
 //!
 //! As with kubectl, a process is a straight-line program that is *replayed*: [`run`] executes it from the start, takes
-//! the answers recorded so far, and stops at the first call that has none. So a process is plain data that can be forked
-//! with the world. What it asks for is a [`Call`]: requests to etcd members in etcd's own terms (keys and values are
-//! bytes), waiting, or work on a file (snapshots, data directories), which the host keeps. etcdctl knows nothing of the
-//! engine.
+//! the answers recorded so far, and stops at the first call that has none. So a process is plain data that can be
+//! forked with the world. What it asks for is a [`Call`]: requests to etcd members in etcd's own terms (keys and values
+//! are bytes), waiting, or work on a file (snapshots, data directories), which the host keeps. etcdctl knows nothing of
+//! the engine.
 //!
-//! Models: etcd v3.6.13 etcdctl/ctlv3, etcdutl, pkg/cobrautl, client/v3 (retries). Left out: log lines on standard error,
-//! TLS, `-w protobuf`, interactive watches, `watch -- COMMAND`, and the commands auth, user, role, check, downgrade,
-//! elect, lock, make-mirror, completion (they say so).
+//! Models: etcd v3.6.13 etcdctl/ctlv3, etcdutl, pkg/cobrautl, client/v3 (retries).
+//! Left out: log lines on standard error, TLS, `-w protobuf`, interactive watches, `watch -- COMMAND`, and the commands
+//! check, elect, lock, make-mirror, completion, and those that turn on authentication or a downgrade (they say so).
 
+mod answers;
 mod calls;
+mod command_table;
 mod commands;
 mod endpoint;
 mod failure;
@@ -24,6 +26,7 @@ mod print;
 mod request_size;
 mod session;
 mod txn;
+mod unchanging;
 mod util_commands;
 mod watch;
 
@@ -32,8 +35,13 @@ mod fake_etcd;
 #[cfg(test)]
 mod fake_shell;
 #[cfg(test)]
+mod fake_store;
+#[cfg(test)]
 mod vectors;
+#[cfg(test)]
+mod verbs_tests;
 
+pub use answers::*;
 pub use calls::*;
 pub use lease::KeepAlive;
 use session::Session;

@@ -1,10 +1,10 @@
 //! The size of a request on the wire, which the client limits.
 //!
-//! Models: etcd v3.6.13 client/v3/options.go (defaultMaxCallSendMsgSize), Protocol Buffers' encoding. Left out: requests
-//! without values, which are small; compares of transactions.
+//! Models: etcd v3.6.13 client/v3/options.go (defaultMaxCallSendMsgSize), Protocol Buffers' encoding.
+//! Left out: requests without values, which are small; compares of transactions.
 
-use super::calls::{Code, EtcdCall, OpCall, PutCall};
 use super::failure::status_text;
+use super::{Code, EtcdCall, OpCall, PutCall};
 
 /// Largest request the client sends, [bytes] – constant; etcd: defaultMaxCallSendMsgSize, 2 MiB.
 const MAX_REQUEST: u64 = 2 * 1024 * 1024;
@@ -37,7 +37,10 @@ fn put_size(put: &PutCall) -> u64 {
     let bytes = |bytes: &[u8]| if bytes.is_empty() { 0 } else { field(bytes.len() as u64) };
     let lease = if put.lease == 0 { 0 } else { 1 + varint(put.lease.cast_unsigned()) };
     let flags = [put.prev_kv, put.value.is_none(), put.ignore_lease];
-    bytes(&put.key) + put.value.as_deref().map_or(0, bytes) + lease + flags.iter().map(|f| 2 * u64::from(*f)).sum::<u64>()
+    bytes(&put.key)
+        + put.value.as_deref().map_or(0, bytes)
+        + lease
+        + flags.iter().map(|f| 2 * u64::from(*f)).sum::<u64>()
 }
 
 /// A field of `length` bytes: tag, length, content.

@@ -1,13 +1,13 @@
 //! The replay of one process: calls with the client's retries, output, and the process's idea of the time.
 //!
-//! Models: etcd v3.6.13 client/v3/retry_interceptor.go, client/v3/options.go, gRPC's connection backoff. Left out: jitter,
-//! keepalive pings.
+//! Models: etcd v3.6.13 client/v3/retry_interceptor.go, client/v3/options.go, gRPC's connection backoff.
+//! Left out: jitter, keepalive pings.
 
-use super::calls::{
-    Answer, Call, Code, EtcdCall, FileCall, FileError, FileReply, Outcome, Request, Response, RpcError, WatchResponse,
-};
 use super::commands::Settings;
 use super::failure::{DEADLINE, Failure, is_repeatable, status_text};
+use super::{
+    Answer, Call, Code, EtcdCall, FileCall, FileError, FileReply, Outcome, Request, Response, RpcError, WatchResponse,
+};
 use super::{Chunk, Loop, Process, Progress, Resume, Run};
 
 /// Tries of a unary call – constant; etcd: defaultUnaryMaxRetries, 100.

@@ -4,7 +4,6 @@
 //! comparison of leases makes this version panic. Left out: the stack of a panic, the usage text after a mistake in an
 //! operation's flags.
 
-use super::calls::{Compare, CompareTarget, EtcdCall, OpCall, Relation, TxnCall};
 use super::commands::client;
 use super::failure::{ERROR, Failure, INVALID_INPUT};
 use super::flags::{Flag, Kind, parse, parse_int};
@@ -13,6 +12,7 @@ use super::print;
 use super::print::quote::{quoted, unquoted};
 use super::request_size::check_size;
 use super::session::{Session, Step};
+use super::{Compare, CompareTarget, EtcdCall, OpCall, Relation, TxnCall};
 
 pub(crate) const FLAGS: &[Flag] = &[Flag {
     name: "interactive",
@@ -139,10 +139,14 @@ fn argify(line: &str) -> Result<Vec<String>, Failure> {
     let mut words = Vec::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
-        if first == '\'' && let Some(end) = rest[1..].find('\'') {
+        if first == '\''
+            && let Some(end) = rest[1..].find('\'')
+        {
             words.push(rest[1..=end].to_string());
             rest = &rest[end + 2..];
-        } else if first == '"' && let Some(end) = closing_quote(rest) {
+        } else if first == '"'
+            && let Some(end) = closing_quote(rest)
+        {
             let (word, _) = unquoted(&rest[..=end]).ok_or_else(|| Failure::new(INVALID_INPUT, "invalid syntax"))?;
             words.push(word);
             rest = &rest[end + 1..];

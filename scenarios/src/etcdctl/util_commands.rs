@@ -3,7 +3,6 @@
 //! Models: etcd v3.6.13 etcdutl/etcdutl/snapshot_command.go, defrag_command.go, hashkv_command.go,
 //! etcdutl/snapshot/v3_snapshot.go, server/config/config.go (VerifyBootstrap). Left out: checks of URLs, `--wal-dir`.
 
-use super::calls::{FileCall, FileError, FileReply, Restore};
 use super::commands::display;
 use super::failure::{ERROR, Failure};
 use super::flags::Kind::{Bool, Text, Uint};
@@ -11,6 +10,7 @@ use super::flags::{Flag, Parsed, flag, parse_uint};
 use super::print;
 use super::print::quote::quoted;
 use super::session::{Session, Step, out_of_order};
+use super::{FileCall, FileError, FileReply, Restore};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -112,10 +112,7 @@ fn verify_bootstrap(restore: &Restore) -> Result<(), String> {
     let named: Vec<&String> =
         restore.initial_cluster.iter().filter(|(n, _)| *n == restore.name).map(|(_, url)| url).collect();
     if named.is_empty() {
-        return Err(format!(
-            "couldn't find local name {} in the initial cluster configuration",
-            quoted(&restore.name)
-        ));
+        return Err(format!("couldn't find local name {} in the initial cluster configuration", quoted(&restore.name)));
     }
     let shown = |name: &str, url: &str| format!("{name}={url}");
     if let Some(url) = named.iter().find(|url| !restore.peer_urls.contains(url)) {

@@ -4,14 +4,14 @@
 //! Left out: interactive mode, running a command for each event.
 
 use super::Loop;
-use super::calls::{EtcdCall, Keys, WatchCall, WatchResponse};
 use super::commands::{Format, client};
 use super::failure::{ERROR, Failure, INTERRUPTED};
 use super::flags::{Flag, Kind, Parsed, flag};
 use super::print;
 use super::session::{Session, Step};
+use super::{EtcdCall, Keys, WatchCall, WatchResponse};
 
-/// Pause before a lost watch is opened again, [ns] – constant; etcd: client/v3/watch.go backoff, 1 ms doubling to 100 ms.
+/// Pause before a lost watch is opened again, [ns] – constant; etcd: client/v3/watch.go, maxBackoff, 100 ms.
 const RESUME_PAUSE: u64 = 100_000_000;
 
 pub(crate) const FLAGS: &[Flag] = &[

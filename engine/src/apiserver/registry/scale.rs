@@ -11,7 +11,7 @@ use crate::apiserver::patch;
 use crate::apiserver::request::{Answer, Body, Patch, Verb};
 use crate::apiserver::status::Status;
 use crate::apiserver::validation::{self, ErrorType, FieldError};
-use crate::objects::{Object, json as api_json};
+use crate::objects::{Object, decode, json as api_json};
 
 /// Reads or changes the scale.
 pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
@@ -29,8 +29,15 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
     if !version.is_empty() && version != current.meta().resource_version.to_string() {
         return Err(Status::modified(request.kind, &request.key.name));
     }
-    let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or(0);
-    let replicas = i32::try_from(replicas).unwrap_or(i32::MAX);
+    let replicas = match replicas(&wanted["spec"]["replicas"]) {
+        Ok(replicas) => replicas,
+        Err(why) => {
+            return Err(match &request.body {
+                Body::Patch(Patch::Json(kind, patch)) => patch_errors::unfit(*kind, patch, &wanted, &why),
+                _ => Status::bad_request(decode::cannot_be_handled("Scale", "autoscaling/v1", &why)),
+            });
+        }
+    };
     if replicas < 0 {
         let error = FieldError {
             kind: ErrorType::Invalid,
@@ -53,6 +60,22 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
     *spec = replicas;
     next.meta_mut().generation += 1;
     Ok(Write::Put(Box::new(next)))
+}
+
+/// The wanted number; the error is that of Go's decoder.
+fn replicas(value: &Value) -> Result<i32, String> {
+    let found = match value {
+        Value::Null => return Ok(0),
+        Value::Number(number) => match number.as_i64().and_then(|number| i32::try_from(number).ok()) {
+            Some(replicas) => return Ok(replicas),
+            None => format!("number {number}"),
+        },
+        Value::Bool(_) => "bool".to_owned(),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    };
+    Err(format!("json: cannot unmarshal {found} into Go struct field ScaleSpec.spec.replicas of type int32"))
 }
 
 /// `autoscaling/v1 Scale` of an object; `None` for kinds that have none.

@@ -6,10 +6,10 @@ use super::header_fields;
 use super::json::{self, Object};
 use super::quote::quoted;
 use super::table::table;
-use crate::etcdctl::calls::{Alarm, AlarmType, Header, Member, Reply, Response};
 use crate::etcdctl::commands::Format;
 use crate::etcdctl::failure::Failure;
 use crate::etcdctl::session::{Session, Step, out_of_order};
+use crate::etcdctl::{Alarm, AlarmType, Header, Member, Reply, Response};
 
 /// `member list`
 pub(crate) fn members(s: &mut Session, response: &Response) -> Step<()> {
@@ -58,9 +58,8 @@ pub(crate) fn alarms(s: &mut Session, header: Option<&Header>, alarms: &[Alarm])
                 AlarmType::NoSpace => 1,
                 AlarmType::Corrupt => 2,
             };
-            let list = alarms
-                .iter()
-                .map(|a| Object::default().number("memberID", a.member).number("alarm", number(a)).end());
+            let list =
+                alarms.iter().map(|a| Object::default().number("memberID", a.member).number("alarm", number(a)).end());
             let object = header.iter().fold(Object::default(), |o, h| o.raw("header", &json::header(h, false)));
             object.list("alarms", list).end() + "\n"
         }

@@ -9,11 +9,11 @@ use super::header_fields;
 use super::json::{self, Object, array, string};
 use super::quote::quoted;
 use super::table::table;
-use crate::etcdctl::calls::{HashKv, Reply, Response, Status};
 use crate::etcdctl::commands::Format;
 use crate::etcdctl::endpoint::Health;
 use crate::etcdctl::failure::Failure;
 use crate::etcdctl::session::{Session, Step, out_of_order};
+use crate::etcdctl::{HashKv, Reply, Response, Status};
 
 const STATUS_HEAD: [&str; 16] = [
     "endpoint",

@@ -3,7 +3,7 @@
 //! Models: Go encoding/json; etcd v3.6.13 api/etcdserverpb/rpc.pb.go (field order), printer_json.go (`--hex`).
 
 use super::bytes::base64;
-use crate::etcdctl::calls::{Header, KeyValue, Member};
+use crate::etcdctl::{Header, KeyValue, Member};
 
 /// An object being written.
 #[derive(Default)]

@@ -6,10 +6,10 @@ use super::bytes::hex;
 use super::header_fields;
 use super::json::{self, Object, array};
 use super::quote::quoted_bytes;
-use crate::etcdctl::calls::{DeleteReply, Header, KeyValue, OpReply, RangeReply, Reply, Response, WatchEvent, WatchResponse};
 use crate::etcdctl::commands::Format;
 use crate::etcdctl::failure::Failure;
 use crate::etcdctl::session::{Session, Step, out_of_order};
+use crate::etcdctl::{DeleteReply, Header, KeyValue, OpReply, RangeReply, Reply, Response, WatchEvent, WatchResponse};
 
 /// Prints the answer to get, put, del, txn.
 pub(crate) fn response(s: &mut Session, response: &Response, value_only: bool) -> Step<()> {

@@ -6,10 +6,10 @@ use super::bytes::base64;
 use super::header_fields;
 use super::json::{self, Object, array};
 use super::quote::quoted_bytes;
-use crate::etcdctl::calls::{Reply, Response};
 use crate::etcdctl::commands::Format;
 use crate::etcdctl::failure::Failure;
 use crate::etcdctl::session::{Session, Step, out_of_order};
+use crate::etcdctl::{Reply, Response};
 
 pub(crate) fn granted(s: &mut Session, response: &Response) -> Step<()> {
     let Reply::LeaseGrant { id, ttl } = &response.reply else { return Err(out_of_order()) };

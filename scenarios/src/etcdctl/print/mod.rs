@@ -13,7 +13,7 @@ pub(crate) mod quote;
 pub(crate) mod snapshot;
 pub(crate) mod table;
 
-use super::calls::Header;
+use super::Header;
 
 /// The four lines a `-w fields` answer begins with.
 fn header_fields(header: &Header) -> String {

@@ -5,10 +5,10 @@
 use super::bytes::size;
 use super::json::{Object, string};
 use super::table::table;
-use crate::etcdctl::calls::{HashKv, SnapshotStatus};
 use crate::etcdctl::commands::Format;
 use crate::etcdctl::failure::Failure;
 use crate::etcdctl::session::{Session, Step};
+use crate::etcdctl::{HashKv, SnapshotStatus};
 
 /// `etcdutl snapshot status`
 pub(crate) fn status(s: &mut Session, status: &SnapshotStatus) -> Step<()> {

@@ -1,7 +1,7 @@
 //! Tables with borders.
 //!
-//! Models: github.com/olekukonko/tablewriter v0.0.5 as etcdctl uses it: capitals centred in the head, cells flush right,
-//! long cells broken at blanks so that the lines are as even as can be.
+//! Models: github.com/olekukonko/tablewriter v0.0.5 as etcdctl uses it: capitals centred in the head, cells flush
+//! right, long cells broken at blanks so that the lines are as even as can be.
 
 /// Width above which a cell is broken, [characters] – constant; tablewriter: MAX_ROW_WIDTH, 30.
 const MAX_WIDTH: usize = 30;
@@ -11,13 +11,13 @@ const PENALTY: usize = 100_000;
 /// Lays out a table.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
-    let rows: Vec<Vec<Vec<String>>> = rows.iter().map(|row| row.iter().map(|cell| wrap(cell)).collect()).collect();
     let mut widths: Vec<usize> = head.iter().map(|name| width(name)).collect();
-    for row in &rows {
-        for (known, lines) in widths.iter_mut().zip(row) {
-            *known = lines.iter().map(|line| width(line)).max().unwrap_or(0).max(*known);
+    for row in rows {
+        for (known, cell) in widths.iter_mut().zip(row) {
+            *known = limit(cell).max(*known);
         }
     }
+    let rows: Vec<Vec<Vec<String>>> = rows.iter().map(|row| row.iter().map(|cell| wrap(cell)).collect()).collect();
     let border: String = widths.iter().map(|w| format!("+{}", "-".repeat(w + 2))).collect::<String>() + "+\n";
     let mut out = border.clone();
     for (name, w) in head.iter().zip(&widths) {
@@ -42,11 +42,17 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
+/// The width of a cell: no less than its longest word.
+fn limit(cell: &str) -> usize {
+    cell.split([' ', '\n']).map(width).max().unwrap_or(0).max(width(cell).min(MAX_WIDTH))
+}
+
 /// Breaks a cell into lines. Of all ways to do so it takes the one with the least sum of squares of the room left.
 fn wrap(cell: &str) -> Vec<String> {
     let words: Vec<&str> = cell.split([' ', '\n']).collect();
-    let limit = words.iter().map(|word| width(word)).max().unwrap_or(0).max(width(cell).min(MAX_WIDTH));
-    let length = |from: usize, to: usize| words[from..to].iter().map(|w| width(w) + 1).sum::<usize>().saturating_sub(1);
+    let limit = limit(cell);
+    let length =
+        |from: usize, to: usize| (words[from..to].iter().map(|w| width(w) + 1).sum::<usize>()).saturating_sub(1);
     let count = words.len();
     // The cost of the lines from a word on, and where the first of them ends.
     let mut best: Vec<(usize, usize)> = vec![(0, count); count + 1];
@@ -77,7 +83,8 @@ mod tests {
     #[test]
     fn heads_are_centred_and_cells_flush_right() {
         let rows = [vec!["a".to_string(), "12345".to_string()]];
-        let lines = ["+------+-------+", "| NAME |  ID   |", "+------+-------+", "|    a | 12345 |", "+------+-------+"];
+        let lines =
+            ["+------+-------+", "| NAME |  ID   |", "+------+-------+", "|    a | 12345 |", "+------+-------+"];
         assert_eq!(table(&["name", "ID"], &rows), lines.join("\n") + "\n");
     }
 

@@ -38,7 +38,8 @@ fn table(decision: &Scheduling) -> String {
     let Some(first) = decision.scores.first() else {
         return format!("{node}: the only node that fits; no scores were needed");
     };
-    let columns = [("NODE", Align::Left)].into_iter().chain(first.plugins.iter().map(|(name, _, _)| (*name, Align::Right)));
+    let columns =
+        [("NODE", Align::Left)].into_iter().chain(first.plugins.iter().map(|(name, _, _)| (*name, Align::Right)));
     let mut table = Table::new(columns.chain([("TOTAL", Align::Right), ("", Align::Left)]));
     for score in &decision.scores {
         let plugins = score.plugins.iter().map(|(_, value, weight)| match weight {
