@@ -394,7 +394,7 @@ fn without_times(value: &Value) -> Value {
             // How far controllers have come is a matter of time.
             let controlled = map.get("kind").is_some_and(|kind| kind == "Deployment" || kind == "ReplicaSet");
             let kept = map.iter().filter(|(key, value)| {
-                !times.contains(&key.as_str()) && !value.is_null() && !(controlled && *key == "status")
+                !(times.contains(&key.as_str()) || value.is_null() || controlled && *key == "status")
             });
             Value::Object(kept.map(|(key, value)| (key.clone(), without_times(&set_of_causes(key, value)))).collect())
         }

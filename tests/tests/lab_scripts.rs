@@ -56,6 +56,28 @@ fn every_lab_script_gives_the_reviewed_transcript_trace_and_picture() {
     });
 }
 
+/// What `wavetank test scripts/` compares, and the README's picture.
+#[test]
+fn what_is_kept_beside_the_scripts_is_what_they_give() {
+    use wavetank::snapshot::{Snapshot, difference};
+    for path in scripts() {
+        let run = run(&path, &Options::default());
+        let new = Snapshot::of(&run).expect("a snapshot");
+        let [transcript, trace] = Snapshot::read(&path).expect("the kept files can be read");
+        for (kept, new) in [(transcript, &new.transcript), (trace, &new.trace)] {
+            let kept = kept.unwrap_or_default();
+            if let Some(difference) = difference(&kept, new, false) {
+                panic!("{}: run `wavetank test scripts --update`\n{difference}", path.display());
+            }
+        }
+    }
+    let path = folder().join("01-controller-loop.rhai");
+    let svg = Drawings::default().svg(&run(&path, &Options::default()), "01-controller-loop").expect("a picture");
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/01-controller-loop.svg");
+    let kept = std::fs::read(&picture).expect("the README's picture");
+    assert!(svg.is_some_and(|svg| svg == kept), "copy out/01-controller-loop/timeline.svg to docs/");
+}
+
 #[test]
 fn a_script_run_twice_leaves_the_same_bytes() {
     for path in scripts() {

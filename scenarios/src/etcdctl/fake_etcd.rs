@@ -262,7 +262,7 @@ impl FakeEtcd {
                     return Err(status(Code::NotFound, "etcdserver: member not found"));
                 }
                 let left = self.servers.iter().filter(|s| s.up && s.member.id != *id).count();
-                if left * 2 <= self.servers.len() - 1 {
+                if left * 2 < self.servers.len() {
                     let why = "etcdserver: re-configuration failed due to not enough started members";
                     return Err(status(Code::Unknown, why));
                 }

@@ -25,6 +25,11 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
         }
         _ => return Err(Status::bad_request("the request has no body")),
     };
+    let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
+    if name != &*request.key.name {
+        let why = format!("the name of the object ({name}) does not match the name on the URL ({})", request.key.name);
+        return Err(Status::bad_request(why));
+    }
     let version = wanted["metadata"]["resourceVersion"].as_str().unwrap_or("");
     if !version.is_empty() && version != current.meta().resource_version.to_string() {
         return Err(Status::modified(request.kind, &request.key.name));
