@@ -75,18 +75,25 @@ impl<T> Queue<T> {
         let sequence = self.pushed;
         self.pushed += 1;
         self.pending += 1;
-        self.place(Entry { at, tie, sequence, payload });
+        // Built at its place: an entry is big, and this runs for every event.
+        if at > self.horizon {
+            self.far.room(self.horizon, at).push(Entry { at, tie, sequence, payload });
+        } else {
+            self.late.push(Entry { at, tie, sequence, payload });
+        }
         TimerId { at, sequence }
     }
 
     /// The next entry and its instant.
     pub fn pop(&mut self) -> Option<(Instant, T)> {
         loop {
-            while let Some(entry) = self.take() {
-                if !self.forget(entry.id()) {
-                    self.last = entry.at;
+            while let Some(timer) = self.look().map(Entry::id) {
+                let dropped = self.forget(timer);
+                let entry = self.take();
+                if !dropped {
+                    self.last = timer.at;
                     self.pending -= 1;
-                    return Some((entry.at, entry.payload));
+                    return entry.map(|entry| (timer.at, entry.payload));
                 }
             }
             if !self.refill() {
@@ -127,14 +134,6 @@ impl<T> Queue<T> {
         self.pending == 0
     }
 
-    fn place(&mut self, entry: Entry<T>) {
-        if entry.at > self.horizon {
-            self.far.push(self.horizon, entry);
-        } else {
-            self.late.push(entry);
-        }
-    }
-
     /// Whether the entry, which is the next, had been cancelled; if so, it is to be dropped.
     fn forget(&mut self, timer: TimerId) -> bool {
         // Mostly the earliest cancelled entry, which is cheap to find, already answers.
@@ -149,6 +148,7 @@ impl<T> Queue<T> {
         if self.late_is_next() { self.late.peek() } else { self.near.last() }
     }
 
+    #[inline]
     fn take(&mut self) -> Option<Entry<T>> {
         if self.late_is_next() { self.late.pop() } else { self.near.pop() }
     }
@@ -170,7 +170,13 @@ impl<T> Queue<T> {
             if sort {
                 self.near.append(&mut chunk);
             } else {
-                chunk.drain(..).for_each(|entry| self.place(entry));
+                for entry in chunk.drain(..) {
+                    if entry.at > first {
+                        self.far.room(first, entry.at).push(entry);
+                    } else {
+                        self.near.push(entry);
+                    }
+                }
             }
             self.far.spare.push(chunk);
         }
@@ -241,23 +247,20 @@ impl<T> Buckets<T> {
         Buckets { buckets, occupied: [0; BUCKETS / 64], spare: Vec::new() }
     }
 
-    fn push(&mut self, horizon: Instant, entry: Entry<T>) {
-        let at = entry.at.as_nanos();
-        let wheel = (at ^ horizon.as_nanos()).ilog2() / DIGIT;
-        let value = at >> (wheel * DIGIT) & ((1 << DIGIT) - 1);
+    /// A chunk with room, in the bucket of instant `at`.
+    fn room(&mut self, horizon: Instant, at: Instant) -> &mut Chunk<T> {
+        let wheel = (at.as_nanos() ^ horizon.as_nanos()).ilog2() / DIGIT;
+        let value = at.as_nanos() >> (wheel * DIGIT) & ((1 << DIGIT) - 1);
         let bucket = (wheel << DIGIT) as usize | value as usize;
         let chunks = &mut self.buckets[bucket];
-        if let Some(chunk) = chunks.last_mut()
-            && chunk.len() < CHUNK
-        {
-            chunk.push(entry);
-            return;
+        if chunks.last().is_none_or(|chunk| chunk.len() >= CHUNK) {
+            self.occupied[bucket / 64] |= 1 << (bucket % 64);
+            let mut chunk = self.spare.pop().unwrap_or_default();
+            chunk.reserve_exact(CHUNK);
+            chunks.push(chunk);
         }
-        self.occupied[bucket / 64] |= 1 << (bucket % 64);
-        let mut chunk = self.spare.pop().unwrap_or_default();
-        chunk.reserve_exact(CHUNK);
-        chunk.push(entry);
-        chunks.push(chunk);
+        let last = chunks.len() - 1;
+        &mut chunks[last]
     }
 
     /// Takes what the first occupied bucket holds; the caller gives the emptied vector back to it.

@@ -211,7 +211,10 @@ impl Running {
                         if call.verb == ApiVerb::Watch {
                             self.streams.push(0);
                         }
-                        self.answer(Answer::Err { at: unix, status });
+                        self.answer(match translate::none_of(&call) {
+                            Some(body) => Answer::Ok { at: unix, body, warnings: Vec::new() },
+                            None => Answer::Err { at: unix, status },
+                        });
                         asked.at_once = true;
                     }
                 }

@@ -126,6 +126,15 @@ fn bad_request(message: &str) -> Value {
     })
 }
 
+/// The list of a kind that the simulator does not serve: nobody could create any, so in a namespace of the user's there are none. The
+/// system's own namespaces would have some in a real cluster (the service `kubernetes`), so nothing is said about those.
+pub(super) fn none_of(call: &ApiCall) -> Option<Value> {
+    let unserved = Kind::from_plural(&call.resource).is_none() && call.verb == ApiVerb::List;
+    let namespace = call.namespace.as_deref()?;
+    let own = namespace != "default" && !namespace.starts_with("kube-");
+    (unserved && own).then(|| json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "0"}, "items": []}))
+}
+
 /// A kind that a real cluster serves.
 fn not_simulated(call: &ApiCall) -> Value {
     json!({

@@ -65,8 +65,8 @@ struct Owners {
 }
 
 impl Deletion {
-    /// An object of which the caches say nothing in particular.
-    pub fn default_of(item: &Item, absent: &Arc<AbsentOwners>) -> Self {
+    /// An object that nothing depends on and that is not being deleted.
+    pub fn of(item: &Item, absent: &Arc<AbsentOwners>) -> Self {
         Deletion {
             item: item.clone(),
             deleting_dependents: false,

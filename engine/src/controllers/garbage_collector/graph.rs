@@ -10,7 +10,7 @@ use crate::controllers::caches::Caches;
 use crate::event::Effects;
 use crate::kernel::out::RecordId;
 use crate::objects::meta::{FOREGROUND, ORPHAN};
-use crate::objects::{Kind, Object, ObjectMeta, OwnerReference, Uid};
+use crate::objects::{Kind, Name, Object, ObjectMeta, OwnerReference, Uid};
 
 /// The object as a cache has it; not one that merely has its name.
 pub fn known<'a>(caches: &'a Caches, item: &Item) -> Option<&'a Arc<Object>> {
@@ -128,7 +128,7 @@ impl GarbageCollector {
         }
     }
 
-    fn look_at_owner(&mut self, owner: &OwnerReference, namespace: &crate::objects::Name, cause: RecordId) {
+    fn look_at_owner(&mut self, owner: &OwnerReference, namespace: &Name, cause: RecordId) {
         if let Some(owner) = Item::owner(owner, namespace) {
             self.deletions.add(owner, cause);
         }

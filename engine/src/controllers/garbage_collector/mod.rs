@@ -27,7 +27,7 @@ use crate::client::{Agent, WorkQueue};
 use crate::event::{Effects, Event};
 use crate::kernel::Instant;
 use crate::kernel::out::RecordId;
-use crate::objects::{Key, Kind, Object, OwnerReference, Text, Uid};
+use crate::objects::{Key, Kind, Name, Object, OwnerReference, Text, Uid};
 use crate::trace::{Note, What};
 
 /// Workers of each queue; Kubernetes: ConcurrentGCSyncs.
@@ -48,7 +48,7 @@ impl Item {
     }
 
     /// The owner that an object of `namespace` names; `None` if the server has no such kind.
-    fn owner(reference: &OwnerReference, namespace: &crate::objects::Name) -> Option<Self> {
+    fn owner(reference: &OwnerReference, namespace: &Name) -> Option<Self> {
         let kind = Kind::from_name(&reference.kind).filter(|kind| kind.api_version() == &*reference.api_version)?;
         let namespace = if kind.namespaced() { namespace.clone() } else { "".into() };
         Some(Item { uid: reference.uid, kind, key: Key { namespace, name: reference.name.clone() } })
@@ -159,8 +159,7 @@ impl GarbageCollector {
             Some(object) if object.meta().deleting() && !object.meta().deleting_dependents() => return None,
             Some(object) => object.meta().deleting_dependents(),
         };
-        let mut deletion =
-            Deletion { item: item.clone(), deleting_dependents, ..Deletion::default_of(item, &self.absent) };
+        let mut deletion = Deletion { deleting_dependents, ..Deletion::of(item, &self.absent) };
         for dependent in graph::dependents(caches, item.uid) {
             let meta = dependent.meta();
             deletion.has_dependents = true;

@@ -19,7 +19,7 @@ pub(crate) fn members(s: &mut Session, response: &Response) -> Step<()> {
         Format::Simple => rows.iter().map(|row| row.join(", ") + "\n").collect(),
         Format::Table => table(&["ID", "Status", "Name", "Peer Addrs", "Client Addrs", "Is Learner"], &rows),
         Format::Json => changed_json(s.settings.hex, response, None, members),
-        Format::Fields => members.iter().fold(header_fields(&response.header), |text, m| text + &fields(m)),
+        Format::Fields => members.iter().fold(header_fields(&response.header), |text, m| text + &*fields(m)),
         Format::Protobuf => return Err(Failure::unsupported("protobuf").into()),
     };
     s.print(&text);
@@ -64,7 +64,7 @@ pub(crate) fn alarms(s: &mut Session, header: Option<&Header>, alarms: &[Alarm])
             object.list("alarms", list).end() + "\n"
         }
         Format::Fields => alarms.iter().fold(header.map_or(String::new(), header_fields), |text, a| {
-            text + &format!("\"MemberID\" : {}\n\"AlarmType\" : {}\n\n", a.member, name(a))
+            text + &*format!("\"MemberID\" : {}\n\"AlarmType\" : {}\n\n", a.member, name(a))
         }),
         other => return unsupported(other),
     };

@@ -27,7 +27,7 @@ pub(crate) fn response(s: &mut Session, response: &Response, value_only: bool) -
         (Format::Simple, Some(op), _) => simple.op(op),
         (Format::Simple, None, Some((succeeded, _))) => {
             let first = if succeeded { "SUCCESS\n" } else { "FAILURE\n" };
-            ops.fold(first.to_string(), |text, op| text + "\n" + &simple.op(op))
+            ops.fold(first.to_string(), |text, op| text + "\n" + &*simple.op(op))
         }
         (Format::Json, Some(op), _) => json_op(op, &json::header(header, false)) + "\n",
         (Format::Json, None, Some((succeeded, _))) => {
@@ -44,7 +44,7 @@ pub(crate) fn response(s: &mut Session, response: &Response, value_only: bool) -
         (Format::Fields, None, Some((succeeded, _))) => {
             let inner = Header { revision: header.revision, ..Header::default() };
             let first = format!("{}\"Succeeded\" : {succeeded}\n", header_fields(header));
-            ops.fold(first, |text, op| text + &fields_op(op, &inner))
+            ops.fold(first, |text, op| text + &*fields_op(op, &inner))
         }
         (Format::Table, ..) => return Err(Failure::unsupported("table").into()),
         _ => return Err(Failure::unsupported("protobuf").into()),
@@ -60,7 +60,7 @@ pub(crate) fn watched(s: &mut Session, response: &WatchResponse) -> Step<()> {
     let text = match s.settings.format {
         Format::Simple => response.events.iter().fold(String::new(), |text, event| {
             let prev = event.prev_kv.as_ref().map_or(String::new(), |kv| simple.kv(kv));
-            text + kind(event) + "\n" + &prev + &simple.kv(&event.kv)
+            text + kind(event) + "\n" + &*prev + &*simple.kv(&event.kv)
         }),
         Format::Json => {
             let events = array(response.events.iter().map(|event| {
@@ -79,7 +79,7 @@ pub(crate) fn watched(s: &mut Session, response: &WatchResponse) -> Step<()> {
         }
         Format::Fields => response.events.iter().fold(header_fields(&response.header), |text, event| {
             let prev = event.prev_kv.as_ref().map_or(String::new(), |kv| fields_kv("Prev", kv));
-            text + &format!("\"Type\" : {}\n", kind(event)) + &prev + &fields_kv("", &event.kv)
+            text + &*format!("\"Type\" : {}\n", kind(event)) + &*prev + &*fields_kv("", &event.kv)
         }),
         Format::Table => return Err(Failure::unsupported("table").into()),
         Format::Protobuf => return Err(Failure::unsupported("protobuf").into()),
@@ -122,9 +122,9 @@ impl Simple {
     fn op(&self, op: Op) -> String {
         match op {
             Op::Range(range) => range.kvs.iter().map(|kv| self.kv(kv)).collect(),
-            Op::Put(prev) => "OK\n".to_string() + &prev.map_or(String::new(), |kv| self.kv(kv)),
+            Op::Put(prev) => "OK\n".to_string() + &*prev.map_or(String::new(), |kv| self.kv(kv)),
             Op::Delete(delete) => {
-                delete.prev_kvs.iter().fold(format!("{}\n", delete.deleted), |text, kv| text + &self.kv(kv))
+                delete.prev_kvs.iter().fold(format!("{}\n", delete.deleted), |text, kv| text + &*self.kv(kv))
             }
         }
     }
@@ -132,7 +132,7 @@ impl Simple {
     fn kv(&self, kv: &KeyValue) -> String {
         let shown = |bytes: &[u8]| if self.hex { hex(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
         let key = if self.value_only { String::new() } else { shown(&kv.key) + "\n" };
-        key + &shown(&kv.value) + "\n"
+        key + &*shown(&kv.value) + "\n"
     }
 }
 

@@ -83,14 +83,14 @@ pub(crate) fn listed(s: &mut Session, response: &Response) -> Step<()> {
     let Reply::Leases(ids) = &response.reply else { return Err(out_of_order()) };
     let text = match s.settings.format {
         Format::Simple => {
-            ids.iter().fold(format!("found {} leases\n", ids.len()), |text, id| text + &format!("{id:016x}\n"))
+            ids.iter().fold(format!("found {} leases\n", ids.len()), |text, id| text + &*format!("{id:016x}\n"))
         }
         Format::Json => {
             let leases = array(ids.iter().map(|id| Object::default().raw("id", &id.to_string()).end()));
             json::header_fields(&response.header).raw("leases", &leases).end() + "\n"
         }
         Format::Fields => {
-            ids.iter().fold(header_fields(&response.header), |text, id| text + &format!("\"ID\" : {id}\n"))
+            ids.iter().fold(header_fields(&response.header), |text, id| text + &*format!("\"ID\" : {id}\n"))
         }
         other => return unsupported(other),
     };

@@ -35,7 +35,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
             out.push_str("|\n");
         }
     }
-    out + &border
+    out + &*border
 }
 
 fn width(text: &str) -> usize {
