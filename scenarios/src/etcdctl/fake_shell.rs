@@ -106,7 +106,7 @@ impl Shell {
         for command in split(line, '|') {
             let output = self.command(command.trim(), stdin.take());
             stdin = Some(output.stdout.clone());
-            all = Output { stderr: all.stderr + &output.stderr, ..output };
+            all = Output { stderr: all.stderr + output.stderr.as_str(), ..output };
         }
         all
     }
