@@ -44,6 +44,7 @@ fn write_and_rename(temporary: &Path, path: &Path, bytes: &[u8]) -> std::io::Res
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "what was written is read again")]
 mod tests {
     use super::*;
 

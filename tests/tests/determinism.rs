@@ -61,7 +61,7 @@ fn a_trace_that_is_not_kept_has_the_same_fingerprint() {
     let mut hashed = Session::create(&spec, &Overrides::default()).expect("a cluster");
     play(&mut kept, 0, 5);
     play(&mut hashed, 0, 5);
-    assert_eq!(kept.world().trace().records().is_empty(), false);
+    assert!(!kept.world().trace().records().is_empty());
     assert_eq!(hashed.world().trace().records().len(), 0);
     assert_eq!(kept.statistics(), hashed.statistics());
 }

@@ -1,7 +1,6 @@
 //! How long a scheduling cycle takes in a cluster of 5,000 nodes and 150,000 pods. Run with `--ignored --nocapture`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 use wavetank_engine::objects::meta::Name;
@@ -69,7 +68,7 @@ fn a_cycle_takes_less_than_a_millisecond() {
         let pod = pod(spec);
         let cycle = Cycle { pod: &pod, profile, nominated: None, explain: false };
         let (mut start, mut text) = (0, 0);
-        let begun = Instant::now();
+        let begun = clock();
         for _ in 0..CYCLES {
             let decision = cycle.run(&mut nodes, &mut start, &mut |n| n / 2);
             match decision.chosen {
@@ -85,4 +84,9 @@ fn a_cycle_takes_less_than_a_millisecond() {
         println!("{label}: {each:?} a cycle ({text} bytes told)");
         assert!(each.as_micros() < 1_000 || profile == &all, "{label}: {each:?}");
     }
+}
+
+#[expect(clippy::disallowed_types, reason = "wall time is what is measured")]
+fn clock() -> std::time::Instant {
+    std::time::Instant::now()
 }

@@ -33,7 +33,7 @@ impl Call {
     }
 
     /// Of a subresource.
-    pub fn sub(mut self, subresource: Subresource) -> Self {
+    pub fn of(mut self, subresource: Subresource) -> Self {
         self.subresource = subresource;
         self
     }
@@ -68,7 +68,7 @@ impl Call {
 
     /// PUT of the status.
     pub fn update_status(object: Object) -> Self {
-        Call::update(object).sub(Subresource::Status)
+        Call::update(object).of(Subresource::Status)
     }
 
     /// PATCH
@@ -89,7 +89,7 @@ impl Call {
 
     /// POST of a pod's binding.
     pub fn bind(pod: Key, node: Name) -> Self {
-        Call::new(Verb::Create, Kind::Pod, pod, Body::Binding { node }).sub(Subresource::Binding)
+        Call::new(Verb::Create, Kind::Pod, pod, Body::Binding { node }).of(Subresource::Binding)
     }
 }
 

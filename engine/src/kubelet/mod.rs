@@ -14,6 +14,7 @@ mod report;
 mod status;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use self::images::Images;
@@ -196,11 +197,11 @@ impl Kubelet {
             self.pods.remove(&uid);
             return;
         }
-        if !self.pods.contains_key(&uid) {
+        if let Entry::Vacant(place) = self.pods.entry(uid) {
             if pod.status.phase.terminal() {
                 return;
             }
-            self.pods.insert(uid, PodWorker::new(object.clone()));
+            place.insert(PodWorker::new(object.clone()));
             self.with_worker(uid, setup, out, PodWorker::seen);
         }
         self.with_worker(uid, setup, out, |worker, around| worker.updated(object, around));

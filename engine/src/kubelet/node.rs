@@ -101,7 +101,7 @@ impl Kubelet {
             self.node.reported_at = out.now();
             let patch = Patch::NodeStatus(Box::new(status));
             let call = Call::patch(Kind::Node, Key { namespace: "".into(), name: self.name.clone() }, patch)
-                .sub(crate::apiserver::request::Subresource::Status);
+                .of(crate::apiserver::request::Subresource::Status);
             let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
             self.requests.insert(number, Purpose::NodeStatus);
         }

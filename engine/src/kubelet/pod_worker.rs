@@ -199,9 +199,9 @@ impl PodWorker {
     /// A step has taken its time.
     pub(super) fn handle(&mut self, event: PodEvent, around: &mut Surroundings<'_, '_>) {
         match event {
-            PodEvent::Report => return self.report_now(around),
-            PodEvent::Stopped => return self.stopped(around),
-            _ if self.stage >= Stage::Terminating => return,
+            PodEvent::Report => self.report_now(around),
+            PodEvent::Stopped => self.stopped(around),
+            _ if self.stage >= Stage::Terminating => {}
             PodEvent::Admitted => self.admit(around),
             PodEvent::SandboxReady => self.sandbox_ready(around),
             PodEvent::Pull => self.pull(around),

@@ -64,7 +64,7 @@ impl PodWorker {
             return self.after_report(around);
         }
         let patch = Patch::PodStatus { uid: self.uid, status: Box::new(wanted) };
-        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).sub(Subresource::Status);
+        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
         around.requests.insert(number, Purpose::PodStatus(self.uid));
     }

@@ -353,7 +353,7 @@ impl Scheduler {
         );
         let Some(status) = with_condition(pod, message, out.now()) else { return };
         let patch = Patch::PodStatus { uid: pod.meta.uid, status: Box::new(status) };
-        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).sub(Subresource::Status);
+        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
         self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
     }
 

@@ -125,7 +125,7 @@ fn read(name: &Name, routine: &mut Routine<'_>) -> Step<Option<Namespace>> {
 fn finalized(mut namespace: Namespace) -> Call {
     let others = namespace.finalizers.iter().filter(|name| &***name != Namespace::FINALIZER);
     namespace.finalizers = others.cloned().collect();
-    Call::update(Object::Namespace(namespace)).sub(Subresource::Finalize)
+    Call::update(Object::Namespace(namespace)).of(Subresource::Finalize)
 }
 
 /// Writes a namespace; on a conflict again, from its newest state. `None`: it is gone. Kubernetes: retryOnConflictError.
