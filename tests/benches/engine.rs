@@ -1,18 +1,16 @@
 //! Benchmarks of the engine: the queue alone, and a cluster at work. Figures stand in BENCHMARKS.md.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use wavetank_engine::apiserver::ApiServerEvent;
-use wavetank_engine::apiserver::request::{Body, Request, Subresource, Verb};
-use wavetank_engine::client::Agent;
 use wavetank_engine::event::{Event, Queued};
 use wavetank_engine::kernel::out::RecordId;
-use wavetank_engine::kernel::{Duration, Endpoint, Instant, Queue, Seed};
-use wavetank_engine::objects::{Key, Kind};
+use wavetank_engine::kernel::{Duration, Instant, Queue, Seed};
+use wavetank_engine::objects::Kind;
 use wavetank_engine::trace::TraceLevel;
 use wavetank_engine::{Setup, World, profiles};
+use wavetank_tests::workload::deployment;
 
 fn queued(n: u64) -> Queued {
     Queued { event: Event::ApiServer(ApiServerEvent::Checked(n)), cause: RecordId(n) }
@@ -41,31 +39,6 @@ fn hold(criterion: &mut Criterion) {
         });
     }
     group.finish();
-}
-
-fn deployment(replicas: usize) -> Request {
-    let manifest = serde_json::json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {
-            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "nginx", "image": "nginx:1.25", "resources": {"requests": {"cpu": "100m"}}}]},
-            },
-        },
-    });
-    Request {
-        from: Endpoint::Outside,
-        number: 1_000,
-        agent: Agent::Kubectl(1),
-        sequence: 1,
-        verb: Verb::Create,
-        kind: Kind::Deployment,
-        subresource: Subresource::None,
-        key: Key::new("default", "web"),
-        body: Body::Json(Arc::new(manifest)),
-        options: Default::default(),
-    }
 }
 
 /// A cluster that has come to rest.

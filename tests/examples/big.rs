@@ -1,14 +1,11 @@
 //! One Deployment with many pods on many nodes: `big NODES PODS` prints events, wall time and peak memory.
 
-use std::sync::Arc;
-
-use wavetank_engine::apiserver::request::{Body, Request, Subresource, Verb};
-use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::out::RecordId;
-use wavetank_engine::kernel::{Duration, Endpoint, Instant};
-use wavetank_engine::objects::{Key, Kind};
+use wavetank_engine::kernel::{Duration, Instant};
+use wavetank_engine::objects::Kind;
 use wavetank_engine::trace::TraceLevel;
 use wavetank_engine::{Setup, World, profiles};
+use wavetank_tests::workload::deployment;
 
 #[expect(clippy::disallowed_types, reason = "wall time is what is measured")]
 fn clock() -> std::time::Instant {
@@ -55,29 +52,4 @@ fn usage() -> ! {
 fn peak_memory() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:")).map(|text| text.trim().to_owned())
-}
-
-fn deployment(replicas: usize) -> Request {
-    let manifest = serde_json::json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {
-            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "nginx", "image": "nginx:1.25", "resources": {"requests": {"cpu": "100m"}}}]},
-            },
-        },
-    });
-    Request {
-        from: Endpoint::Outside,
-        number: 1_000,
-        agent: Agent::Kubectl(1),
-        sequence: 1,
-        verb: Verb::Create,
-        kind: Kind::Deployment,
-        subresource: Subresource::None,
-        key: Key::new("default", "web"),
-        body: Body::Json(Arc::new(manifest)),
-        options: Default::default(),
-    }
 }

@@ -3,3 +3,4 @@
 pub mod http;
 pub mod kubectl_answers;
 pub mod scenario;
+pub mod workload;

@@ -3,10 +3,10 @@
 mod api_answers;
 mod conformance_controllers;
 mod conformance_scheduler;
+mod determinism;
 #[path = "etcd/main.rs"]
 mod etcd;
-mod scheduler_speed;
-mod determinism;
 mod kubectl_answers;
 mod lab_scripts;
+mod scheduler_speed;
 mod swarm;

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wavetank::charts::Drawings;
 use wavetank::artifacts::Charts;
+use wavetank::charts::Drawings;
 use wavetank::script::{Options, Run, Script, Unwatched};
 
 fn folder() -> PathBuf {

@@ -90,7 +90,11 @@ fn line(session: &Session, command: &Command) -> Option<(String, Option<String>)
         }
         Command::Nonsense { which } => {
             let lines = [
-                "get nothing", "scale deployment missing --replicas=2", "apply -f -", "delete pod", "rollout status deployment/none",
+                "get nothing",
+                "scale deployment missing --replicas=2",
+                "apply -f -",
+                "delete pod",
+                "rollout status deployment/none",
                 "create deployment UPPER --image=",
             ];
             return Some((lines[*which as usize % lines.len()].to_owned(), Some("kind: {".to_owned())));

@@ -199,10 +199,9 @@ impl ApiServer {
         }
         flight.since = out.now();
         let request = &flight.request;
-        if let Err(status) =
-            authentication::authenticate(request)
-                .and_then(|user| authorization::authorize(user, request))
-                .and_then(|()| selectable::check(request))
+        if let Err(status) = authentication::authenticate(request)
+            .and_then(|user| authorization::authorize(user, request))
+            .and_then(|()| selectable::check(request))
         {
             return self.reply(id, Err(status), out);
         }

@@ -251,9 +251,11 @@ impl Session {
     /// The scheduler's last decision about a pod, as far as the trace goes.
     pub fn decision(&self, namespace: &str, name: &str) -> Option<Scheduling> {
         let about = |record: &&Record| {
-            record.note.object.as_ref().is_some_and(|(kind, key)| {
-                *kind == Kind::Pod && &*key.name == name && &*key.namespace == namespace
-            })
+            record
+                .note
+                .object
+                .as_ref()
+                .is_some_and(|(kind, key)| *kind == Kind::Pod && &*key.name == name && &*key.namespace == namespace)
         };
         self.world.trace().records().iter().rev().filter(about).find_map(|record| match &record.note.what {
             What::Schedule(scheduling) => Some((**scheduling).clone()),

@@ -132,7 +132,8 @@ pub(super) fn none_of(call: &ApiCall) -> Option<Value> {
     let unserved = Kind::from_plural(&call.resource).is_none() && call.verb == ApiVerb::List;
     let namespace = call.namespace.as_deref()?;
     let own = namespace != "default" && !namespace.starts_with("kube-");
-    (unserved && own).then(|| json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "0"}, "items": []}))
+    (unserved && own)
+        .then(|| json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "0"}, "items": []}))
 }
 
 /// A kind that a real cluster serves.
