@@ -64,7 +64,7 @@ impl NodeSpec {
     }
 }
 
-/// How long things take. Every value's source stands beside it in `profiles.rs`.
+/// How long things take. What is measured and what estimated stands in `profiles.rs`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Its name.

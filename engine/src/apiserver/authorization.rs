@@ -26,13 +26,57 @@ pub fn authorize(user: User, request: &Request) -> Result<(), Status> {
     if allowed {
         return Ok(());
     }
-    let name = request.agent.name();
-    let why = format!(
-        "User \"system:{name}\" cannot {} resource \"{}\" in API group \"{}\" in the namespace \"{}\"",
-        request.verb.as_str(),
-        request.kind.plural(),
-        request.kind.group(),
-        request.key.namespace
-    );
+    let (name, verb, key) = (user_name(user), request.verb.as_str(), &request.key);
+    let what = format!("resource \"{}\" in API group \"{}\"", request.kind.plural(), request.kind.group());
+    let place = if request.kind.namespaced() {
+        format!("in the namespace \"{}\"", key.namespace)
+    } else {
+        "at the cluster scope".to_owned()
+    };
+    let why = format!("User \"{name}\" cannot {verb} {what} {place}");
     Err(Status::forbidden(request.kind, &request.key.name, &why))
+}
+
+/// The name in the text. A node's user ends with its name, which the request does not carry: its number stands for it.
+fn user_name(user: User) -> String {
+    match user {
+        User::Admin => "kubernetes-admin".to_owned(),
+        User::Node(node) => format!("system:node:{node}"),
+        User::Component(agent @ (Agent::Scheduler | Agent::ControllerManager)) => format!("system:{}", agent.name()),
+        User::Component(agent) => format!("system:serviceaccount:kube-system:{}", agent.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apiserver::request::{Body, Verb};
+    use crate::kernel::Endpoint;
+    use crate::objects::Key;
+
+    #[test]
+    fn a_node_may_not_touch_deployments_and_is_told_in_the_api_s_words() {
+        let request = Request {
+            from: Endpoint::Kubelet(0),
+            number: 1,
+            agent: Agent::Kubelet(0),
+            sequence: 1,
+            verb: Verb::Delete,
+            kind: Kind::Deployment,
+            subresource: Subresource::None,
+            key: Key::new("default", "web"),
+            body: Body::None,
+            options: Default::default(),
+        };
+        let refused = authorize(User::Node(0), &request).expect_err("refused");
+        assert_eq!(
+            (refused.code, &*refused.message),
+            (
+                403,
+                "deployments.apps \"web\" is forbidden: User \"system:node:0\" cannot delete resource \"deployments\" in API group \
+                 \"apps\" in the namespace \"default\""
+            )
+        );
+        assert_eq!(authorize(User::Component(Agent::DeploymentController), &request), Ok(()));
+    }
 }

@@ -95,7 +95,8 @@ pub(super) fn pull(setup: &Setup, image: &str, present: bool, pod: &str, attempt
     Registry::Has { takes, size }
 }
 
-/// The size of an image that nobody described. [bytes]
+/// The size of an image that nobody described: the rule by which the recordings' played kubelets seem to make sizes up (inferred from two
+/// of them). A stand-in, no property of the image. [bytes]
 pub(super) fn size(image: &str) -> u64 {
     50 * 1024 * 1024 + 12_345 * image.len() as u64
 }

@@ -218,6 +218,7 @@ impl Kubelet {
         conditions.push(match self.node.ready {
             Some(since) => condition("Ready", true, "KubeletReady", "kubelet is posting ready status", since),
             None => {
+                // Upstream joins the errors it has; this one is typical of a start, and its words are not looked up.
                 let message = "[container runtime status check may not have completed yet]";
                 condition("Ready", false, "KubeletNotReady", message, self.node.started)
             }

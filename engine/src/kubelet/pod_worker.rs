@@ -502,9 +502,9 @@ impl PodWorker {
     }
 }
 
-/// From a failed pull to the sync that finds the image in back-off.
+/// From a failed pull to the sync that finds the image in back-off: as the played kubelets of the recordings do it, no figure of upstream's.
 const BACK_OFF_SEEN: Duration = Duration::from_millis(500);
-/// Ending a pod of which nothing runs.
+/// Ending a pod of which nothing runs: likewise read off the recordings' played kubelets.
 const NOTHING_TO_STOP: Duration = Duration::from_millis(30);
 
 /// A duration as Go prints it, cut to milliseconds: `2.001s`, `350ms`.

@@ -3,7 +3,8 @@
 //! A kubectl process is a straight-line program that is *replayed*: [`run`] executes it from the start, takes the
 //! answers recorded so far, and stops at the first call that has none. So a process is plain data (arguments, standard
 //! input, answers) that can be forked with the world, and no thread or coroutine is needed. Calls go to the API server
-//! over the simulated network; kubectl knows nothing of the engine.
+//! over the simulated network; kubectl knows nothing of the engine but the table of
+//! merge keys, which the real one gets from the server.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd, staging/src/k8s.io/cli-runtime.
 //! Left out: discovery and OpenAPI requests (answered from kubectl's own cache), kubeconfig, klog lines, plugins, verbs
@@ -25,7 +26,6 @@ mod jsonpath;
 mod label;
 mod manifest;
 mod patch;
-mod patch_schema;
 mod patch_verb;
 mod printers;
 mod resources;

@@ -6,8 +6,7 @@
 //! Left out: patches that already hold directives; conflict detection (`--overwrite=false`).
 
 use serde_json::{Map, Value, json};
-
-use super::patch_schema::{Field, Type, field, kind};
+use wavetank_engine::apiserver::patch::schema::{Field, Type, field, of_kind as kind};
 
 /// The patch that turns `original` into `modified`.
 pub(crate) fn two_way(of_kind: &str, original: &Value, modified: &Value) -> Value {

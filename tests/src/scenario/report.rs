@@ -20,12 +20,12 @@ pub struct Report {
 
 /// Plays every scenario of a folder, in order of the files' names. The folder's `known-differences.txt`, or that of the folder
 /// above, says how many differences of a scenario's aspect are accepted, and why.
-pub fn folder(folder: &Path) -> Result<Report, String> {
+pub fn folder(folder: &Path, seed: u64) -> Result<Report, String> {
     let known = known_differences(folder)?;
     let mut report = Report::default();
     for path in files(folder)? {
         match format::read(&path)? {
-            Some(scenario) => report.play(&scenario, &known),
+            Some(scenario) => report.play(&scenario, &known, seed),
             None => report.lines.push(format!("{} is no scenario", file_name(&path))),
         }
     }
@@ -33,10 +33,10 @@ pub fn folder(folder: &Path) -> Result<Report, String> {
 }
 
 impl Report {
-    fn play(&mut self, scenario: &Scenario, known: &Known) {
+    fn play(&mut self, scenario: &Scenario, known: &Known, seed: u64) {
         self.played += 1;
         let aspects =
-            play::play(scenario).map(|run| compare::compare(scenario, &run, &observe::observe(scenario, &run)));
+            play::play(scenario, seed).map(|run| compare::compare(scenario, &run, &observe::observe(scenario, &run)));
         match aspects {
             Ok(aspects) => aspects.iter().for_each(|aspect| self.aspect(&scenario.id, aspect, known)),
             Err(error) => {

@@ -8,7 +8,7 @@
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 mod json;
-mod schema;
+pub mod schema;
 mod strategic;
 
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ pub fn apply(resource: &str, patch_type: PatchType, current: &Value, patch: &Val
         PatchType::StrategicMerge => {
             let empty = Map::new();
             let original = current.as_object().unwrap_or(&empty).clone();
-            strategic::merge_map(original, object(patch)?.clone(), schema::kind(resource)).map(Value::Object)
+            strategic::merge_map(original, object(patch)?.clone(), schema::of_resource(resource)).map(Value::Object)
         }
     }
 }

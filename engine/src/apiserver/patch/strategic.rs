@@ -189,7 +189,7 @@ fn without_directives(value: Value) -> Option<Value> {
 mod tests {
     use serde_json::json;
 
-    use super::super::schema::kind;
+    use super::super::schema::of_resource as kind;
     use super::*;
 
     fn patched(resource: &str, object: Value, patch: Value) -> Value {
