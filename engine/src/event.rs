@@ -3,7 +3,7 @@
 use crate::apiserver::ApiServerEvent;
 use crate::apiserver::request::Delivery;
 use crate::controllers::ControllerManagerEvent;
-use crate::etcd::EtcdEvent;
+use crate::etcd::{EtcdEvent, Stored};
 use crate::kernel::Endpoint;
 use crate::kernel::out::{Out, RecordId};
 use crate::kubelet::KubeletEvent;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// To an etcd member.
-    Etcd(u8, EtcdEvent<Arc<Object>>),
+    Etcd(u8, EtcdEvent<EtcdValue>),
     /// To the API server.
     ApiServer(ApiServerEvent),
     /// To the controller manager.
@@ -28,6 +28,9 @@ pub enum Event {
     /// To a program outside the cluster: it waits in the mailbox.
     Outside(Delivery),
 }
+
+/// What etcd holds: API objects as they are, and the bytes that others put there.
+pub type EtcdValue = Stored<Arc<Object>>;
 
 /// The `Out` of every component.
 pub type Effects = Out<Event, Note>;

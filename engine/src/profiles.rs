@@ -99,7 +99,9 @@ pub fn slow_disk() -> Profile {
 }
 
 fn etcd(fsync: Latency, apply: Latency, request: Latency, read: Latency) -> EtcdSettings {
-    EtcdSettings { costs: EtcdCosts { fsync, apply, request, read, ..EtcdCosts::default() }, ..EtcdSettings::default() }
+    let commit = fsync.scaled(2.0);
+    let costs = EtcdCosts { fsync, apply, request, read, commit, ..EtcdCosts::default() };
+    EtcdSettings { costs, ..EtcdSettings::default() }
 }
 
 fn kubelet() -> KubeletTiming {

@@ -11,7 +11,7 @@ use crate::apiserver::{ApiServer, ApiServerEvent};
 use crate::client::Agent;
 use crate::controllers::{ControllerManager, ControllerManagerEvent};
 use crate::etcd::{self, EtcdEvent, EtcdNote, Member, Response};
-use crate::event::{Effects, Event, Queued};
+use crate::event::{Effects, EtcdValue, Event, Queued};
 use crate::kernel::out::{Action, Out, RecordId};
 use crate::kernel::{Duration, Endpoint, Instant, Network, Queue};
 use crate::kubelet::{Kubelet, KubeletEvent};
@@ -28,7 +28,7 @@ pub struct World {
     queue: Queue<Queued>,
     network: Network,
     trace: Trace,
-    etcd: Vec<Member<Arc<Object>>>,
+    etcd: Vec<Member<EtcdValue>>,
     apiserver: ApiServer,
     controller_manager: ControllerManager,
     scheduler: Scheduler,
@@ -66,13 +66,14 @@ pub struct HistoryEntry {
 impl World {
     /// A cluster that is switched on at instant zero, with an empty etcd.
     pub fn new(setup: Arc<Setup>) -> Self {
-        let members = setup.etcd_members;
+        let formation = etcd::Formation::local(setup.etcd_members);
+        let member = |me| Member::new(me, &formation, setup.seed, &setup.profile.etcd);
         let mut world = World {
             now: Instant::START,
             queue: Queue::new(setup.shuffle_ties),
             network: Network::default(),
             trace: Trace::new(setup.trace),
-            etcd: (0..members).map(|me| Member::new(me, members)).collect(),
+            etcd: (0..setup.etcd_members).map(member).collect(),
             apiserver: ApiServer::default(),
             controller_manager: ControllerManager::new(&setup),
             scheduler: Scheduler::new(&setup),
@@ -156,18 +157,46 @@ impl World {
 
     /// Everything stored of a kind, in key order: the truth in etcd, not a cache.
     pub fn objects(&self, kind: Kind) -> Vec<Arc<Object>> {
-        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let Some(member) = self.latest() else { return Vec::new() };
         let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix(kind.key_prefix().into()));
         member
             .store()
             .range(&range)
-            .map(|reply| reply.kvs.iter().map(|kv| kv.value.clone()).collect())
+            .map(|reply| reply.kvs.iter().filter_map(|kv| kv.value.object().cloned()).collect())
             .unwrap_or_default()
+    }
+
+    /// The member whose store is furthest: what it has was committed.
+    fn latest(&self) -> Option<&Member<EtcdValue>> {
+        self.etcd.iter().rev().max_by_key(|member| member.applied_index())
+    }
+
+    /// The members of etcd, to look at; their numbers are their places.
+    pub fn etcd(&self) -> &[Member<EtcdValue>] {
+        &self.etcd
+    }
+
+    /// Lets something happen at a member of etcd now: a kill, a start, an operator's request.
+    pub fn etcd_event(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
+        self.push(self.now, Endpoint::Outside, Queued { event: Event::Etcd(member, event), cause: RecordId(0) });
+    }
+
+    /// The disk of a member of etcd, to make it slow.
+    pub fn etcd_disk(&mut self, member: u8) -> Option<&mut etcd::disk::Disk> {
+        self.etcd.get_mut(usize::from(member)).map(Member::disk_mut)
+    }
+
+    /// A member of etcd that was added to the cluster and is to be started; its number comes from the answer to the
+    /// addition and must be the next one.
+    pub fn add_etcd_member(&mut self, name: &str, client_urls: &str) -> u8 {
+        let number = self.etcd.len() as u8;
+        self.etcd.push(Member::joining(number, name, client_urls, self.setup.seed, &self.setup.profile.etcd));
+        number
     }
 
     /// All keys in etcd, in order.
     pub fn keys(&self) -> Vec<Arc<str>> {
-        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let Some(member) = self.latest() else { return Vec::new() };
         let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix("/".into()));
         member
             .store()
@@ -178,7 +207,7 @@ impl World {
 
     /// Every version of the objects of a kind that was written after `revision`, in the order of the writes.
     pub fn history(&self, kind: Kind, revision: u64) -> Vec<HistoryEntry> {
-        let Some(member) = self.etcd.first() else { return Vec::new() };
+        let Some(member) = self.latest() else { return Vec::new() };
         let prefix = kind.key_prefix();
         let changes = member.store().events_from(revision + 1).filter(|event| event.key.starts_with(&prefix));
         changes
@@ -188,7 +217,7 @@ impl World {
                 HistoryEntry {
                     revision: event.revision,
                     key: Key::new(namespace, name),
-                    object: event.kv.as_ref().map(|kv| kv.value.clone()),
+                    object: event.kv.as_ref().and_then(|kv| kv.value.object().cloned()),
                 }
             })
             .collect()
@@ -196,7 +225,7 @@ impl World {
 
     /// etcd's revision: it changes whenever anything stored does.
     pub fn revision(&self) -> u64 {
-        self.etcd.first().map_or(0, |member| member.store().revision())
+        self.latest().map_or(0, |member| member.store().revision())
     }
 
     /// Writes a record on behalf of a program outside the cluster.
@@ -223,11 +252,20 @@ impl World {
     /// Cuts the link from one endpoint to another; the way back stays. What is under way arrives.
     pub fn cut_link(&mut self, from: Endpoint, to: Endpoint) {
         self.network.cut(from, to);
+        self.disturb_etcd(from, to);
+    }
+
+    /// A link between members of etcd has changed: their heartbeats rest no longer.
+    fn disturb_etcd(&mut self, from: Endpoint, to: Endpoint) {
+        if matches!((from, to), (Endpoint::Etcd(_), Endpoint::Etcd(_))) {
+            (0..self.etcd.len() as u8).for_each(|member| self.etcd_event(member, EtcdEvent::Disturbed));
+        }
     }
 
     /// Mends the link: what was sent while it was cut is sent again.
     pub fn mend_link(&mut self, from: Endpoint, to: Endpoint) {
         self.network.mend(from, to);
+        self.disturb_etcd(from, to);
         let held = std::mem::take(&mut self.held);
         for (sender, receiver, queued) in held {
             if (sender, receiver) == (from, to) {
@@ -246,7 +284,9 @@ impl World {
         let setup = &*self.setup;
         match event {
             Event::Etcd(member, event) => {
-                let mut effects = EtcdEffects { member, out: &mut out };
+                let calm = self.network.between_etcd_whole() && self.etcd.iter().all(Member::running);
+                let members = self.etcd.len() as u8;
+                let mut effects = EtcdEffects { member, members, calm, out: &mut out };
                 if let Some(state) = self.etcd.get_mut(member as usize) {
                     state.handle(event, setup.seed, &setup.profile.etcd, &mut effects);
                 }
@@ -301,6 +341,8 @@ impl World {
         };
         match arrival {
             Some(at) => self.push(at, from, queued),
+            // Members of etcd do not keep for each other what does not get through: Raft sends it again itself.
+            None if matches!((from, to), (Endpoint::Etcd(_), Endpoint::Etcd(_))) => {}
             None => self.held.push((from, to, queued)),
         }
     }
@@ -317,10 +359,12 @@ const LINK: u64 = crate::kernel::hash_bytes(b"link");
 /// What an etcd member asks for, put into the world's `Out`.
 struct EtcdEffects<'a> {
     member: u8,
+    members: u8,
+    calm: bool,
     out: &'a mut Effects,
 }
 
-impl etcd::Effects<Arc<Object>> for EtcdEffects<'_> {
+impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
     fn now(&self) -> Instant {
         self.out.now()
     }
@@ -337,17 +381,30 @@ impl etcd::Effects<Arc<Object>> for EtcdEffects<'_> {
         self.out.note(Note::new(Agent::Etcd(self.member), What::Etcd(note)))
     }
 
-    fn send(&mut self, member: u8, event: EtcdEvent<Arc<Object>>) {
+    fn send(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
         self.out.send(Endpoint::Etcd(member), Duration::ZERO, Event::Etcd(member, event));
     }
 
-    fn after(&mut self, wait: Duration, event: EtcdEvent<Arc<Object>>) {
+    fn after(&mut self, wait: Duration, event: EtcdEvent<EtcdValue>) {
         self.out.after(wait, Event::Etcd(self.member, event));
     }
 
-    fn reply(&mut self, to: Endpoint, id: u64, response: Response<Arc<Object>>) {
+    fn reply(&mut self, to: Endpoint, id: u64, response: Response<EtcdValue>) {
         let event = ApiServerEvent::Etcd { id, response: Box::new(response) };
-        self.out.send(to, Duration::ZERO, Event::ApiServer(event));
+        // Operators' own requests are answered elsewhere.
+        if to == Endpoint::ApiServer {
+            self.out.send(to, Duration::ZERO, Event::ApiServer(event));
+        }
+    }
+
+    fn calm(&self) -> bool {
+        self.calm
+    }
+
+    fn disturb(&mut self) {
+        for member in 0..self.members {
+            self.out.after(Duration::ZERO, Event::Etcd(member, EtcdEvent::Disturbed));
+        }
     }
 }
 
@@ -477,10 +534,38 @@ mod tests {
         run(&mut world, SECOND.times(10));
         assert_eq!(ready(&world), 3, "two of three are a majority");
         cut(&mut world, 2);
-        run(&mut world, SECOND);
+        run(&mut world, SECOND.times(2));
         let revision = world.revision();
         run(&mut world, SECOND.times(5));
         assert_eq!(world.revision(), revision, "one of three commits nothing");
+    }
+
+    #[test]
+    fn losing_the_etcd_leader_of_three_hurts_nobody_for_long() {
+        let mut world = cluster();
+        world.etcd_event(0, EtcdEvent::Killed);
+        // What a follower passes on to the dead leader before it is missed is lost; clients hear of it after seven seconds.
+        run(&mut world, SECOND.times(3));
+        apply(&mut world);
+        run(&mut world, SECOND.times(20));
+        assert_eq!(ready(&world), 3);
+        assert!(world.etcd().iter().filter(|member| member.running()).count() == 2);
+    }
+
+    #[test]
+    fn one_etcd_that_dies_stops_everything_and_forgets_nothing() {
+        let mut world = World::new(Setup::new(5, 3, 1, profiles::laptop()).shared());
+        run(&mut world, SECOND.times(14));
+        let revision = world.revision();
+        world.etcd_event(0, EtcdEvent::Killed);
+        apply(&mut world);
+        // Less than the ten seconds after which those that lead give up.
+        run(&mut world, SECOND.times(7));
+        assert_eq!((world.revision(), ready(&world)), (revision, 0));
+        world.etcd_event(0, EtcdEvent::Started);
+        run(&mut world, SECOND.times(30));
+        assert_eq!(ready(&world), 3);
+        assert!(world.revision() > revision);
     }
 
     #[test]

@@ -32,7 +32,7 @@ use self::status::Status;
 use self::storage::{EventLeases, Storage};
 use crate::client::Agent;
 use crate::etcd::{Response, WatchReply};
-use crate::event::{Effects, Event};
+use crate::event::{Effects, EtcdValue, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant, Luck};
 use crate::objects::{Key, Kind, Object, Pod};
@@ -54,7 +54,7 @@ pub enum ApiServerEvent {
         /// The number under which it was asked.
         id: u64,
         /// What it says.
-        response: Box<Response<Arc<Object>>>,
+        response: Box<Response<EtcdValue>>,
     },
 }
 
@@ -148,11 +148,15 @@ impl ApiServer {
             }
             ApiServerEvent::Request(request) => self.receive(request, setup, out),
             ApiServerEvent::Checked(id) => self.checked(id, setup, out),
-            ApiServerEvent::Etcd { id, response } => match self.storage.watched_kind(id) {
-                Some(kind) => self.told(kind, *response, setup, out),
-                None if EventLeases::is_grant(id) => self.granted(*response, out),
-                None => self.answered(id & !ATTEMPTS, *response, setup, out),
-            },
+            ApiServerEvent::Etcd { id, response } => {
+                // What the client library asks again by itself comes back later.
+                let Some(response) = self.storage.hear(id, *response, setup, out) else { return };
+                match self.storage.watched_kind(id) {
+                    Some(kind) => self.told(kind, response, setup, out),
+                    None if EventLeases::is_grant(id) => self.granted(response, out),
+                    None => self.answered(id & !ATTEMPTS, response, setup, out),
+                }
+            }
         }
     }
 
@@ -295,14 +299,14 @@ impl ApiServer {
         }
         let leased = version.is_none() && object.as_ref().is_some_and(|object| object.kind() == Kind::Event);
         flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
-        let lease = if leased { self.leases.lease(id, setup, out) } else { None };
+        let lease = if leased { self.leases.lease(id, &mut self.storage, setup, out) } else { None };
         if lease.is_some() == leased {
             self.storage.write(flight.ask(id), flight.request.kind, &key, version, object, lease, out);
         }
     }
 
     /// The lease for new events is there, or is not: those that waited for it are written.
-    fn granted(&mut self, response: Response<Arc<Object>>, out: &mut Effects) {
+    fn granted(&mut self, response: Response<EtcdValue>, out: &mut Effects) {
         let (lease, waiting) = self.leases.answered(response.body.is_ok());
         for id in waiting {
             if let Err(error) = &response.body {
@@ -324,7 +328,7 @@ impl ApiServer {
     }
 
     /// etcd answered a request.
-    fn answered(&mut self, id: u64, response: Response<Arc<Object>>, setup: &Setup, out: &mut Effects) {
+    fn answered(&mut self, id: u64, response: Response<EtcdValue>, setup: &Setup, out: &mut Effects) {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let Some(pending) = flight.pending.take() else { return };
         let request = &flight.request;
@@ -436,14 +440,14 @@ impl ApiServer {
     }
 
     /// etcd told of changes: the cache takes them in, the watchers hear of them.
-    fn told(&mut self, kind: Kind, response: Response<Arc<Object>>, setup: &Setup, out: &mut Effects) {
+    fn told(&mut self, kind: Kind, response: Response<EtcdValue>, setup: &Setup, out: &mut Effects) {
         let revision = response.revision;
         self.storage.saw(revision);
         let Ok(crate::etcd::Reply::Watch(WatchReply::Events { events, causes })) = response.body else { return };
         let mut deliveries: BTreeMap<cache::WatcherId, Vec<WatchEvent>> = BTreeMap::new();
         for (event, cause) in events.into_iter().zip(causes) {
-            let new = event.kv.map(|kv| kv.value.clone());
-            let before = event.prev_kv.map(|kv| kv.value.clone());
+            let object = |kv: Option<Arc<crate::etcd::KeyValue<EtcdValue>>>| kv?.value.object().cloned();
+            let (new, before) = (object(event.kv), object(event.prev_kv));
             let Some(object) = new.as_ref().or(before.as_ref()) else { continue };
             let key = object.key();
             out.because(cause);

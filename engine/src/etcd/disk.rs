@@ -1,10 +1,10 @@
 //! A member's disk as the log sees it: one write with its fsync at a time.
 //!
 //! What asks for the disk while an fsync is under way waits and goes into the next one together; that batching is what
-//! lets etcd commit more often than its disk can sync.
+//! lets etcd commit more often than its disk can sync. A commit of the database at the same time slows the fsync down,
+//! for both share the device.
 //!
-//! Models: etcd v3.6 server/storage/wal/wal.go (`Save`, `sync`). Left out: segments, preallocation, the backend's own
-//! commits (they are not on a write's way), reads from disk.
+//! Models: etcd v3.6 server/storage/wal/wal.go (`Save`, `sync`). Left out: segments, preallocation, reads from disk.
 
 use super::settings::EtcdCosts;
 use crate::kernel::{Duration, Instant, Seed, hash_bytes};
@@ -18,11 +18,13 @@ pub struct Disk {
     syncs: u64,
     /// By how much this disk is slower than the setup's. [factor]
     slowness: f64,
+    /// Which part of its time others take. [0..1]
+    load: f64,
 }
 
 impl Default for Disk {
     fn default() -> Self {
-        Disk { busy_since: None, syncs: 0, slowness: 1.0 }
+        Disk { busy_since: None, syncs: 0, slowness: 1.0, load: 0.0 }
     }
 }
 
@@ -32,14 +34,22 @@ impl Disk {
         self.busy_since.is_some()
     }
 
-    /// Starts a write of `bytes` with its fsync; the answer is how long it takes.
-    pub fn start(&mut self, bytes: usize, member: u8, now: Instant, seed: Seed, costs: &EtcdCosts) -> Duration {
+    /// Starts a write of `bytes` with its fsync; the answer is how long it takes. Until `commit` the database commits
+    /// on the same device: half of that is waited for.
+    pub fn start(
+        &mut self,
+        bytes: usize,
+        member: u8,
+        (now, commit): (Instant, Instant),
+        seed: Seed,
+        costs: &EtcdCosts,
+    ) -> Duration {
         debug_assert!(!self.is_busy(), "one fsync at a time");
         let mut luck = seed.luck(hash_bytes(b"etcd"), hash_bytes(b"fsync"), u64::from(member), self.syncs);
         self.syncs += 1;
         self.busy_since = Some(now);
         let took = costs.fsync.sample(&mut luck) + costs.fsync_per_kib.fraction(bytes as u64, 1_024);
-        if self.slowness == 1.0 { took } else { Duration::from_millis_f64(took.as_millis_f64() * self.slowness) }
+        self.slowed(took) + commit.since(now).fraction(1, 2)
     }
 
     /// The fsync is done; the answer is how long it took.
@@ -47,9 +57,25 @@ impl Disk {
         self.busy_since.take().map_or(Duration::ZERO, |since| now.since(since))
     }
 
+    /// The process is gone, and what it was writing with it.
+    pub fn abandon(&mut self) {
+        self.busy_since = None;
+    }
+
     /// Makes every fsync from the next on `factor` times as long as the setup says; 1 is healthy.
     pub fn slow_down(&mut self, factor: f64) {
-        self.slowness = factor;
+        self.slowness = factor.max(0.0);
+    }
+
+    /// Others keep the disk busy for this part of its time (0 to 0.99): what is asked of it takes 1/(1 - part) as long.
+    pub fn occupy(&mut self, part: f64) {
+        self.load = part.clamp(0.0, 0.99);
+    }
+
+    /// How long something takes that would take `took` on the setup's disk.
+    pub fn slowed(&self, took: Duration) -> Duration {
+        let factor = self.slowness / (1.0 - self.load);
+        if factor == 1.0 { took } else { Duration::from_millis_f64(took.as_millis_f64() * factor) }
     }
 
     /// Fsyncs started so far.
@@ -63,6 +89,8 @@ mod tests {
     use super::*;
     use crate::kernel::Latency;
 
+    const AT_ONCE: (Instant, Instant) = (Instant::START, Instant::START);
+
     #[test]
     fn an_fsync_takes_its_draw_plus_its_bytes_times_the_disk_s_slowness() {
         let costs = EtcdCosts {
@@ -71,11 +99,22 @@ mod tests {
             ..EtcdCosts::default()
         };
         let mut disk = Disk::default();
-        let took = disk.start(2_048, 0, Instant::START, Seed(1), &costs);
+        let took = disk.start(2_048, 0, AT_ONCE, Seed(1), &costs);
         assert_eq!(took, Duration::from_micros(2_200));
         assert!(disk.is_busy());
         assert_eq!(disk.finish(Instant::START + took), took);
         disk.slow_down(10.0);
-        assert_eq!(disk.start(0, 0, Instant::START, Seed(1), &costs), Duration::from_millis(20));
+        assert_eq!(disk.start(0, 0, AT_ONCE, Seed(1), &costs), Duration::from_millis(20));
+        disk.abandon();
+        disk.occupy(0.5);
+        assert_eq!(disk.start(0, 0, AT_ONCE, Seed(1), &costs), Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_commit_of_the_database_is_in_the_way() {
+        let costs = EtcdCosts { fsync: Latency::constant(2.0), ..EtcdCosts::default() };
+        let until = Instant::START + Duration::from_millis(6);
+        let took = Disk::default().start(0, 0, (Instant::START, until), Seed(1), &costs);
+        assert_eq!(took, Duration::from_millis(5));
     }
 }

@@ -1,6 +1,6 @@
 //! What etcd refuses, with the texts its clients see.
 //!
-//! Models: etcd v3.6 api/v3rpc/rpctypes/error.go. Left out: authentication, membership.
+//! Models: etcd v3.6 api/v3rpc/rpctypes/error.go, server/etcdserver/errors/errors.go. Left out: authentication.
 
 /// A refusal. Its `Display` is the text a client sees.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -62,6 +62,52 @@ pub enum EtcdError {
     /// The member shuts down.
     #[error("etcdserver: server stopped")]
     Stopped,
+    /// Nobody led for the whole request time-out, so the request was never proposed.
+    #[error("context deadline exceeded")]
+    DeadlineExceeded,
+    /// Leadership is being handed over.
+    #[error("raft proposal dropped")]
+    ProposalDropped,
+    /// The process is not running, so its machine refuses the connection: nothing was done. Clients try the next
+    /// member.
+    #[error("connection refused")]
+    ConnectionRefused,
+    /// The process died while the request was with it: what became of it is not known.
+    #[error("error reading from server: EOF")]
+    ConnectionLost,
+    /// There is no member of that identity.
+    #[error("etcdserver: member not found")]
+    MemberNotFound,
+    /// A member has these peer URLs already.
+    #[error("etcdserver: Peer URLs already exists")]
+    PeerUrlExists,
+    /// There are as many learners as there may be.
+    #[error("etcdserver: too many learner members in cluster")]
+    TooManyLearners,
+    /// The change would leave no majority of members that have ever started.
+    #[error("etcdserver: re-configuration failed due to not enough started members")]
+    NotEnoughStarted,
+    /// The change would leave no majority of members that are connected.
+    #[error("etcdserver: unhealthy cluster")]
+    Unhealthy,
+    /// Only learners can be promoted.
+    #[error("etcdserver: can only promote a learner member")]
+    NotLearner,
+    /// The learner has not caught up.
+    #[error("etcdserver: can only promote a learner member which is in sync with leader")]
+    LearnerNotReady,
+    /// Only the leader can do this.
+    #[error("etcdserver: not leader")]
+    NotLeader,
+    /// That member cannot lead.
+    #[error("etcdserver: bad leader transferee")]
+    BadTransferee,
+    /// The hand-over took too long.
+    #[error("etcdserver: request timed out, leader transfer took too long")]
+    TransferTimeout,
+    /// A learner serves serializable reads only.
+    #[error("etcdserver: rpc not supported for learner")]
+    LearnerUnsupported,
 }
 
 /// A gRPC status code.
@@ -79,6 +125,10 @@ pub enum Code {
     ResourceExhausted,
     /// Try again.
     Unavailable,
+    /// The time was up.
+    DeadlineExceeded,
+    /// None of the above.
+    Unknown,
 }
 
 impl EtcdError {
@@ -94,6 +144,13 @@ impl EtcdError {
             E::DuplicateKey | E::TooManyOps | E::RequestTooLarge => Code::InvalidArgument,
             E::NoLeader | E::LeaderChanged | E::Stopped => Code::Unavailable,
             E::Timeout | E::TimeoutLeaderFail | E::TimeoutConnectionLost => Code::Unavailable,
+            E::ConnectionRefused | E::ConnectionLost => Code::Unavailable,
+            E::Unhealthy | E::TransferTimeout | E::LearnerUnsupported => Code::Unavailable,
+            E::DeadlineExceeded => Code::DeadlineExceeded,
+            E::ProposalDropped => Code::Unknown,
+            E::MemberNotFound => Code::NotFound,
+            E::PeerUrlExists | E::TooManyLearners | E::NotEnoughStarted | E::NotLearner => Code::FailedPrecondition,
+            E::LearnerNotReady | E::NotLeader | E::BadTransferee => Code::FailedPrecondition,
         }
     }
 }

@@ -13,10 +13,10 @@ use super::request::{KeyValue, Value};
 /// What a key was from some revision on.
 #[derive(Clone, Debug)]
 pub enum Version<V> {
-    /// It had this value.
-    Put(Arc<KeyValue<V>>),
-    /// It did not exist.
-    Tombstone(u64),
+    /// It had this value; the number is the sub revision.
+    Put(Arc<KeyValue<V>>, u32),
+    /// It did not exist, since this main and sub revision.
+    Tombstone(u64, u32),
 }
 
 /// All versions of a key that are still known.
@@ -31,24 +31,50 @@ impl<V> Version<V> {
     /// The main revision it dates from.
     pub fn revision(&self) -> u64 {
         match self {
-            Version::Put(kv) => kv.mod_revision,
-            Version::Tombstone(revision) => *revision,
+            Version::Put(kv, _) => kv.mod_revision,
+            Version::Tombstone(revision, _) => *revision,
         }
+    }
+
+    /// The main and sub revision it dates from: its key in the database.
+    pub fn place(&self) -> (u64, u32) {
+        let (Version::Put(_, sub) | Version::Tombstone(_, sub)) = self;
+        (self.revision(), *sub)
     }
 
     fn live(&self) -> Option<&Arc<KeyValue<V>>> {
         match self {
-            Version::Put(kv) => Some(kv),
-            Version::Tombstone(_) => None,
+            Version::Put(kv, _) => Some(kv),
+            Version::Tombstone(..) => None,
         }
     }
 }
 
 impl<V: Value> Version<V> {
-    /// Bytes on disk: the key and, unless it is a tombstone, the value.
+    /// Bytes of the key and, unless it is a tombstone, the value.
     pub fn size(&self, key: &str) -> u64 {
         (key.len() + self.live().map_or(0, |kv| kv.value.size())) as u64
     }
+
+    /// Bytes of its record in the database: the message KeyValue.
+    pub fn record_size(&self, key: &str) -> u32 {
+        let text = |length: usize| 1 + varint(length as u64) + length;
+        let number = |n: u64| if n == 0 { 0 } else { 1 + varint(n) };
+        let rest = self.live().map_or(0, |kv| {
+            let value = kv.value.size();
+            number(kv.create_revision)
+                + number(kv.mod_revision)
+                + number(kv.version)
+                + number(kv.lease.0 as u64)
+                + if value > 0 { text(value) } else { 0 }
+        });
+        (text(key.len()) + rest) as u32
+    }
+}
+
+/// Bytes of a number in a protobuf message.
+fn varint(n: u64) -> usize {
+    (64 - (n | 1).leading_zeros() as usize).div_ceil(7)
 }
 
 impl<V> KeyIndex<V> {
@@ -71,6 +97,11 @@ impl<V> KeyIndex<V> {
         self.older.get(after.checked_sub(1)?)?.live()
     }
 
+    /// All versions, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = &Version<V>> {
+        self.older.iter().chain([&self.latest])
+    }
+
     /// Adds a version newer than all others.
     pub fn push(&mut self, version: Version<V>) {
         debug_assert!(version.revision() >= self.latest.revision());
@@ -81,7 +112,7 @@ impl<V> KeyIndex<V> {
     /// after it, and that one too if it is a tombstone from before. `forgotten` hears of each. True when nothing is
     /// left.
     pub fn compact(&mut self, at: u64, mut forgotten: impl FnMut(&Version<V>)) -> bool {
-        let dead = |version: &Version<V>| matches!(version, Version::Tombstone(revision) if *revision < at);
+        let dead = |version: &Version<V>| matches!(version, Version::Tombstone(revision, _) if *revision < at);
         let latest_is_settled = self.latest.revision() <= at;
         let mut keep_from = if latest_is_settled {
             self.older.len()
@@ -110,20 +141,23 @@ mod tests {
 
     fn put(revision: u64) -> Version<String> {
         let (key, value) = (Key::from("k"), revision.to_string());
-        Version::Put(Arc::new(KeyValue {
-            key,
-            create_revision: 1,
-            mod_revision: revision,
-            version: 1,
-            lease: super::super::LeaseId::NONE,
-            value,
-        }))
+        Version::Put(
+            Arc::new(KeyValue {
+                key,
+                create_revision: 1,
+                mod_revision: revision,
+                version: 1,
+                lease: super::super::LeaseId::NONE,
+                value,
+            }),
+            0,
+        )
     }
 
     /// The example of the upstream file: put 1, put 2, delete 3, put 4, delete 5.
     fn example() -> KeyIndex<String> {
         let mut index = KeyIndex::new(put(1));
-        for version in [put(2), Version::Tombstone(3), put(4), Version::Tombstone(5)] {
+        for version in [put(2), Version::Tombstone(3, 0), put(4), Version::Tombstone(5, 0)] {
             index.push(version);
         }
         index

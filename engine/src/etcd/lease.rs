@@ -3,7 +3,7 @@
 //! [`Leases`] is replicated state: which leases exist and which keys they hold. [`Lessor`] is the leader's watch on
 //! time: when each runs out. The two are apart because the store knows no time.
 //!
-//! Models: etcd v3.6 server/lease/lessor.go. Left out: checkpoints, retrying a revocation that was lost.
+//! Models: etcd v3.6 server/lease/lessor.go. Left out: checkpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,6 +111,22 @@ impl Lessor {
         if let Some(expiry) = self.expiries.remove(&id) {
             self.due.remove(&(expiry, id));
         }
+    }
+
+    /// A new leader begins to keep time: every lease has its full time and `extra` (nobody knows what was left).
+    pub fn promote(&mut self, leases: &Leases, extra: Duration, now: Instant) {
+        self.demote();
+        for (id, lease) in leases.iter() {
+            let expiry = now + Duration::from_secs(lease.ttl.max(0) as u64) + extra;
+            self.expiries.insert(id, expiry);
+            self.due.insert((expiry, id));
+        }
+    }
+
+    /// Another one keeps time from now on.
+    pub fn demote(&mut self) {
+        self.expiries.clear();
+        self.due.clear();
     }
 
     /// The time a lease has left; `None` when it has run out or does not exist.

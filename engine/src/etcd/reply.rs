@@ -5,8 +5,11 @@
 use std::sync::Arc;
 
 use super::error::EtcdError;
+use super::image::Image;
 use super::lease::LeaseId;
+use super::members::{AlarmMember, MemberInfo};
 use super::request::{Key, KeyEvent, KeyValue};
+use crate::kernel::Duration;
 use crate::kernel::out::RecordId;
 
 /// An answer. `revision` is the store's revision when it was made.
@@ -49,7 +52,24 @@ pub enum Reply<V> {
     /// Something about a watch.
     Watch(WatchReply<V>),
     /// How the member is.
-    Status(Status),
+    Status(Box<Status>),
+    /// The members, after the change if one was asked for.
+    Members(Vec<MemberInfo>),
+    /// A member that was added, and all members.
+    MemberAdded(Box<MemberInfo>, Vec<MemberInfo>),
+    /// Another member leads now.
+    LeaderMoved,
+    /// The alarms that were listed, raised or disarmed.
+    Alarms(Vec<AlarmMember>),
+    /// The database file is without holes.
+    Defragmented {
+        /// How long it took.
+        took: Duration,
+    },
+    /// The hash over the store.
+    HashKv(HashKv),
+    /// The member's state.
+    Snapshot(Arc<Image<V>>),
 }
 
 /// The keys found.
@@ -120,14 +140,39 @@ pub enum WatchReply<V> {
 }
 
 /// How a member is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
-    /// The leader's index.
-    pub leader: u8,
+    /// Its identity.
+    pub member_id: u64,
+    /// The leader's identity; 0 when it knows none.
+    pub leader: u64,
+    /// The leader's number.
+    pub leader_number: Option<u8>,
+    /// Whether this member only listens.
+    pub learner: bool,
     /// Last entry committed.
     pub raft_index: u64,
+    /// The Raft term.
+    pub raft_term: u64,
     /// Last entry applied.
     pub raft_applied_index: u64,
-    /// Bytes of keys and values, old versions included; not yet the database file's size.
-    pub bytes: u64,
+    /// The database file. [bytes]
+    pub db_size: u64,
+    /// The part of it that is in use. [bytes]
+    pub db_size_in_use: u64,
+    /// What it may grow to. [bytes]
+    pub db_size_quota: u64,
+    /// What is wrong: `etcdserver: no leader`, then the alarms.
+    pub errors: Vec<String>,
+}
+
+/// A hash over the store's history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HashKv {
+    /// CRC-32C over everything that is readable up to the revision.
+    pub hash: u32,
+    /// The revision.
+    pub revision: u64,
+    /// From where on history is readable.
+    pub compact_revision: u64,
 }

@@ -1,12 +1,14 @@
 //! What a client may ask of etcd; what it hears back is in `reply`.
 //!
 //! Models: etcd v3.6 api/etcdserverpb/rpc.proto, api/mvccpb/kv.proto. Left out: comparing a whole range,
-//! watch filters, membership, authentication; keys are text (Kubernetes writes no other).
+//! watch filters, authentication; keys are text (Kubernetes writes no other).
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::lease::LeaseId;
+use super::members::{AlarmRequest, MemberChange};
+
 /// A key, shared by everything that names it.
 pub type Key = Arc<str>;
 
@@ -16,8 +18,13 @@ pub trait Value: Clone {
     fn size(&self) -> usize;
     /// How its bytes compare to another's, for transactions that compare values.
     fn order(&self, other: &Self) -> Ordering;
-    /// It is stored, at this revision. For values that carry their version, as their readers would set it after every read.
+    /// It is stored, at this revision. For values that carry their version, as their readers would set it after every
+    /// read.
     fn committed(&mut self, _revision: u64) {}
+    /// Its bytes, for the hash over the store. Values that only know their size give what tells them apart.
+    fn hash_bytes(&self, hash: &mut dyn FnMut(&[u8])) {
+        hash(&self.size().to_be_bytes());
+    }
 }
 
 /// A set of keys.
@@ -274,6 +281,8 @@ pub struct WatchRequest {
     pub prev_kv: bool,
     /// With a word now and then when nothing changes.
     pub progress_notify: bool,
+    /// It ends when the member has had no leader for three election time-outs (the API server asks for that).
+    pub require_leader: bool,
 }
 
 /// A request to a member.
@@ -289,6 +298,8 @@ pub enum Request<V> {
     Txn(Txn<V>),
     /// Forget history before a revision.
     Compact(u64),
+    /// The same, and answer only when the records are out of this member's database.
+    CompactPhysical(u64),
     /// A new lease.
     LeaseGrant {
         /// Its id; 0 lets the member choose.
@@ -317,6 +328,32 @@ pub enum Request<V> {
     WatchProgress,
     /// How the member is.
     Status,
+    /// The members there are; serializable: as far as this member knows.
+    MemberList {
+        /// Whether the quorum need not be asked.
+        serializable: bool,
+    },
+    /// A new member at these peer URLs (comma-separated); its process starts afterwards.
+    MemberAdd {
+        /// Where it will listen for the others.
+        peer_urls: Arc<str>,
+        /// Whether it only listens at first.
+        learner: bool,
+    },
+    /// One member less.
+    MemberRemove(u64),
+    /// A learner votes from now on.
+    MemberPromote(u64),
+    /// Another member shall lead.
+    MoveLeader(u64),
+    /// The alarms: list, raise, disarm.
+    Alarm(AlarmRequest),
+    /// Rewrite this member's database file without its holes; the member answers nobody meanwhile.
+    Defragment,
+    /// The hash over the store's history up to a revision; 0 is now.
+    HashKv(u64),
+    /// This member's whole state.
+    Snapshot,
 }
 
 /// A change of the store, in the order of commits.
@@ -339,6 +376,10 @@ pub enum Proposal<V> {
     },
     /// End a lease.
     LeaseRevoke(LeaseId),
+    /// List, raise or disarm alarms: in the order of commits, even to list them.
+    Alarm(AlarmRequest),
+    /// Members come, go, vote, or say their name.
+    Members(MemberChange),
 }
 
 /// What the frame of an entry or an operation adds to keys and values. [bytes]
@@ -372,7 +413,47 @@ impl<V: Value> Proposal<V> {
             Proposal::Put(put) => put.size(),
             Proposal::Delete(delete) => FRAME + delete.range.start().len(),
             Proposal::Txn(txn) => txn.size(),
+            Proposal::Members(_) => 10 * FRAME,
             Proposal::Compact(_) | Proposal::LeaseGrant { .. } | Proposal::LeaseRevoke(_) => FRAME,
+            Proposal::Alarm(_) => FRAME,
         }
+    }
+
+    /// What the quota counts for it: nothing unless it writes. [bytes] – etcd: BackendQuota.Cost.
+    pub fn quota_cost(&self) -> usize {
+        match self {
+            Proposal::Put(put) => put.quota_cost(),
+            Proposal::Txn(txn) => txn.quota_cost(),
+            Proposal::LeaseGrant { .. } => 64,
+            _ => 0,
+        }
+    }
+}
+
+impl<V: Value> Put<V> {
+    fn quota_cost(&self) -> usize {
+        256 + self.key.len() + self.value.as_ref().map_or(0, Value::size)
+    }
+}
+
+impl<V: Value> Txn<V> {
+    fn quota_cost(&self) -> usize {
+        let cost = |ops: &[Op<V>]| ops.iter().map(|op| if let Op::Put(put) = op { put.quota_cost() } else { 0 }).sum();
+        usize::max(cost(&self.success), cost(&self.failure))
+    }
+}
+
+/// A proposal with the name under which its proposer waits for it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Command<V> {
+    /// The proposing member in the upper byte, its counter below.
+    pub id: u64,
+    /// What is proposed.
+    pub proposal: Proposal<V>,
+}
+
+impl<V: Value> super::raft::Payload for Arc<Command<V>> {
+    fn size(&self) -> usize {
+        self.proposal.size()
     }
 }

@@ -1,13 +1,17 @@
 //! What a member does besides changing the store: deciding what a request is, reads, watches, the time of leases.
 //!
+//! Reads and watches are served from the member's own store; only the leader keeps the time of leases, so followers
+//! pass questions about them on.
+//!
 //! Models: etcd v3.6 server/etcdserver/v3_server.go, api/v3rpc/key.go, watch.go, lease.go; server/lease/lessor.go.
-//! Left out: what `watch` and `lease` leave out; one progress ticker per member instead of one per stream.
+//! Left out: what `watch` and `lease` leave out; one progress ticker per member instead of one per stream; a question
+//! about a lease that is lost on its way to the leader is not asked again.
 
 use super::error::EtcdError;
-use super::event::{Client, Effects, EtcdEvent, EtcdNote};
+use super::event::{Client, Effects, EtcdEvent, EtcdNote, Own};
 use super::lease::LeaseId;
 use super::member::{Member, Read, Setup};
-use super::reply::{LeaseTimeToLive, RangeReply, Reply, Status, TxnReply, WatchReply};
+use super::reply::{LeaseTimeToLive, RangeReply, Reply, TxnReply, WatchReply};
 use super::request::{Proposal, Request, Value, WatchRequest};
 use super::watch::{Caught, SYNC_INTERVAL};
 use crate::kernel::out::RecordId;
@@ -20,17 +24,23 @@ const SYNC_PAUSE: Duration = Duration::from_millis(1);
 impl<V: Value> Member<V> {
     /// A request has been read: refuses it, proposes it, or has it answered.
     pub(super) fn begin(&mut self, client: Client, request: Box<Request<V>>, setup: Setup, out: &mut impl Effects<V>) {
-        if !self.replication.is_leader() && !matches!(*request, Request::Status) {
-            out.send(self.replication.leader(), EtcdEvent::Decoded { client, request });
-            return;
-        }
-        let done = request.check(setup.settings.max_txn_ops).and_then(|()| self.start(client, request, setup, out));
+        let done = request
+            .check(setup.settings.max_txn_ops)
+            .and_then(|()| self.learner_may(&request))
+            .and_then(|()| self.dispatch(client, request, setup, out));
         if let Err(error) = done {
             self.answer(client, self.response(Err(error)), out);
         }
     }
 
-    fn start(
+    /// A learner answers only what needs no quorum.
+    fn learner_may(&self, request: &Request<V>) -> Result<(), EtcdError> {
+        let learner = self.raft.config().learners.contains(&self.me);
+        let local = reads(request) == Some(true) || matches!(request, Request::Status | Request::Defragment);
+        if learner && !local { Err(EtcdError::LearnerUnsupported) } else { Ok(()) }
+    }
+
+    fn dispatch(
         &mut self,
         client: Client,
         request: Box<Request<V>>,
@@ -46,46 +56,73 @@ impl<V: Value> Member<V> {
             }
             return Ok(());
         }
-        let reply = match *request {
-            Request::Put(put) => return self.propose(Some(client), Proposal::Put(put), setup.settings, out),
-            Request::Delete(delete) => {
-                return self.propose(Some(client), Proposal::Delete(delete), setup.settings, out);
-            }
-            Request::Txn(txn) => return self.propose(Some(client), Proposal::Txn(txn), setup.settings, out),
-            Request::Compact(revision) => {
-                return self.propose(Some(client), Proposal::Compact(revision), setup.settings, out);
+        let proposal = match *request {
+            Request::Put(put) => Proposal::Put(put),
+            Request::Delete(delete) => Proposal::Delete(delete),
+            Request::Txn(txn) => Proposal::Txn(txn),
+            Request::Compact(revision) => Proposal::Compact(revision),
+            Request::CompactPhysical(revision) => {
+                self.propose(Some(client), Proposal::Compact(revision), setup, out)?;
+                if let Some(last) = self.pending.values_mut().next_back() {
+                    last.physical = true;
+                }
+                return Ok(());
             }
             Request::LeaseGrant { id, ttl } => {
                 let id = if id == LeaseId::NONE { self.name_lease() } else { id };
-                let proposal = Proposal::LeaseGrant { id, ttl: ttl.max(setup.settings.min_lease_ttl) };
-                return self.propose(Some(client), proposal, setup.settings, out);
+                Proposal::LeaseGrant { id, ttl: ttl.max(setup.settings.min_lease_ttl) }
             }
-            Request::LeaseRevoke(id) => {
-                return self.propose(Some(client), Proposal::LeaseRevoke(id), setup.settings, out);
+            Request::LeaseRevoke(id) => Proposal::LeaseRevoke(id),
+            Request::Alarm(alarm) => Proposal::Alarm(alarm),
+            Request::MemberAdd { .. } | Request::MemberRemove(_) | Request::MemberPromote(_) => {
+                Proposal::Members(self.member_change(&request, setup, out)?)
+            }
+            Request::MoveLeader(id) => return self.move_leader(client, id, setup, out),
+            Request::LeaseKeepAlive(_) | Request::LeaseTimeToLive { .. } => {
+                self.lease_question(client, request, out);
+                return Ok(());
             }
             Request::Watch(watch) => return self.watch(client, watch, setup, out),
+            Request::Defragment => return self.defragment(client, setup, out),
+            other => {
+                if let Some(reply) = self.answer_now(client, other, setup, out) {
+                    self.answer(client, self.response(Ok(reply)), out);
+                }
+                return Ok(());
+            }
+        };
+        self.propose(Some(client), proposal, setup, out)
+    }
+
+    /// What is answered at once; `None` if there is no answer, or it has been given.
+    fn answer_now(
+        &mut self,
+        client: Client,
+        request: Request<V>,
+        setup: Setup,
+        out: &mut impl Effects<V>,
+    ) -> Option<Reply<V>> {
+        Some(match request {
             Request::WatchCancel(id) => {
                 self.watchers.remove(Client { id, ..client });
                 let response = self.response(Ok(Reply::Watch(WatchReply::Canceled)));
                 self.answer(Client { id, ..client }, response, out);
-                return Ok(());
+                return None;
             }
             Request::WatchProgress => {
                 // Until all are synced there is no answer at all; the client asks again.
                 let mine = |other: Client| other.endpoint == client.endpoint && other.via == client.via;
                 if !self.watchers.all_synced(mine) {
-                    return Ok(());
+                    return None;
                 }
                 Reply::Watch(WatchReply::Progress)
             }
-            Request::LeaseKeepAlive(id) => self.keep_alive(id, out)?,
-            Request::LeaseTimeToLive { id, keys } => Reply::LeaseTimeToLive(self.time_to_live(id, keys, out.now())),
             Request::LeaseList => Reply::Leases(self.store.leases().iter().map(|(id, _)| id).collect()),
-            Request::Status => Reply::Status(self.status()),
-            Request::Range(_) => return Ok(()),
-        };
-        self.answer(client, self.response(Ok(reply)), out);
-        Ok(())
+            Request::Status => Reply::Status(Box::new(self.status(setup, out))),
+            Request::HashKv(revision) => Reply::HashKv(self.store.hash_kv(revision)),
+            Request::Snapshot => self.snapshot(setup, out),
+            _ => return None,
+        })
     }
 
     /// Answers the linearizable reads whose round is over.
@@ -96,35 +133,40 @@ impl<V: Value> Member<V> {
         }
     }
 
-    /// Reads now, and answers once the reading's time is over.
-    fn read(&self, read: Read<V>, setup: Setup, out: &mut impl Effects<V>) {
+    /// Tells the reads of the round under way that nothing comes of it.
+    pub(super) fn fail_reads(&mut self, error: EtcdError, out: &mut impl Effects<V>) {
+        for read in self.reads.fail() {
+            out.because(read.cause);
+            self.answer(read.client, self.response(Err(error)), out);
+        }
+    }
+
+    /// Reads now, and answers once the reading's time is over. While the database is being rewritten nobody reads it.
+    pub(super) fn read(&mut self, read: Read<V>, setup: Setup, out: &mut impl Effects<V>) {
+        if self.defragmenting.is_some() {
+            return self.stalled.push(read);
+        }
         let costs = &setup.settings.costs;
         let (body, bytes) = match &*read.request {
             Request::Range(range) => {
+                self.metrics.ranges += 1;
                 let reply = self.store.range(range);
                 let bytes = reply.as_ref().map_or(0, RangeReply::size);
                 (reply.map(Reply::Range), bytes)
             }
             Request::Txn(txn) => {
+                self.metrics.txns += 1;
                 let reply = self.store.txn_read(txn);
                 let bytes = reply.as_ref().map_or(0, read_size);
                 (reply.map(Reply::Txn), bytes)
             }
+            Request::MemberList { .. } => (Ok(Reply::Members(self.store.members().list())), 0),
             _ => return,
         };
         let fixed = costs.read.sample(&mut read.client.luck(setup.seed, b"read"));
         let wait = fixed + costs.read_per_kib.fraction(bytes as u64, 1_024);
         let response = Box::new(self.response(body));
-        out.after(wait, EtcdEvent::Answered { client: read.client, response });
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            leader: self.replication.leader(),
-            raft_index: self.replication.commit(),
-            raft_applied_index: self.applied,
-            bytes: self.store.size().total_bytes,
-        }
+        out.after(wait, EtcdEvent::Answered { life: self.life, client: read.client, response });
     }
 
     fn watch(
@@ -134,17 +176,28 @@ impl<V: Value> Member<V> {
         setup: Setup,
         out: &mut impl Effects<V>,
     ) -> Result<(), EtcdError> {
+        if request.require_leader && self.leader.is_none() {
+            return Err(EtcdError::NoLeader);
+        }
         self.watchers.add(client, request, self.store.revision());
         self.answer(client, self.response(Ok(Reply::Watch(WatchReply::Created))), out);
-        if self.watchers.unsynced() > 0 && !self.timers.watch_sync {
-            self.timers.watch_sync = true;
-            out.after(to_next_multiple(out.now(), SYNC_INTERVAL), EtcdEvent::WatchSync);
-        }
+        self.set_watch_sync(out);
         if self.watchers.any_progress() && !self.timers.progress {
             self.timers.progress = true;
-            out.after(setup.settings.watch_progress_interval, EtcdEvent::ProgressTick);
+            self.later(setup.settings.watch_progress_interval, Own::ProgressTick, out);
         }
         Ok(())
+    }
+
+    pub(super) fn set_watch_sync(&mut self, out: &mut impl Effects<V>) {
+        if self.watchers.unsynced() > 0 && !self.timers.watch_sync {
+            self.timers.watch_sync = true;
+            self.later(to_next_multiple(out.now(), SYNC_INTERVAL), Own::WatchSync, out);
+        }
+    }
+
+    pub(super) fn later(&self, wait: Duration, what: Own, out: &mut impl Effects<V>) {
+        out.after(wait, EtcdEvent::Own { life: self.life, what });
     }
 
     /// Hands the changes from `from` on to the watches; `causes` are the records of the revisions that are in it.
@@ -157,6 +210,7 @@ impl<V: Value> Member<V> {
             causes.get(place).map_or(RecordId::default(), |(_, cause)| *cause)
         };
         for (client, events) in self.watchers.notify(&self.store, from) {
+            self.metrics.events += events.len() as u64;
             let causes: Vec<_> = events.iter().map(|event| because(event.revision)).collect();
             out.because(causes.last().copied().unwrap_or_default());
             let body = Reply::Watch(WatchReply::Events { events, causes });
@@ -180,7 +234,7 @@ impl<V: Value> Member<V> {
         let after = self.watchers.unsynced();
         if after > 0 {
             self.timers.watch_sync = true;
-            out.after(if after < before { SYNC_PAUSE } else { SYNC_INTERVAL }, EtcdEvent::WatchSync);
+            self.later(if after < before { SYNC_PAUSE } else { SYNC_INTERVAL }, Own::WatchSync, out);
         }
     }
 
@@ -191,7 +245,7 @@ impl<V: Value> Member<V> {
         }
         self.timers.progress = self.watchers.any_progress();
         if self.timers.progress {
-            out.after(setup.settings.watch_progress_interval, EtcdEvent::ProgressTick);
+            self.later(setup.settings.watch_progress_interval, Own::ProgressTick, out);
         }
     }
 
@@ -203,7 +257,7 @@ impl<V: Value> Member<V> {
         out: &mut impl Effects<V>,
     ) {
         match (proposal, result) {
-            (Proposal::LeaseGrant { id, ttl }, Ok(_)) => {
+            (Proposal::LeaseGrant { id, ttl }, Ok(_)) if self.raft.is_leader() => {
                 self.lessor.renew(*id, *ttl, out.now());
                 self.set_lease_timer(out);
             }
@@ -221,7 +275,7 @@ impl<V: Value> Member<V> {
         for lease in self.lessor.expired(out.now()) {
             out.because(cause);
             out.note(EtcdNote::LeaseExpired { lease });
-            if self.propose(None, Proposal::LeaseRevoke(lease), setup.settings, out).is_err() {
+            if self.propose(None, Proposal::LeaseRevoke(lease), setup, out).is_err() {
                 // Too much waits to be applied: due at once, so that the next look finds it again.
                 self.lessor.renew(lease, 0, out.now());
             }
@@ -229,18 +283,39 @@ impl<V: Value> Member<V> {
         self.set_lease_timer(out);
     }
 
-    fn set_lease_timer(&mut self, out: &mut impl Effects<V>) {
+    pub(super) fn set_lease_timer(&mut self, out: &mut impl Effects<V>) {
         let Some(at) = self.lessor.next_tick(out.now()) else { return };
         if self.timers.lease.is_none_or(|set| at < set) {
             self.timers.lease = Some(at);
-            out.after(at.since(out.now()), EtcdEvent::LeaseTick);
+            self.later(at.since(out.now()), Own::LeaseTick, out);
         }
+    }
+
+    /// A question only the leader can answer.
+    pub(super) fn lease_question(&mut self, client: Client, request: Box<Request<V>>, out: &mut impl Effects<V>) {
+        match self.leader {
+            Some(leader) if leader == self.me => self.lease_for(client, &request, out),
+            Some(leader) => out.send(leader, EtcdEvent::Forwarded { client, request }),
+            None => self.homeless.push_back((out.now(), client, request)),
+        }
+    }
+
+    /// Answers it, if this member still leads.
+    pub(super) fn lease_for(&mut self, client: Client, request: &Request<V>, out: &mut impl Effects<V>) {
+        let body = match *request {
+            _ if !self.raft.is_leader() => Err(EtcdError::NotLeader),
+            Request::LeaseKeepAlive(id) => self.keep_alive(id, out),
+            Request::LeaseTimeToLive { id, keys } => Ok(Reply::LeaseTimeToLive(self.time_to_live(id, keys, out.now()))),
+            _ => return,
+        };
+        self.answer(client, self.response(body), out);
     }
 
     fn keep_alive(&mut self, id: LeaseId, out: &mut impl Effects<V>) -> Result<Reply<V>, EtcdError> {
         let alive = self.lessor.remaining(id, out.now()).and_then(|_| self.store.leases().get(id));
         let ttl = alive.ok_or(EtcdError::LeaseNotFound)?.ttl;
         self.lessor.renew(id, ttl, out.now());
+        self.metrics.leases_renewed += 1;
         Ok(Reply::Lease { id, ttl })
     }
 
@@ -259,7 +334,7 @@ impl<V: Value> Member<V> {
     /// A new lease's name: unique, and the same in every run.
     fn name_lease(&mut self) -> LeaseId {
         self.leases_named += 1;
-        LeaseId(FIRST_LEASE + self.leases_named)
+        LeaseId(FIRST_LEASE + (i64::from(self.me) << 40) + self.leases_named)
     }
 }
 
@@ -271,6 +346,7 @@ fn reads<V>(request: &Request<V>) -> Option<bool> {
     match request {
         Request::Range(read) => Some(read.serializable),
         Request::Txn(txn) if txn.is_read_only() => Some(txn.is_serializable()),
+        Request::MemberList { serializable } => Some(*serializable),
         _ => None,
     }
 }

@@ -4,8 +4,8 @@
 //! keys holds each key's versions; a log holds the changes since the compact revision in order, so that a watch from a
 //! revision is a walk over a slice. Both share the key-values.
 //!
-//! Models: etcd v3.6 server/storage/mvcc/kvstore.go, kvstore_txn.go, index.go, kvstore_compaction.go.
-//! Left out: the backend's pages and batches; compaction takes no time.
+//! Models: etcd v3.6 server/storage/mvcc/kvstore.go, kvstore_txn.go, index.go, kvstore_compaction.go;
+//! server/etcdserver/apply/apply.go (what an alarm forbids). Where the records lie on disk is `database`'s business.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::error::EtcdError;
 use super::index::{KeyIndex, Version};
 use super::lease::{LeaseId, Leases};
+use super::members::{AlarmKind, MemberChange, Members};
 use super::reply::{DeleteReply, Reply};
 use super::request::{DeleteRange, Key, KeyEvent, KeyRange, KeyValue, Proposal, Put, Value};
 
@@ -28,7 +29,19 @@ pub struct Store<V> {
     /// Nothing below is readable; 0 is never compacted (etcd: -1).
     compact_revision: u64,
     leases: Leases,
+    members: Members,
     size: Size,
+    /// What compaction removed and the database has not yet heard of.
+    doomed: Vec<Record>,
+}
+
+/// A record in the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// Its main and sub revision.
+    pub place: (u64, u32),
+    /// Its bytes.
+    pub bytes: u32,
 }
 
 /// What the store holds.
@@ -57,7 +70,9 @@ impl<V> Default for Store<V> {
             revision: 1,
             compact_revision: 0,
             leases: Leases::default(),
+            members: Members::default(),
             size: Size::default(),
+            doomed: Vec::new(),
         }
     }
 }
@@ -65,6 +80,9 @@ impl<V> Default for Store<V> {
 impl<V: Value> Store<V> {
     /// Applies one committed change. The error is the requester's; the store is then as before.
     pub fn apply(&mut self, proposal: &Proposal<V>) -> Result<Reply<V>, EtcdError> {
+        if self.members.alarmed(AlarmKind::NoSpace) && proposal.quota_cost() > 0 {
+            return Err(EtcdError::NoSpace);
+        }
         match proposal {
             Proposal::Put(put) => self.put(put).map(Reply::Put),
             Proposal::Delete(delete) => Ok(Reply::Delete(self.delete_range(delete))),
@@ -74,7 +92,18 @@ impl<V: Value> Store<V> {
                 self.leases.grant(*id, *ttl).map(|()| Reply::Lease { id: *id, ttl: *ttl })
             }
             Proposal::LeaseRevoke(id) => self.revoke(*id).map(|()| Reply::LeaseRevoked),
+            Proposal::Alarm(request) => Ok(Reply::Alarms(self.members.alarm(*request))),
+            Proposal::Members(change) => self.change_members(change),
         }
+    }
+
+    fn change_members(&mut self, change: &MemberChange) -> Result<Reply<V>, EtcdError> {
+        let added = self.members.apply(change)?;
+        let list = self.members.list();
+        Ok(match added {
+            Some(member) => Reply::MemberAdded(Box::new(member), list),
+            None => Reply::Members(list),
+        })
     }
 
     /// Writes a key; the answer is what was there before, if asked for.
@@ -106,8 +135,12 @@ impl<V: Value> Store<V> {
         let end = self.log.partition_point(|event| event.revision <= revision);
         for event in self.log.range(..end) {
             let Some(index) = self.keys.get_mut(&event.key) else { continue };
-            let total = &mut self.size.total_bytes;
-            if index.compact(revision, |version| *total -= version.size(&event.key)) {
+            let (total, doomed) = (&mut self.size.total_bytes, &mut self.doomed);
+            let gone = index.compact(revision, |version| {
+                *total -= version.size(&event.key);
+                doomed.push(Record { place: version.place(), bytes: version.record_size(&event.key) });
+            });
+            if gone {
                 self.keys.remove(&event.key);
             }
         }
@@ -155,6 +188,50 @@ impl<V: Value> Store<V> {
     /// The leases.
     pub fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// The members and their alarms.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// The cluster begins with these members.
+    pub(super) fn set_members(&mut self, members: Members) {
+        self.members = members;
+    }
+
+    /// The records that compactions have removed since the last call.
+    pub fn take_doomed(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.doomed)
+    }
+
+    /// The records of the changes from revision `from` on: place and bytes.
+    pub fn records_from(&self, from: u64) -> impl Iterator<Item = Record> {
+        self.events_from(from).map(|event| {
+            let version = event.kv.clone().map_or(Version::Tombstone(event.revision, event.sub_revision), |kv| {
+                Version::Put(kv, event.sub_revision)
+            });
+            Record { place: version.place(), bytes: version.record_size(&event.key) }
+        })
+    }
+
+    /// All records, in order of their places.
+    pub fn records(&self) -> Vec<Record> {
+        let of = |(key, index): (&Key, &KeyIndex<V>)| -> Vec<Record> {
+            index.all().map(|v| Record { place: v.place(), bytes: v.record_size(key) }).collect()
+        };
+        let mut records: Vec<Record> = self.keys.iter().flat_map(of).collect();
+        records.sort_unstable_by_key(|record| record.place);
+        records
+    }
+
+    /// Restored from a snapshot into a new cluster: revisions go on `by` further on, and with `mark_compacted` nobody
+    /// may ask for what was before. – etcdutl snapshot restore --bump-revision --mark-compacted.
+    pub fn bump(&mut self, by: u64, mark_compacted: bool) {
+        self.revision += by;
+        if mark_compacted && by > 0 {
+            self.compact_revision = self.revision;
+        }
     }
 
     /// What it holds.
@@ -236,7 +313,8 @@ impl<V: Value> Store<V> {
     /// Notes a change everywhere: versions, log, sizes.
     fn record(&mut self, write: &mut Write, key: Key, now: Option<Arc<KeyValue<V>>>, before: Option<Arc<KeyValue<V>>>) {
         let bytes = |kv: &Arc<KeyValue<V>>| (key.len() + kv.value.size()) as u64;
-        let version = now.clone().map_or(Version::Tombstone(write.main), Version::Put);
+        let sub = write.changes;
+        let version = now.clone().map_or(Version::Tombstone(write.main, sub), |kv| Version::Put(kv, sub));
         self.size.total_bytes += version.size(&key);
         self.size.live_bytes += now.as_ref().map_or(0, bytes);
         self.size.live_bytes -= before.as_ref().map_or(0, bytes);
@@ -263,6 +341,9 @@ mod tests {
         }
         fn order(&self, other: &Self) -> std::cmp::Ordering {
             self.cmp(other)
+        }
+        fn hash_bytes(&self, hash: &mut dyn FnMut(&[u8])) {
+            hash(self.as_bytes());
         }
     }
 

@@ -125,6 +125,34 @@ impl<W: Ord + Copy> Watchers<W> {
         told
     }
 
+    /// The store was replaced: every watch looks at history again.
+    pub fn restart(&mut self) {
+        self.keys.clear();
+        self.prefixes.clear();
+        self.spans.clear();
+        self.unsynced.extend(self.watchers.keys().copied());
+    }
+
+    /// Ends the watches that want a leader; these are they.
+    pub fn leaderless(&mut self) -> Vec<W> {
+        let wanting = self.watchers.iter().filter(|(_, watcher)| watcher.request.require_leader);
+        let ids: Vec<W> = wanting.map(|(id, _)| *id).collect();
+        for id in &ids {
+            self.remove(*id);
+        }
+        ids
+    }
+
+    /// Whether a watch wants a leader.
+    pub fn any_require_leader(&self) -> bool {
+        self.watchers.values().any(|watcher| watcher.request.require_leader)
+    }
+
+    /// All watches.
+    pub fn ids(&self) -> impl Iterator<Item = W> {
+        self.watchers.keys().copied()
+    }
+
     /// How many watches have history to catch up with.
     pub fn unsynced(&self) -> usize {
         self.unsynced.len()
@@ -248,7 +276,7 @@ mod tests {
     use super::*;
 
     fn watch(range: KeyRange, start_revision: u64) -> WatchRequest {
-        WatchRequest { range, start_revision, prev_kv: false, progress_notify: true }
+        WatchRequest { range, start_revision, prev_kv: false, progress_notify: true, require_leader: false }
     }
 
     fn prefix(text: &str) -> KeyRange {

@@ -80,6 +80,12 @@ impl Network {
         self.cut.remove(&(from, to));
     }
 
+    /// Whether no link between members of etcd is cut.
+    pub fn between_etcd_whole(&self) -> bool {
+        let within = |link: &(Endpoint, Endpoint)| matches!(link, (Endpoint::Etcd(_), Endpoint::Etcd(_)));
+        self.cut.is_empty() || !self.cut.iter().any(within)
+    }
+
     /// Whether the link is cut.
     pub fn is_cut(&self, from: Endpoint, to: Endpoint) -> bool {
         self.cut.contains(&(from, to))

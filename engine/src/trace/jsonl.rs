@@ -114,6 +114,16 @@ pub fn what_name(what: &What) -> &'static str {
         What::Etcd(EtcdNote::Committed { .. }) => "etcd-committed",
         What::Etcd(EtcdNote::Applied { .. }) => "etcd-applied",
         What::Etcd(EtcdNote::LeaseExpired { .. }) => "etcd-lease-expired",
+        What::Etcd(EtcdNote::Campaigned { .. }) => "etcd-campaigned",
+        What::Etcd(EtcdNote::Leader { .. }) => "etcd-leader",
+        What::Etcd(EtcdNote::LeaderLost { .. }) => "etcd-leader-lost",
+        What::Etcd(EtcdNote::Started) => "etcd-started",
+        What::Etcd(EtcdNote::Stopped) => "etcd-stopped",
+        What::Etcd(EtcdNote::SnapshotSent { .. }) => "etcd-snapshot-sent",
+        What::Etcd(EtcdNote::SnapshotInstalled { .. }) => "etcd-snapshot-installed",
+        What::Etcd(EtcdNote::Compacted { .. }) => "etcd-compacted",
+        What::Etcd(EtcdNote::Defragmented { .. }) => "etcd-defragmented",
+        What::Etcd(EtcdNote::NoSpace) => "etcd-no-space",
         What::Committed { .. } => "committed",
         What::Reconcile => "reconcile",
         What::Reconciled { .. } => "reconciled",
@@ -181,6 +191,23 @@ fn etcd_fields(note: &EtcdNote, json: &mut Json) {
             json.value("revision", revision);
         }
         EtcdNote::LeaseExpired { lease } => json.text("lease", &format!("{:016x}", lease.0)),
+        EtcdNote::Campaigned { term } | EtcdNote::LeaderLost { term } => json.value("term", term),
+        EtcdNote::Leader { member, term } => {
+            json.value("leader", member);
+            json.value("term", term);
+        }
+        EtcdNote::SnapshotSent { to, index } => {
+            json.value("receiver", to);
+            json.value("index", index);
+        }
+        EtcdNote::SnapshotInstalled { index } => json.value("index", index),
+        EtcdNote::Compacted { revision } => json.value("revision", revision),
+        EtcdNote::Defragmented { before_kib, after_kib, took } => {
+            json.value("before_kib", before_kib);
+            json.value("after_kib", after_kib);
+            json.value("took", took.as_nanos());
+        }
+        EtcdNote::Started | EtcdNote::Stopped | EtcdNote::NoSpace => {}
     }
 }
 

@@ -92,7 +92,7 @@ impl Etcd {
                     drawing.span(start, record.at, SpanKind::Write, &label);
                 }
             }
-            EtcdNote::Committed { .. } | EtcdNote::LeaseExpired { .. } => {}
+            _ => {}
         }
     }
 

@@ -56,7 +56,13 @@ impl Host {
         let prev_kv = flag(words, "--prev-kv").is_some();
         let range = key_range(&positions, words);
         let progress_notify = flag(words, "--progress-notify").is_some();
-        let id = self.ask(Request::Watch(WatchRequest { range, start_revision, prev_kv, progress_notify }));
+        let id = self.ask(Request::Watch(WatchRequest {
+            range,
+            start_revision,
+            prev_kv,
+            progress_notify,
+            require_leader: false,
+        }));
         self.sleep(0.01);
         id
     }

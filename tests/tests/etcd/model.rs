@@ -55,6 +55,7 @@ impl Model {
             Proposal::Put(put) => self.op(&Op::Put(put.clone()), before),
             Proposal::Delete(delete) => self.op(&Op::Delete(delete.clone()), before),
             Proposal::Txn(txn) => self.op(&Op::Txn(txn.clone()), before),
+            Proposal::Alarm(_) | Proposal::Members(_) => unreachable!("the steps propose no such thing"),
             Proposal::Compact(revision) if *revision <= self.compacted => Err(EtcdError::Compacted),
             Proposal::Compact(revision) if *revision >= self.revision() => Err(EtcdError::FutureRevision),
             Proposal::Compact(revision) => {
@@ -313,8 +314,13 @@ impl Pair {
             }
             Step::Watch(range, eighths) => {
                 let start_revision = share(revision, eighths);
-                let request =
-                    WatchRequest { range: range.clone(), start_revision, prev_kv: true, progress_notify: false };
+                let request = WatchRequest {
+                    range: range.clone(),
+                    start_revision,
+                    prev_kv: true,
+                    progress_notify: false,
+                    require_leader: false,
+                };
                 self.watchers.add(self.listeners.len(), request, self.store.revision());
                 let from = if start_revision == 0 { revision + 1 } else { start_revision };
                 self.listeners.push(Listener { range, from, told: Vec::new(), compacted: false });

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
-use wavetank_engine::etcd::{Effects, EtcdEvent, EtcdNote, EtcdSettings, LeaseId, Member, Request, Response};
+use wavetank_engine::etcd::{
+    Effects, EtcdEvent, EtcdNote, EtcdSettings, Formation, LeaseId, Member, Request, Response,
+};
 use wavetank_engine::kernel::out::RecordId;
 use wavetank_engine::kernel::{Duration, Endpoint, Instant, Queue, Seed};
 
@@ -61,12 +63,18 @@ impl Effects<Text> for Outside {
     fn reply(&mut self, _to: Endpoint, id: u64, response: Response<Text>) {
         self.heard.push((id, response));
     }
+    fn calm(&self) -> bool {
+        true
+    }
+    fn disturb(&mut self) {
+        self.queue.push(self.now, 0, 0, EtcdEvent::Disturbed);
+    }
 }
 
 impl Host {
     pub fn new() -> Self {
         Host {
-            member: Member::new(0, 1),
+            member: Member::new(0, &Formation::local(1), Seed(1), &EtcdSettings::default()),
             outside: Outside::default(),
             files: BTreeMap::new(),
             variables: BTreeMap::new(),

@@ -223,7 +223,19 @@ fn next(what: &What) -> Option<What> {
         What::Etcd(EtcdNote::Persisted { .. }) => What::Etcd(EtcdNote::Committed { index: 1 }),
         What::Etcd(EtcdNote::Committed { .. }) => What::Etcd(EtcdNote::Applied { index: 1, revision: 2 }),
         What::Etcd(EtcdNote::Applied { .. }) => What::Etcd(EtcdNote::LeaseExpired { lease: LeaseId(-1) }),
-        What::Etcd(EtcdNote::LeaseExpired { .. }) => {
+        What::Etcd(EtcdNote::LeaseExpired { .. }) => What::Etcd(EtcdNote::Campaigned { term: 3 }),
+        What::Etcd(EtcdNote::Campaigned { .. }) => What::Etcd(EtcdNote::Leader { member: 1, term: 3 }),
+        What::Etcd(EtcdNote::Leader { .. }) => What::Etcd(EtcdNote::LeaderLost { term: 3 }),
+        What::Etcd(EtcdNote::LeaderLost { .. }) => What::Etcd(EtcdNote::Started),
+        What::Etcd(EtcdNote::Started) => What::Etcd(EtcdNote::Stopped),
+        What::Etcd(EtcdNote::Stopped) => What::Etcd(EtcdNote::SnapshotSent { to: 1, index: 9 }),
+        What::Etcd(EtcdNote::SnapshotSent { .. }) => What::Etcd(EtcdNote::SnapshotInstalled { index: 9 }),
+        What::Etcd(EtcdNote::SnapshotInstalled { .. }) => What::Etcd(EtcdNote::Compacted { revision: 2 }),
+        What::Etcd(EtcdNote::Compacted { .. }) => {
+            What::Etcd(EtcdNote::Defragmented { before_kib: 40, after_kib: 20, took: Duration::ZERO })
+        }
+        What::Etcd(EtcdNote::Defragmented { .. }) => What::Etcd(EtcdNote::NoSpace),
+        What::Etcd(EtcdNote::NoSpace) => {
             let state = PodState { phase: Phase::Running, bound: true, ready: true, deleting: false, failing: false };
             What::Committed { revision: 5, change: Change::Pod { created: true, state, node } }
         }
