@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::etcd::EtcdSettings;
 use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
 use crate::objects::Name;
+use crate::scheduler::config::SchedulerConfiguration;
 use crate::trace::TraceLevel;
 
 /// Everything that is constant during a run.
@@ -22,6 +23,8 @@ pub struct Setup {
     pub nodes: Vec<NodeSpec>,
     /// How long things take.
     pub profile: Profile,
+    /// How the scheduler is configured.
+    pub scheduler: SchedulerConfiguration,
 }
 
 /// A node as it is set up.
@@ -87,7 +90,7 @@ pub struct Profile {
     pub controller_work: Latency,
     /// From a reply to the controller's next request.
     pub controller_call: Latency,
-    /// A scheduling cycle.
+    /// A scheduling cycle over few nodes; see `scheduler/cost.rs` for what nodes and plugins add.
     pub scheduler_cycle: Latency,
     /// The kubelet and the container runtime.
     pub kubelet: KubeletTiming,
@@ -171,6 +174,7 @@ impl Setup {
             etcd_members,
             nodes: (0..nodes).map(NodeSpec::plain).collect(),
             profile,
+            scheduler: SchedulerConfiguration::default(),
         }
     }
 

@@ -1,8 +1,7 @@
-//! Every test across crates but the recorded scenarios, in one binary.
+//! Every test across crates that has no binary of its own.
 
 mod api_answers;
 mod conformance_controllers;
-mod conformance_scheduler;
 mod determinism;
 #[path = "etcd/main.rs"]
 mod etcd;

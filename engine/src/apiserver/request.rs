@@ -14,7 +14,7 @@ use crate::kernel::out::RecordId;
 use crate::kernel::{Endpoint, Instant};
 use crate::objects::node::{NodeStatus, Taint};
 use crate::objects::selector::{FieldSelector, Selector};
-use crate::objects::{Key, Kind, Name, Object, OwnerReference, PodStatus, Uid};
+use crate::objects::{Condition, Key, Kind, Name, Object, OwnerReference, PodStatus, Uid};
 
 /// The verbs of the API.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -160,6 +160,15 @@ pub enum Patch {
         uid: Uid,
         /// Its whole new status.
         status: Box<PodStatus>,
+    },
+    /// What the scheduler has to say of a pod; refused if the pod is another one by now.
+    PodCondition {
+        /// The pod that is meant.
+        uid: Uid,
+        /// A condition, which replaces one of its kind.
+        condition: Option<Box<Condition>>,
+        /// The node it is promised, or that it is not any more.
+        nominated: Option<Option<Name>>,
     },
     /// A kubelet's report of its node.
     NodeStatus(Box<NodeStatus>),

@@ -1,8 +1,7 @@
 //! What the scheduler and the kubelets need to know of a pod, computed once and shared by all pods of a template.
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/framework/types.go (PodInfo), pkg/scheduler/util/utils.go (GetHostPorts),
-//! pkg/scheduler/framework/plugins/imagelocality/image_locality.go (normalizedImageName). Left out: inter-pod affinity
-//! and topology spread.
+//! pkg/scheduler/framework/plugins/imagelocality/image_locality.go (normalizedImageName).
 
 use std::sync::Arc;
 
@@ -10,12 +9,16 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::meta::Name;
 
+pub mod affinity;
 pub mod node_selector;
 pub mod requests;
+pub mod spread;
 pub mod tolerations;
 
+pub use affinity::{AffinityTerm, PodAffinity};
 pub use node_selector::{PreferredNodes, RequiredNodes};
 pub use requests::{CpuMemory, PodRequests, QosClass, Resources};
+pub use spread::SpreadConstraint;
 pub use tolerations::{Effect, Taint, Toleration};
 
 use requests::is_sidecar;
@@ -33,6 +36,14 @@ pub struct PodTerms {
     pub required_nodes: Option<RequiredNodes>,
     /// Nodes it would like to run on.
     pub preferred_nodes: Arc<[PreferredNodes]>,
+    /// What it demands of and wishes for other pods near it.
+    pub affinity: Option<Arc<PodAffinity>>,
+    /// How its group is to be spread.
+    pub spread: Arc<[SpreadConstraint]>,
+    /// What must be taken away before it is scheduled at all.
+    pub gates: Arc<[Name]>,
+    /// Who places it; `default-scheduler` if it does not say.
+    pub scheduler: Name,
     /// Images of init containers, containers and image volumes, with their tags.
     pub images: Arc<[Name]>,
     /// Number of init and app containers.
@@ -69,6 +80,8 @@ pub enum Protocol {
     Sctp,
 }
 
+/// The scheduler of pods that name none.
+pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
 const ALL_ADDRESSES: &str = "0.0.0.0";
 
 impl PodTerms {
@@ -84,6 +97,10 @@ impl PodTerms {
             tolerations: spec.tolerations.iter().flatten().filter_map(Toleration::from_api).collect(),
             required_nodes: RequiredNodes::of(spec),
             preferred_nodes: PreferredNodes::of(spec),
+            affinity: PodAffinity::of(spec),
+            spread: SpreadConstraint::of(spec),
+            gates: spec.scheduling_gates.iter().flatten().map(|gate| Name::from(gate.name.as_str())).collect(),
+            scheduler: spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER).into(),
             images: images.chain(volumes).map(with_tag).collect(),
             containers: (init.len() + spec.containers.len()) as u32,
             node_name: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Name::from),

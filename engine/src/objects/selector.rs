@@ -118,6 +118,11 @@ impl Selector {
         Selector::of(labels.iter().map(exact).collect())
     }
 
+    /// The requirements of both. One that matches nothing adds none, as upstream's merging of selectors has it.
+    pub fn and(&self, other: &Selector) -> Selector {
+        Selector::of(self.requirements().iter().chain(other.requirements()).cloned().collect())
+    }
+
     /// Whether an object with these labels is meant.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.requirements.as_ref().is_some_and(|all| all.iter().all(|requirement| requirement.matches(labels)))

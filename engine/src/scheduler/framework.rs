@@ -3,66 +3,32 @@
 //! PreFilter makes the filters ready for the pod, and may refuse it or narrow the nodes. Filter goes through the nodes
 //! from where the last cycle stopped until enough of them fit; each node is rejected by the first filter that fails.
 //! PreScore and Score rate the nodes that fit; ratings are brought to 0..=100, weighted and summed. PostFilter (see
-//! `plugins/default_preemption.rs`) is the caller's next step when no node fits.
+//! `preemption.rs`) is the caller's next step when no node fits.
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/schedule_one.go (schedulePod to selectHost),
-//! pkg/scheduler/framework/runtime/framework.go (the order of plugins), pkg/scheduler/apis/config/v1/default_plugins.go
-//! (weights). Left out: extenders, running filters a second time with nominated pods. Differs: nodes are looked at one
-//! after the other, where upstream has 16 workers whose race decides the order of the nodes that fit.
+//! pkg/scheduler/framework/runtime/framework.go (the order of plugins, RunFilterPluginsWithNominatedPods). Left out:
+//! extenders, opportunistic batching (inert by default). Differs: nodes are looked at one after the other, where upstream
+//! has 16 workers whose race decides the order of the nodes that fit.
 
-use super::nodes::Nodes;
+use super::cache::Cache;
+use super::cache::pod_info::PodInfo;
+use super::cost::Work;
 use super::plugins::{self, Candidate, Filter};
+pub use super::profile::{Plugin, Point, Profile, Ties};
 use super::reasons::{Reason, Reasons};
-use crate::objects::pod_terms::PodTerms;
-
-/// The plugins, in the order in which they run at every extension point.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-#[allow(missing_docs)]
-pub enum Plugin {
-    NodeUnschedulable,
-    NodeName,
-    TaintToleration,
-    NodeAffinity,
-    NodePorts,
-    NodeResourcesFit,
-    NodeResourcesBalancedAllocation,
-    ImageLocality,
-}
-
-/// What stays the same over the cycles.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Profile {
-    /// Share of the nodes that is enough to choose from; 0: 50 % falling to 5 % as the cluster grows. [%] – Kubernetes:
-    /// percentageOfNodesToScore, 0.
-    pub percentage_of_nodes_to_score: u32,
-    /// Who wins among the best.
-    pub ties: Ties,
-}
-
-/// Who wins among nodes of the same, best score.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Ties {
-    /// Any of them: upstream the order of the nodes that fit, and so the winner, comes from a race.
-    #[default]
-    Drawn,
-    /// The root of upstream's heap, if the nodes that fit are in the order in which they were looked at.
-    HeapOrder,
-}
 
 /// One cycle's question.
 #[derive(Clone, Copy, Debug)]
 pub struct Cycle<'a> {
     /// The pod to place.
-    pub pod: &'a PodTerms,
+    pub pod: &'a PodInfo,
     /// The profile.
     pub profile: &'a Profile,
-    /// The node it was promised after a preemption, if that exists now; no other is looked at if it fits.
-    pub nominated: Option<u32>,
     /// Whether the decision keeps the ratings of each plugin.
     pub explain: bool,
 }
 
-/// One cycle's answer. Nodes are indexes into [`Nodes`].
+/// One cycle's answer. Nodes are indexes into [`super::cache::nodes::Nodes`].
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Decision {
     /// The node, if any fits.
@@ -80,6 +46,8 @@ pub struct Decision {
     pub refused: Option<(Plugin, Reason)>,
     /// How many nodes there are.
     pub nodes: u32,
+    /// What it took.
+    pub work: Work,
 }
 
 /// How one plugin rates the nodes that fit, in their order.
@@ -87,6 +55,8 @@ pub struct Decision {
 pub struct Rating {
     /// The plugin.
     pub plugin: Plugin,
+    /// What its rating is multiplied with.
+    pub weight: i64,
     /// What it returned.
     pub raw: Vec<i64>,
     /// The same brought to 0..=100.
@@ -106,93 +76,60 @@ pub struct Rejection {
 
 /// The best rating. Kubernetes: MaxNodeScore.
 pub const MAX_SCORE: i64 = 100;
-/// With fewer nodes all are looked at, and never are fewer wanted. Kubernetes: minFeasibleNodesToFind.
-const MIN_WANTED: u64 = 100;
-/// The least adaptive percentage. Kubernetes: minFeasibleNodesPercentageToFind.
-const MIN_PERCENTAGE: u64 = 5;
-
-impl Plugin {
-    /// `NodeResourcesFit`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Plugin::NodeUnschedulable => "NodeUnschedulable",
-            Plugin::NodeName => "NodeName",
-            Plugin::TaintToleration => "TaintToleration",
-            Plugin::NodeAffinity => "NodeAffinity",
-            Plugin::NodePorts => "NodePorts",
-            Plugin::NodeResourcesFit => "NodeResourcesFit",
-            Plugin::NodeResourcesBalancedAllocation => "NodeResourcesBalancedAllocation",
-            Plugin::ImageLocality => "ImageLocality",
-        }
-    }
-
-    /// What its rating is multiplied with.
-    pub fn weight(self) -> i64 {
-        match self {
-            Plugin::TaintToleration => 3,
-            Plugin::NodeAffinity => 2,
-            _ => 1,
-        }
-    }
-}
-
-impl Profile {
-    /// How many fitting nodes are enough in a cluster of `nodes`.
-    pub fn wanted(&self, nodes: u64) -> u64 {
-        if nodes < MIN_WANTED {
-            return nodes;
-        }
-        let percentage = match u64::from(self.percentage_of_nodes_to_score) {
-            0 => 50_u64.saturating_sub(nodes / 125).max(MIN_PERCENTAGE),
-            fixed => fixed,
-        };
-        (nodes * percentage / 100).max(MIN_WANTED)
-    }
-}
-
 impl Cycle<'_> {
     /// Runs the cycle. `start` is the place in the order where the last cycle stopped; `draw(n)` is a number below n,
-    /// asked for only when nodes tie.
-    pub fn run(&self, nodes: &mut Nodes, start: &mut usize, draw: &mut dyn FnMut(u64) -> u64) -> Decision {
-        nodes.arrange();
-        let nodes = &*nodes;
-        let mut decision = Decision { nodes: nodes.order().len() as u32, ..Decision::default() };
+    /// asked for only when nodes tie and ties are drawn.
+    pub fn run(&self, cache: &mut Cache, start: &mut usize, draw: &mut dyn FnMut(u64) -> u64) -> Decision {
+        let prepared = plugins::prepare(self.pod, self.profile, cache);
+        let cache = &*cache;
+        let mut decision = Decision { nodes: cache.nodes.order().len() as u32, ..Decision::default() };
         if decision.nodes == 0 {
             return decision;
         }
-        let ready = match plugins::pre_filter(self.pod) {
+        let mut ready = match plugins::pre_filter(self.pod, self.profile, cache, &prepared) {
             Ok(ready) => ready,
             Err(refused) => {
                 decision.refused = Some(refused);
                 return decision;
             }
         };
-        if !self.try_nominated(nodes, &ready.filters, &mut decision) {
+        decision.work = Work::prepared(decision.nodes, &prepared, self.pod);
+        if !self.try_nominated(cache, &mut ready.filters, &mut decision) {
+            let only = ready.only;
             let named: Option<Vec<u32>> =
-                ready.only.map(|(_, names)| names.iter().filter_map(|name| nodes.index(name)).collect());
-            decision.narrowed_by = ready.only.map(|(plugin, _)| plugin);
-            self.find(nodes, named.as_deref().unwrap_or(nodes.order()), &ready.filters, *start, &mut decision);
+                only.map(|(_, names)| names.iter().filter_map(|name| cache.nodes.index(name)).collect());
+            decision.narrowed_by = only.map(|(plugin, _)| plugin);
+            self.find(
+                cache,
+                named.as_deref().unwrap_or(cache.nodes.order()),
+                &mut ready.filters,
+                *start,
+                &mut decision,
+            );
             *start = (*start + decision.evaluated()) % decision.nodes as usize;
         }
+        decision.work.filtered(decision.evaluated(), ready.filters.len());
         if decision.feasible.len() > 1 {
-            self.rate(nodes, &mut decision);
+            self.rate(cache, &prepared, &mut decision);
         }
         decision.chosen = self.choose(&decision.feasible, draw);
         decision
     }
 
-    fn try_nominated(&self, nodes: &Nodes, filters: &[Filter<'_>], decision: &mut Decision) -> bool {
-        let nominated = self.nominated.and_then(|index| Candidate::of(nodes, index));
-        let fits = nominated.filter(|candidate| filters.iter().all(|filter| filter.filter(*candidate).is_ok()));
-        decision.feasible.extend(fits.map(|candidate| (candidate.index, 0)));
-        fits.is_some()
+    /// The node the pod was promised, if that exists and still fits.
+    fn try_nominated(&self, cache: &Cache, filters: &mut [Filter<'_>], decision: &mut Decision) -> bool {
+        let nominated = self.pod.nominated.as_ref().and_then(|node| cache.nodes.index(node));
+        let Some(candidate) = nominated.and_then(|index| Candidate::of(&cache.nodes, index)) else { return false };
+        let fits = passes(filters, candidate, self.pod, cache).is_ok();
+        decision.feasible.extend(fits.then_some((candidate.index, 0)));
+        fits
     }
 
-    fn find(&self, nodes: &Nodes, among: &[u32], filters: &[Filter<'_>], start: usize, decision: &mut Decision) {
+    fn find(&self, cache: &Cache, among: &[u32], filters: &mut [Filter<'_>], start: usize, decision: &mut Decision) {
         let wanted = self.profile.wanted(among.len() as u64) as usize;
         let (behind, ahead) = among.split_at(if among.is_empty() { 0 } else { start % among.len() });
-        for candidate in ahead.iter().chain(behind).filter_map(|index| Candidate::of(nodes, *index)) {
-            match filters.iter().try_for_each(|filter| filter.filter(candidate)) {
+        for candidate in ahead.iter().chain(behind).filter_map(|index| Candidate::of(&cache.nodes, *index)) {
+            match passes(filters, candidate, self.pod, cache) {
                 Ok(()) => decision.feasible.push((candidate.index, 0)),
                 Err(rejection) => decision.rejected.push((candidate.index, rejection)),
             }
@@ -202,21 +139,22 @@ impl Cycle<'_> {
         }
     }
 
-    fn rate(&self, nodes: &Nodes, decision: &mut Decision) {
+    fn rate(&self, cache: &Cache, prepared: &plugins::Prepared, decision: &mut Decision) {
         let candidates: Vec<_> =
-            decision.feasible.iter().filter_map(|(index, _)| Candidate::of(nodes, *index)).collect();
+            decision.feasible.iter().filter_map(|(index, _)| Candidate::of(&cache.nodes, *index)).collect();
         let mut ratings = Vec::with_capacity(candidates.len());
-        for score in plugins::pre_score(self.pod, nodes) {
+        let scores = plugins::pre_score(self.pod, self.profile, cache, prepared, &candidates);
+        decision.work.scored(candidates.len(), scores.len());
+        for (score, weight) in scores {
             ratings.clear();
             ratings.extend(candidates.iter().map(|candidate| score.score(*candidate)));
             let raw = if self.explain { ratings.clone() } else { Vec::new() };
-            score.normalize(&mut ratings);
-            let plugin = score.plugin();
+            score.normalize(&mut ratings, &candidates);
             for ((_, total), rating) in decision.feasible.iter_mut().zip(&ratings) {
-                *total += rating * plugin.weight();
+                *total += rating * weight;
             }
             if self.explain {
-                decision.ratings.push(Rating { plugin, raw, normalized: ratings.clone() });
+                decision.ratings.push(Rating { plugin: score.plugin(), weight, raw, normalized: ratings.clone() });
             }
         }
     }
@@ -233,6 +171,32 @@ impl Cycle<'_> {
     }
 }
 
+/// Whether the pod fits on a node: with the pods of at least its priority that were promised the node, and without them,
+/// for they may go elsewhere.
+pub(super) fn passes(
+    filters: &mut [Filter<'_>],
+    candidate: Candidate<'_>,
+    pod: &PodInfo,
+    cache: &Cache,
+) -> Result<(), Rejection> {
+    let promised = cache.nominated(candidate.node.name());
+    let counts = |other: &&std::sync::Arc<PodInfo>| other.priority() >= pod.priority() && other.uid != pod.uid;
+    if promised.iter().any(|other| counts(&other)) {
+        let mut node = candidate.node.clone();
+        for other in promised.iter().filter(counts) {
+            node.add_pod(other.clone());
+            filters.iter_mut().for_each(|filter| filter.update(candidate, other, 1));
+        }
+        let with = Candidate { node: &node, ..candidate };
+        let result = filters.iter().try_for_each(|filter| filter.filter(with));
+        for other in promised.iter().filter(counts) {
+            filters.iter_mut().for_each(|filter| filter.update(candidate, other, -1));
+        }
+        result?;
+    }
+    filters.iter().try_for_each(|filter| filter.filter(candidate))
+}
+
 impl Decision {
     /// How many nodes were looked at.
     pub fn evaluated(&self) -> usize {
@@ -244,7 +208,7 @@ impl Decision {
     pub fn explain(&self, place: usize) -> impl Iterator<Item = (Plugin, i64, i64, i64)> {
         self.ratings.iter().filter_map(move |rating| {
             let (raw, normalized) = (rating.raw.get(place)?, rating.normalized.get(place)?);
-            Some((rating.plugin, *raw, *normalized, rating.plugin.weight()))
+            Some((rating.plugin, *raw, *normalized, rating.weight))
         })
     }
 
@@ -280,23 +244,29 @@ fn heap_root(feasible: &[(u32, i64)]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::node_info::NodeTerms;
+    use super::super::cache::node_info::NodeTerms;
     use super::*;
+    use crate::objects::PodSpec;
     use crate::objects::meta::Name;
     use serde_json::{Value, json};
     use std::sync::Arc;
 
-    fn pod(spec: Value) -> PodTerms {
-        PodTerms::of(&serde_json::from_value(spec).expect("a pod spec"))
+    fn pod(spec: Value) -> PodInfo {
+        let spec = PodSpec::new(serde_json::from_value(spec).expect("a pod spec"));
+        PodInfo::plain("ns", "incoming", 1, Default::default(), spec)
     }
 
-    fn small() -> PodTerms {
+    fn add(cache: &mut Cache, node: &str, uid: u128, pod: &PodInfo) {
+        cache.add_pod(&node.into(), Arc::new(PodInfo { uid: crate::objects::Uid(uid), ..pod.clone() }));
+    }
+
+    fn small() -> PodInfo {
         pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}]}))
     }
 
     /// `count` nodes of 4 CPUs.
-    fn cluster(count: u32) -> Nodes {
-        let mut nodes = Nodes::default();
+    fn cluster(count: u32) -> Cache {
+        let mut nodes = Cache::default();
         for i in 0..count {
             let terms = NodeTerms {
                 labels: Arc::default(),
@@ -311,8 +281,8 @@ mod tests {
         nodes
     }
 
-    fn cycle<'a>(pod: &'a PodTerms, profile: &'a Profile) -> Cycle<'a> {
-        Cycle { pod, profile, nominated: None, explain: false }
+    fn cycle<'a>(pod: &'a PodInfo, profile: &'a Profile) -> Cycle<'a> {
+        Cycle { pod, profile, explain: false }
     }
 
     #[test]
@@ -331,26 +301,27 @@ mod tests {
     #[test]
     fn ties_are_drawn_or_fall_to_the_root_of_the_heap() {
         let (mut nodes, pod) = (cluster(5), small());
-        nodes.add_pod(&"n0000".into(), &pod);
-        let drawn = cycle(&pod, &Profile::default()).run(&mut nodes, &mut 0, &mut |n| {
+        add(&mut nodes, "n0000", 2, &pod);
+        let lottery = Profile { ties: Ties::Drawn, ..Profile::default() };
+        let drawn = cycle(&pod, &lottery).run(&mut nodes, &mut 0, &mut |n| {
             assert_eq!(n, 4);
             2
         });
         assert_eq!(drawn.chosen, Some(3));
-        let profile = Profile { ties: Ties::HeapOrder, ..Profile::default() };
-        let heap = cycle(&pod, &profile).run(&mut nodes, &mut 0, &mut |_| unreachable!());
+        let heap = cycle(&pod, &Profile::default()).run(&mut nodes, &mut 0, &mut |_| unreachable!());
         assert_eq!(heap.chosen, Some(1));
         assert_eq!(heap_root(&[(0, 1), (1, 1), (2, 3), (3, 5), (4, 5)]), Some(3));
     }
 
     #[test]
     fn a_nominated_node_that_fits_is_taken_without_looking_further() {
-        let (mut nodes, profile, pod) = (cluster(3), Profile::default(), small());
-        let nominated = Cycle { nominated: Some(2), ..cycle(&pod, &profile) };
+        let (mut nodes, profile) = (cluster(3), Profile::default());
+        let pod = PodInfo { nominated: Some("n0002".into()), ..small() };
+        let nominated = cycle(&pod, &profile);
         let decision = nominated.run(&mut nodes, &mut 0, &mut |_| 0);
         assert_eq!((decision.chosen, decision.feasible), (Some(2), vec![(2, 0)]));
-        for _ in 0..4 {
-            nodes.add_pod(&"n0002".into(), &pod);
+        for uid in 2..6 {
+            add(&mut nodes, "n0002", uid, &pod);
         }
         let decision = nominated.run(&mut nodes, &mut 0, &mut |_| 0);
         assert_eq!((decision.chosen, decision.evaluated()), (Some(0), 3));
@@ -361,12 +332,25 @@ mod tests {
         let (mut nodes, profile, pod) = (cluster(2), Profile::default(), small());
         let decision = Cycle { explain: true, ..cycle(&pod, &profile) }.run(&mut nodes, &mut 0, &mut |_| 0);
         let sum: i64 = decision.explain(1).map(|(_, _, normalized, weight)| normalized * weight).sum();
-        assert_eq!((decision.ratings.len(), sum), (4, decision.feasible[1].1));
+        assert_eq!((decision.ratings.len(), sum), (5, decision.feasible[1].1));
     }
 
     #[test]
     fn without_nodes_nothing_is_asked() {
-        let decision = cycle(&small(), &Profile::default()).run(&mut Nodes::default(), &mut 0, &mut |_| 0);
+        let decision = cycle(&small(), &Profile::default()).run(&mut Cache::default(), &mut 0, &mut |_| 0);
         assert_eq!(decision, Decision::default());
+    }
+
+    #[test]
+    fn a_node_must_do_with_and_without_the_pods_it_was_promised_to() {
+        let (mut nodes, profile, pod) = (cluster(1), Profile::default(), small());
+        let decide = |nodes: &mut Cache| cycle(&pod, &profile).run(nodes, &mut 0, &mut |_| 0).chosen;
+        (2..5).for_each(|uid| add(&mut nodes, "n0000", uid, &small()));
+        assert_eq!(decide(&mut nodes), Some(0));
+        let promised = Arc::new(PodInfo { uid: crate::objects::Uid(9), ..small() });
+        nodes.nominate(&"n0000".into(), promised.clone());
+        assert_eq!(decide(&mut nodes), None);
+        nodes.withdraw(promised.uid);
+        assert_eq!(decide(&mut nodes), Some(0));
     }
 }

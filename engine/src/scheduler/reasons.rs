@@ -27,6 +27,18 @@ pub enum Reason {
     Memory,
     /// NodeResourcesFit: not enough ephemeral storage free.
     EphemeralStorage,
+    /// PodTopologySpread: the node's domain holds too many already.
+    Spread,
+    /// PodTopologySpread: the node has no such domain.
+    SpreadLabel,
+    /// InterPodAffinity: the pods it wants to be near are not there.
+    PodAffinity,
+    /// InterPodAffinity: pods it must be away from are there.
+    PodAntiAffinity,
+    /// InterPodAffinity: pods that must be away from it are there.
+    ExistingAntiAffinity,
+    /// NodeAffinity: not what the profile demands for every pod.
+    EnforcedAffinity,
 }
 
 /// Reasons of one node, at least one.
@@ -38,7 +50,7 @@ pub struct Reasons {
     scalars: u32,
 }
 
-const ALL: [Reason; 10] = [
+const ALL: [Reason; 16] = [
     Reason::Unschedulable,
     Reason::OtherNode,
     Reason::UntoleratedTaint,
@@ -49,6 +61,12 @@ const ALL: [Reason; 10] = [
     Reason::Cpu,
     Reason::Memory,
     Reason::EphemeralStorage,
+    Reason::Spread,
+    Reason::SpreadLabel,
+    Reason::PodAffinity,
+    Reason::PodAntiAffinity,
+    Reason::ExistingAntiAffinity,
+    Reason::EnforcedAffinity,
 ];
 
 impl Reason {
@@ -65,6 +83,12 @@ impl Reason {
             Reason::Cpu => "Insufficient cpu",
             Reason::Memory => "Insufficient memory",
             Reason::EphemeralStorage => "Insufficient ephemeral-storage",
+            Reason::Spread => "node(s) didn't match pod topology spread constraints",
+            Reason::SpreadLabel => "node(s) didn't match pod topology spread constraints (missing required label)",
+            Reason::PodAffinity => "node(s) didn't match pod affinity rules",
+            Reason::PodAntiAffinity => "node(s) didn't match pod anti-affinity rules",
+            Reason::ExistingAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Reason::EnforcedAffinity => "node(s) didn't match scheduler-enforced node affinity",
         }
     }
 }
@@ -116,6 +140,6 @@ mod tests {
         reasons.add(Reason::Cpu);
         reasons.add_scalar(1);
         assert_eq!(reasons.texts(&pod), ["Too many pods", "Insufficient cpu", "Insufficient b.io/y"]);
-        assert!(ALL.is_sorted() && ALL.len() == Reason::EphemeralStorage as usize + 1);
+        assert!(ALL.is_sorted() && ALL.len() == Reason::EnforcedAffinity as usize + 1);
     }
 }

@@ -8,6 +8,7 @@ use crate::etcd::EtcdNote;
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
 use crate::objects::{Key, Kind, Phase, Text};
+use crate::scheduler::explain::Explanation;
 
 /// A record without its id, time and cause.
 #[derive(Clone, Debug)]
@@ -188,6 +189,8 @@ pub struct Scheduling {
     pub message: Arc<str>,
     /// How many nodes were looked at.
     pub evaluated: u32,
+    /// The whole table, kept like the scores where a full trace of a small cluster is.
+    pub explanation: Option<Arc<Explanation>>,
 }
 
 impl std::hash::Hash for Scheduling {

@@ -8,7 +8,8 @@ use super::{Context, Write, manifest};
 use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
-use crate::objects::{Name, Namespace, Object, PodStatus, Uid, json as api_json, suffix};
+use crate::objects::pod_terms::affinity::merge_label_keys;
+use crate::objects::{Condition, Name, Namespace, Object, PodSpec, PodStatus, Uid, json as api_json, suffix};
 
 /// The object to store.
 pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
@@ -42,6 +43,16 @@ fn prepare(object: &mut Object, context: &mut Context<'_>) {
         Object::Pod(pod) => {
             pod.meta.generation = 1;
             pod.status = PodStatus::default();
+            if !pod.spec.terms.gates.is_empty() {
+                let why = "Scheduling is blocked due to non-empty scheduling gates";
+                let gated = Condition::new("PodScheduled", false, context.now).because("SchedulingGated", why);
+                pod.status.conditions.push(gated);
+            }
+            if pod.spec.terms.affinity.as_ref().is_some_and(|affinity| affinity.has_label_keys()) {
+                let mut spec = pod.spec.api.clone();
+                merge_label_keys(&mut spec, &pod.meta.labels);
+                pod.spec = PodSpec::new(spec);
+            }
             if pod.spec.mounts_token() {
                 pod.token = Some(suffix::suffix(&mut context.luck).into());
             }

@@ -68,6 +68,7 @@ pub fn bind(context: &Context<'_>, current: &Arc<Object>, node: &Name) -> Result
     }
     let mut next: Pod = pod.clone();
     next.node = Some(node.clone());
+    next.status.nominated = None;
     topology(context, &mut next);
     set_condition(&mut next.status.conditions, Condition::new("PodScheduled", true, context.now));
     Ok(Write::Put(Box::new(Object::Pod(next))))
@@ -230,6 +231,17 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
                 }
             }
             pod.status = status;
+        }
+        (Object::Pod(pod), Patch::PodCondition { uid, condition, nominated }) => {
+            if pod.meta.uid != *uid {
+                return Err(other(*uid));
+            }
+            if let Some(condition) = condition {
+                set_condition(&mut pod.status.conditions, (**condition).clone());
+            }
+            if let Some(nominated) = nominated {
+                pod.status.nominated = nominated.clone();
+            }
         }
         (Object::Node(node), Patch::NodeStatus(status)) => report(node, status),
         (Object::Node(node), Patch::Taints(taints)) => node.taints = taints.clone(),

@@ -2,8 +2,8 @@
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/framework/plugins/imagelocality/image_locality.go.
 
+use super::super::cache::nodes::Nodes;
 use super::super::framework::MAX_SCORE;
-use super::super::nodes::Nodes;
 use super::Candidate;
 use crate::objects::meta::Name;
 use crate::objects::pod_terms::PodTerms;

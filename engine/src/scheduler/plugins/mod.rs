@@ -1,33 +1,40 @@
 //! The plugins, one file each, and their static dispatch.
 //!
 //! A plugin takes part in an extension point by an arm in the function or enum of that point: [`pre_filter`] and
-//! [`Filter`], [`default_preemption::post_filter`], [`pre_score`] and [`Score`]. A plugin that has nothing to say about
-//! a pod is left out there, which is what upstream calls Skip.
+//! [`Filter`], [`pre_score`] and [`Score`]. A plugin that has nothing to say about a pod is left out there, which is what
+//! upstream calls Skip. The plugins for volumes, claims and declared features have nothing to say about any pod.
 
-use super::framework::{MAX_SCORE, Plugin, Rejection};
-use super::node_info::{NodeInfo, NodeTerms};
-use super::nodes::Nodes;
+use super::cache::Cache;
+use super::cache::node_info::{NodeInfo, NodeTerms};
+use super::cache::nodes::Nodes;
+use super::cache::pod_info::PodInfo;
+use super::framework::{MAX_SCORE, Plugin, Profile, Rejection};
 use super::reasons::{Reason, Reasons};
 use crate::objects::meta::Name;
-use crate::objects::pod_terms::PodTerms;
 
-pub mod default_preemption;
 mod image_locality;
+mod inter_pod_affinity;
 mod node_affinity;
 mod node_name;
 mod node_ports;
 mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
+mod pod_topology_spread;
+mod preferred_pod_affinity;
 mod taint_toleration;
 
 use image_locality::ImageLocality;
+use inter_pod_affinity::{AffinitySets, InterPodAffinity};
 use node_affinity::{NodeAffinity, PreferredNodeAffinity};
 use node_name::NodeName;
 use node_ports::NodePorts;
 use node_resources_balanced_allocation::BalancedAllocation;
-use node_resources_fit::{Fit, LeastAllocated};
+pub(super) use node_resources_fit::fits_empty;
+use node_resources_fit::{Fit, FitScore};
 use node_unschedulable::NodeUnschedulable;
+use pod_topology_spread::{PodTopologySpread, SpreadScore, SpreadTerms};
+use preferred_pod_affinity::PreferredPodAffinity;
 use taint_toleration::TaintToleration;
 
 /// A node that exists, as plugins see it.
@@ -35,7 +42,7 @@ use taint_toleration::TaintToleration;
 pub struct Candidate<'a> {
     /// Its index.
     pub index: u32,
-    /// Its pods' sums.
+    /// Its pods and their sums.
     pub node: &'a NodeInfo,
     /// What it offers.
     pub terms: &'a NodeTerms,
@@ -55,6 +62,10 @@ pub enum Filter<'a> {
     NodePorts(NodePorts<'a>),
     /// See the plugin's file.
     NodeResourcesFit(Fit<'a>),
+    /// See the plugin's file.
+    PodTopologySpread(PodTopologySpread<'a>),
+    /// See the plugin's file.
+    InterPodAffinity(InterPodAffinity<'a>),
 }
 
 /// A rating made ready for one pod.
@@ -64,11 +75,25 @@ pub enum Score<'a> {
     /// See the plugin's file.
     NodeAffinity(PreferredNodeAffinity<'a>),
     /// See the plugin's file.
-    NodeResourcesFit(LeastAllocated),
+    NodeResourcesFit(FitScore<'a>),
     /// See the plugin's file.
-    NodeResourcesBalancedAllocation(BalancedAllocation),
+    PodTopologySpread(SpreadScore<'a>),
+    /// See the plugin's file.
+    InterPodAffinity(PreferredPodAffinity<'a>),
+    /// A pod without claims is as good on every node.
+    DynamicResources,
+    /// See the plugin's file.
+    NodeResourcesBalancedAllocation(BalancedAllocation<'a>),
     /// See the plugin's file.
     ImageLocality(ImageLocality<'a>),
+}
+
+/// What is looked up for a pod before the cache may not change any more.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Constraints; `None` if the plugin does not take part.
+    pub(super) spread: Option<SpreadTerms>,
+    affinity: Option<AffinitySets>,
 }
 
 /// What PreFilter leaves for the cycle.
@@ -79,31 +104,86 @@ pub struct Ready<'a> {
     pub only: Option<(Plugin, &'a [Name])>,
 }
 
-/// PreFilter of all plugins: the filters that concern `pod`, or the plugin that refuses it and why.
-pub fn pre_filter(pod: &PodTerms) -> Result<Ready<'_>, (Plugin, Reason)> {
-    let affinity = NodeAffinity::pre_filter(pod).map_err(|reason| (Plugin::NodeAffinity, reason))?;
-    let only = affinity.as_ref().and_then(NodeAffinity::only).map(|names| (Plugin::NodeAffinity, names));
-    let filters = [
-        NodeUnschedulable::pre_filter(pod).map(Filter::NodeUnschedulable),
-        NodeName::pre_filter(pod).map(Filter::NodeName),
-        Some(Filter::TaintToleration(TaintToleration::of(pod))),
-        affinity.map(Filter::NodeAffinity),
-        NodePorts::pre_filter(pod).map(Filter::NodePorts),
-        Some(Filter::NodeResourcesFit(Fit::pre_filter(pod))),
-    ];
-    Ok(Ready { filters: filters.into_iter().flatten().collect(), only })
+/// Makes the cache ready for a pod.
+pub fn prepare(pod: &PodInfo, profile: &Profile, cache: &mut Cache) -> Prepared {
+    cache.next_cycle();
+    let takes_part =
+        |plugin| profile.filters.contains(&plugin) || profile.scores.iter().any(|(score, _)| *score == plugin);
+    Prepared {
+        spread: takes_part(Plugin::PodTopologySpread).then(|| SpreadTerms::of(pod, &profile.args.spread, cache)),
+        affinity: takes_part(Plugin::InterPodAffinity).then(|| AffinitySets::of(pod, cache)),
+    }
 }
 
-/// PreScore of all plugins: the ratings that concern `pod`, in their order.
-pub fn pre_score<'a>(pod: &'a PodTerms, nodes: &'a Nodes) -> Vec<Score<'a>> {
-    let scores = [
-        Some(Score::TaintToleration(TaintToleration::of(pod))),
-        PreferredNodeAffinity::pre_score(pod).map(Score::NodeAffinity),
-        Some(Score::NodeResourcesFit(LeastAllocated::pre_score(pod))),
-        BalancedAllocation::pre_score(pod).map(Score::NodeResourcesBalancedAllocation),
-        Some(Score::ImageLocality(ImageLocality::pre_score(pod, nodes))),
-    ];
-    scores.into_iter().flatten().collect()
+/// PreFilter of all plugins: the filters that concern `pod`, or the plugin that refuses it and why.
+pub fn pre_filter<'a>(
+    pod: &'a PodInfo,
+    profile: &'a Profile,
+    cache: &'a Cache,
+    prepared: &'a Prepared,
+) -> Result<Ready<'a>, (Plugin, Reason)> {
+    let (terms, args) = (pod.terms(), &profile.args);
+    let mut ready = Ready { filters: Vec::with_capacity(profile.filters.len()), only: None };
+    for plugin in &profile.filters {
+        let filter = match plugin {
+            Plugin::NodeUnschedulable => NodeUnschedulable::pre_filter(terms).map(Filter::NodeUnschedulable),
+            Plugin::NodeName => NodeName::pre_filter(terms).map(Filter::NodeName),
+            Plugin::TaintToleration => Some(Filter::TaintToleration(TaintToleration::of(terms))),
+            Plugin::NodeAffinity => {
+                let affinity =
+                    NodeAffinity::pre_filter(terms, &args.node_affinity).map_err(|reason| (*plugin, reason))?;
+                ready.only = affinity.as_ref().and_then(NodeAffinity::only).map(|names| (*plugin, names));
+                affinity.map(Filter::NodeAffinity)
+            }
+            Plugin::NodePorts => NodePorts::pre_filter(terms).map(Filter::NodePorts),
+            Plugin::NodeResourcesFit => Some(Filter::NodeResourcesFit(Fit::pre_filter(terms, &args.fit))),
+            Plugin::PodTopologySpread => {
+                let spread =
+                    prepared.spread.as_ref().and_then(|terms| PodTopologySpread::pre_filter(pod, terms, cache));
+                spread.map(Filter::PodTopologySpread)
+            }
+            Plugin::InterPodAffinity => {
+                let affinity =
+                    prepared.affinity.as_ref().and_then(|sets| InterPodAffinity::pre_filter(pod, sets, cache));
+                affinity.map(Filter::InterPodAffinity)
+            }
+            _ => None,
+        };
+        ready.filters.extend(filter);
+    }
+    Ok(ready)
+}
+
+/// PreScore of all plugins: the ratings that concern `pod` with their weights, in their order.
+pub fn pre_score<'a>(
+    pod: &'a PodInfo,
+    profile: &'a Profile,
+    cache: &'a Cache,
+    prepared: &'a Prepared,
+    feasible: &[Candidate<'_>],
+) -> Vec<(Score<'a>, i64)> {
+    let (terms, args) = (pod.terms(), &profile.args);
+    let score = |plugin: Plugin| match plugin {
+        Plugin::TaintToleration => Some(Score::TaintToleration(TaintToleration::of(terms))),
+        Plugin::NodeAffinity => PreferredNodeAffinity::pre_score(terms, &args.node_affinity).map(Score::NodeAffinity),
+        Plugin::NodeResourcesFit => Some(Score::NodeResourcesFit(FitScore::pre_score(terms, &args.fit))),
+        Plugin::PodTopologySpread => {
+            let spread = SpreadScore::pre_score(pod, prepared.spread.as_ref()?, cache, feasible);
+            spread.map(Score::PodTopologySpread)
+        }
+        Plugin::InterPodAffinity => {
+            let sets = prepared.affinity.as_ref()?;
+            PreferredPodAffinity::pre_score(pod, sets, &args.pod_affinity, cache).map(Score::InterPodAffinity)
+        }
+        Plugin::DynamicResources => Some(Score::DynamicResources),
+        Plugin::NodeResourcesBalancedAllocation => {
+            let balanced = BalancedAllocation::pre_score(terms, &args.balanced.0);
+            balanced.map(Score::NodeResourcesBalancedAllocation)
+        }
+        Plugin::ImageLocality => Some(Score::ImageLocality(ImageLocality::pre_score(terms, &cache.nodes))),
+        _ => None,
+    };
+    profile.scores.iter().filter_map(|(plugin, weight)| Some((score(*plugin)?, *weight))).collect()
 }
 
 impl<'a> Candidate<'a> {
@@ -124,6 +204,17 @@ impl Filter<'_> {
             Filter::NodeAffinity(plugin) => plugin.filter(candidate),
             Filter::NodePorts(plugin) => plugin.filter(candidate),
             Filter::NodeResourcesFit(plugin) => plugin.filter(candidate),
+            Filter::PodTopologySpread(plugin) => plugin.filter(candidate),
+            Filter::InterPodAffinity(plugin) => plugin.filter(candidate),
+        }
+    }
+
+    /// What if a pod came to the node (`delta` 1) or left it (-1)? What the node itself holds is the caller's to change.
+    pub fn update(&mut self, candidate: Candidate<'_>, pod: &PodInfo, delta: i64) {
+        match self {
+            Filter::PodTopologySpread(plugin) => plugin.update(candidate, pod, delta),
+            Filter::InterPodAffinity(plugin) => plugin.update(candidate, pod, delta),
+            _ => {}
         }
     }
 }
@@ -135,6 +226,9 @@ impl Score<'_> {
             Score::TaintToleration(_) => Plugin::TaintToleration,
             Score::NodeAffinity(_) => Plugin::NodeAffinity,
             Score::NodeResourcesFit(_) => Plugin::NodeResourcesFit,
+            Score::PodTopologySpread(_) => Plugin::PodTopologySpread,
+            Score::InterPodAffinity(_) => Plugin::InterPodAffinity,
+            Score::DynamicResources => Plugin::DynamicResources,
             Score::NodeResourcesBalancedAllocation(_) => Plugin::NodeResourcesBalancedAllocation,
             Score::ImageLocality(_) => Plugin::ImageLocality,
         }
@@ -146,16 +240,21 @@ impl Score<'_> {
             Score::TaintToleration(plugin) => plugin.score(candidate),
             Score::NodeAffinity(plugin) => plugin.score(candidate),
             Score::NodeResourcesFit(plugin) => plugin.score(candidate),
+            Score::PodTopologySpread(plugin) => plugin.score(candidate),
+            Score::InterPodAffinity(plugin) => plugin.score(candidate),
+            Score::DynamicResources => 0,
             Score::NodeResourcesBalancedAllocation(plugin) => plugin.score(candidate),
             Score::ImageLocality(plugin) => plugin.score(candidate),
         }
     }
 
     /// Brings the scores of all nodes that fit to 0..=100.
-    pub fn normalize(&self, scores: &mut [i64]) {
+    pub fn normalize(&self, scores: &mut [i64], candidates: &[Candidate<'_>]) {
         match self {
             Score::TaintToleration(_) => normalize(scores, true),
             Score::NodeAffinity(_) => normalize(scores, false),
+            Score::PodTopologySpread(plugin) => plugin.normalize(scores, candidates),
+            Score::InterPodAffinity(plugin) => plugin.normalize(scores),
             _ => {}
         }
     }

@@ -246,7 +246,7 @@ fn next(what: &What) -> Option<What> {
         }
         What::Event { .. } => {
             let scores = vec![NodeScore { node: node.clone(), total: 10, plugins: vec![("NodeResourcesFit", 10, 1)] }];
-            What::Schedule(Box::new(Scheduling { node: Some(node), scores, message: "none".into(), evaluated: 3 }))
+            What::Schedule(Box::new(Scheduling { node: Some(node), scores, message: "none".into(), evaluated: 3, explanation: None }))
         }
         What::Schedule(_) => What::Pod { step: PodStep::Killing, detail: "nginx".into() },
         What::Pod { .. } => What::Leading,
@@ -264,7 +264,7 @@ fn without_optional_fields(what: &What) -> Option<What> {
         What::Committed { revision, .. } => What::Committed { revision, change: Change::Deleted },
         What::Reconciled { .. } => What::Reconciled { error: "".into() },
         What::Schedule(_) => {
-            What::Schedule(Box::new(Scheduling { node: None, scores: Vec::new(), message: none(), evaluated: 0 }))
+            What::Schedule(Box::new(Scheduling { node: None, scores: Vec::new(), message: none(), evaluated: 0, explanation: None }))
         }
         What::Pod { step, .. } => What::Pod { step, detail: none() },
         _ => return None,

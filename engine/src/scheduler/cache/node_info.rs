@@ -1,14 +1,16 @@
 //! What the scheduler knows of one node: what it offers, and what its pods take of it.
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/framework/types.go (NodeInfo). Left out: volumes and claims in use,
-//! declared features, the pods themselves (a plugin that looks at pods keeps its own index).
+//! declared features.
 
 use std::sync::Arc;
 
+use super::pod_info::PodInfo;
 use crate::objects::labels::Labels;
 use crate::objects::meta::Name;
+use crate::objects::meta::Uid;
 use crate::objects::node::Node;
-use crate::objects::pod_terms::{CpuMemory, HostPort, PodTerms, Resources, Taint};
+use crate::objects::pod_terms::{CpuMemory, HostPort, Resources, Taint};
 
 /// One node in the scheduler's cache.
 #[derive(Clone, Debug)]
@@ -20,11 +22,10 @@ pub struct NodeInfo {
     requested: Requested,
     /// Sum of the pods' requests with defaults.
     nonzero: CpuMemory,
-    pods: u32,
-    /// Ports taken; one entry per port and pod.
+    /// In the order of their coming, but for the last one, which takes the place of one that leaves.
+    pods: Vec<Arc<PodInfo>>,
+    /// Ports taken, each once: as upstream, a pod that leaves frees its ports even if another has the same.
     ports: Vec<HostPort>,
-    /// How many pods of each priority there are, ascending.
-    priorities: Vec<(i32, u32)>,
 }
 
 /// What a node offers and demands.
@@ -84,9 +85,8 @@ impl NodeInfo {
             terms: None,
             requested: Requested::default(),
             nonzero: CpuMemory::default(),
-            pods: 0,
+            pods: Vec::new(),
             ports: Vec::new(),
-            priorities: Vec::new(),
         }
     }
 
@@ -105,35 +105,33 @@ impl NodeInfo {
         std::mem::replace(&mut self.terms, terms)
     }
 
-    /// Counts a pod that is bound to or assumed on the node.
-    pub fn add_pod(&mut self, pod: &PodTerms) {
-        self.count(pod, 1);
-        self.ports.extend(pod.host_ports.iter().cloned());
-        match self.priorities.binary_search_by_key(&pod.priority, |(priority, _)| *priority) {
-            Ok(at) => self.priorities[at].1 += 1,
-            Err(at) => self.priorities.insert(at, (pod.priority, 1)),
+    /// Counts a pod that is bound to, assumed on or promised the node.
+    pub fn add_pod(&mut self, pod: Arc<PodInfo>) {
+        self.count(&pod, 1);
+        for port in &*pod.terms().host_ports {
+            if !self.ports.contains(port) {
+                self.ports.push(port.clone());
+            }
         }
+        self.pods.push(pod);
     }
 
-    /// Forgets a pod that was added with the same terms.
-    pub fn remove_pod(&mut self, pod: &PodTerms) {
-        self.count(pod, -1);
-        for port in &*pod.host_ports {
+    /// Forgets a pod; gives what was known of it.
+    pub fn remove_pod(&mut self, pod: Uid) -> Option<Arc<PodInfo>> {
+        let place = self.pods.iter().position(|other| other.uid == pod)?;
+        let pod = self.pods.swap_remove(place);
+        self.count(&pod, -1);
+        for port in &*pod.terms().host_ports {
             if let Some(at) = self.ports.iter().position(|taken| taken == port) {
                 self.ports.swap_remove(at);
             }
         }
-        if let Ok(at) = self.priorities.binary_search_by_key(&pod.priority, |(priority, _)| *priority) {
-            self.priorities[at].1 -= 1;
-            if self.priorities[at].1 == 0 {
-                self.priorities.remove(at);
-            }
-        }
+        Some(pod)
     }
 
-    /// Number of pods.
-    pub fn pods(&self) -> u32 {
-        self.pods
+    /// Its pods.
+    pub fn pods(&self) -> &[Arc<PodInfo>] {
+        &self.pods
     }
 
     /// Sum of the pods' requests, without scalar resources.
@@ -157,12 +155,8 @@ impl NodeInfo {
         &self.ports
     }
 
-    /// The lowest priority of its pods.
-    pub fn lowest_priority(&self) -> Option<i32> {
-        self.priorities.first().map(|(priority, _)| *priority)
-    }
-
-    fn count(&mut self, pod: &PodTerms, sign: i64) {
+    fn count(&mut self, pod: &PodInfo, sign: i64) {
+        let pod = pod.terms();
         // Sums wrap as upstream's do: nothing stops a user from asking for more than 64 bits can count.
         let change = |sum: &mut i64, amount: i64| *sum = sum.wrapping_add(sign.wrapping_mul(amount));
         let asked = &pod.requests.effective;
@@ -177,7 +171,6 @@ impl NodeInfo {
         }
         change(&mut self.nonzero.cpu, pod.requests.nonzero.cpu);
         change(&mut self.nonzero.memory, pod.requests.nonzero.memory);
-        self.pods = self.pods.saturating_add_signed(sign as i32);
     }
 }
 
@@ -215,26 +208,26 @@ mod tests {
 
     #[test]
     fn removing_a_pod_undoes_adding_it() {
-        let pod = |priority: i32, port: i32| {
+        let pod = |uid: u128, port: i32| {
             let container = json!({
                 "name": "c",
                 "ports": [{"containerPort": 80, "hostPort": port}],
                 "resources": {"requests": {"cpu": "1", "example.com/gpu": "2"}},
             });
-            let spec = json!({"containers": [container], "priority": priority});
-            PodTerms::of(&serde_json::from_value(spec).expect("a pod spec"))
+            let spec = serde_json::from_value(json!({"containers": [container]})).expect("a pod spec");
+            Arc::new(PodInfo::plain("ns", "p", uid, Default::default(), crate::objects::PodSpec::new(spec)))
         };
-        let (low, high) = (pod(-5, 80), pod(7, 81));
+        let (low, high) = (pod(1, 80), pod(2, 81));
         let mut node = NodeInfo::unknown("n".into());
-        node.add_pod(&high);
-        node.add_pod(&low);
-        assert_eq!((node.pods(), node.lowest_priority(), node.requested_scalar("example.com/gpu")), (2, Some(-5), 4));
-        node.remove_pod(&low);
+        node.add_pod(high.clone());
+        node.add_pod(low);
+        assert_eq!((node.pods().len(), node.requested_scalar("example.com/gpu")), (2, 4));
+        assert!(node.remove_pod(Uid(1)).is_some());
         assert_eq!((node.requested().0.cpu, node.nonzero().memory), (1_000, 200 << 20));
-        assert_eq!((node.ports(), node.lowest_priority()), (&*high.host_ports, Some(7)));
-        node.remove_pod(&high);
+        assert_eq!(node.ports(), &*high.terms().host_ports);
+        assert!(node.remove_pod(Uid(2)).is_some() && node.remove_pod(Uid(2)).is_none());
         assert_eq!(
-            (node.pods(), node.requested(), node.nonzero()),
+            (node.pods().len(), node.requested(), node.nonzero()),
             (0, (CpuMemory::default(), 0), CpuMemory::default())
         );
     }

@@ -1,20 +1,19 @@
 //! The scheduler's cache of nodes, by small index, and the order in which a cycle looks at them.
 //!
-//! Kubernetes copies changed nodes into a snapshot before each cycle, because informers change the cache meanwhile.
-//! Here a cycle is one step, so the cache is the snapshot. The order takes one node of each zone in turn, zones by
-//! first appearance, nodes of a zone by age, and is made anew only after a node has come, gone or moved to another
-//! zone.
+//! The order takes one node of each zone in turn, zones by first appearance, nodes of a zone by age, and is made anew only
+//! after a node has come, gone or moved to another zone.
 //!
-//! Models: kubernetes v1.36.2 pkg/scheduler/backend/cache/{cache,node_tree}.go,
+//! Models: kubernetes v1.36.2 pkg/scheduler/backend/cache/node_tree.go,
 //! staging/src/k8s.io/component-helpers/node/topology (GetZoneKey). Differs: the number of nodes that have an image is
 //! always the present one; upstream's is that of the moment the node last changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::node_info::{NodeInfo, NodeTerms};
+use super::pod_info::PodInfo;
 use crate::objects::labels::{self, Labels};
-use crate::objects::meta::Name;
-use crate::objects::pod_terms::PodTerms;
+use crate::objects::meta::{Name, Uid};
 
 /// All nodes the scheduler knows.
 #[derive(Clone, Debug, Default)]
@@ -117,17 +116,27 @@ impl Nodes {
     }
 
     /// Counts a pod on a node, which need not be known yet.
-    pub fn add_pod(&mut self, node: &Name, pod: &PodTerms) {
+    pub fn add_pod(&mut self, node: &Name, pod: Arc<PodInfo>) {
         let index = self.slot(node);
         self.slots[index as usize].add_pod(pod);
     }
 
-    /// Forgets a pod that was added with the same terms.
-    pub fn remove_pod(&mut self, node: &str, pod: &PodTerms) {
-        if let Some(index) = self.by_name.get(node).copied() {
-            self.slots[index as usize].remove_pod(pod);
-            self.release(index);
-        }
+    /// Forgets a pod; gives what was known of it.
+    pub fn remove_pod(&mut self, node: &str, pod: Uid) -> Option<Arc<PodInfo>> {
+        let index = self.any_index(node)?;
+        let pod = self.slots[index as usize].remove_pod(pod);
+        self.release(index);
+        pod
+    }
+
+    /// The index of a node that exists, or of which pods are known.
+    pub(super) fn any_index(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// All slots, by index.
+    pub(super) fn slots(&self) -> &[NodeInfo] {
+        &self.slots
     }
 
     /// What is known of an image, by a name with a tag.
@@ -135,7 +144,8 @@ impl Nodes {
         self.images.get(name).copied()
     }
 
-    fn slot(&mut self, name: &Name) -> u32 {
+    /// The index of a node, which is given one if need be.
+    pub(super) fn slot(&mut self, name: &Name) -> u32 {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
@@ -157,7 +167,7 @@ impl Nodes {
     /// Gives the slot back if neither the node nor a pod is there.
     fn release(&mut self, index: u32) {
         let info = &self.slots[index as usize];
-        if info.terms().is_none() && info.pods() == 0 {
+        if info.terms().is_none() && info.pods().is_empty() {
             self.by_name.remove(&**info.name());
             self.free.push(index);
         }
@@ -190,8 +200,8 @@ fn zone_key(node: &Labels) -> ZoneKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::PodSpec;
     use crate::objects::pod_terms::Resources;
-    use std::sync::Arc;
 
     fn terms(zone: &str, images: &[(&str, i64)]) -> NodeTerms {
         NodeTerms {
@@ -226,16 +236,16 @@ mod tests {
 
     #[test]
     fn a_node_may_come_after_its_pods_and_go_before_them() {
-        let pod = PodTerms::of(&serde_json::from_value(serde_json::json!({"containers": []})).expect("a pod spec"));
+        let pod = Arc::new(PodInfo::plain("ns", "p", 1, Labels::new(), PodSpec::new(Default::default())));
         let mut nodes = Nodes::default();
-        nodes.add_pod(&"n".into(), &pod);
+        nodes.add_pod(&"n".into(), pod);
         assert_eq!((nodes.index("n"), nodes.len(), order(&mut nodes)), (None, 0, String::new()));
         let index = nodes.set_node(&"n".into(), terms("", &[]));
-        assert_eq!((nodes.index("n"), nodes.get(index).pods()), (Some(index), 1));
+        assert_eq!((nodes.index("n"), nodes.get(index).pods().len()), (Some(index), 1));
         nodes.remove_node("n");
-        nodes.remove_pod("n", &pod);
+        assert!(nodes.remove_pod("n", Uid(1)).is_some());
         assert_eq!(nodes.set_node(&"m".into(), terms("", &[])), index, "the slot is free again");
-        assert_eq!(nodes.get(index).pods(), 0);
+        assert!(nodes.get(index).pods().is_empty());
     }
 
     #[test]

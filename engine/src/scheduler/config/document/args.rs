@@ -1,0 +1,250 @@
+//! The arguments of plugins in a document.
+
+use k8s_openapi::api::core::v1 as api;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::{Args, Balanced, Resource, ResourceWeight, SpreadArgs, Strategy};
+use super::{Plugin, Result, decode, fail};
+use crate::objects::meta::Name;
+use crate::objects::pod_terms::{PreferredNodes, RequiredNodes, SpreadConstraint};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeAffinity {
+    added_affinity: Option<api::NodeAffinity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct Fit {
+    api_version: Option<String>,
+    kind: Option<String>,
+    scoring_strategy: Option<ScoringStrategy>,
+    #[serde(default)]
+    ignored_resources: Vec<String>,
+    #[serde(default)]
+    ignored_resource_groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ScoringStrategy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    resources: Vec<ResourceSpec>,
+    requested_to_capacity_ratio: Option<Ratio>,
+}
+
+#[derive(Deserialize)]
+struct ResourceSpec {
+    name: String,
+    #[serde(default)]
+    weight: i64,
+}
+
+#[derive(Deserialize)]
+struct Ratio {
+    shape: Vec<ShapePoint>,
+}
+
+#[derive(Deserialize)]
+struct ShapePoint {
+    utilization: i64,
+    score: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct BalancedAllocation {
+    api_version: Option<String>,
+    kind: Option<String>,
+    #[serde(default)]
+    resources: Vec<ResourceSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct Spread {
+    api_version: Option<String>,
+    kind: Option<String>,
+    #[serde(default)]
+    default_constraints: Vec<api::TopologySpreadConstraint>,
+    defaulting_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct PodAffinity {
+    api_version: Option<String>,
+    kind: Option<String>,
+    hard_pod_affinity_weight: Option<i64>,
+    #[serde(default)]
+    ignore_preferred_terms_of_existing_pods: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct Preemption {
+    api_version: Option<String>,
+    kind: Option<String>,
+    min_candidate_nodes_percentage: Option<i64>,
+    min_candidate_nodes_absolute: Option<i64>,
+}
+
+/// Sets the arguments of the plugin `name`; `path` is the entry's.
+pub(super) fn set(args: &mut Args, name: &str, value: &Value, path: &str) -> Result<()> {
+    let empty = Value::Object(Default::default());
+    let value = if value.is_null() { &empty } else { value };
+    let inner = format!("{path}.args");
+    match Plugin::from_name(name) {
+        Some(Plugin::NodeAffinity) => node_affinity(args, decode(&inner, value)?),
+        Some(Plugin::NodeResourcesFit) => fit(args, decode(&inner, value)?, &inner),
+        Some(Plugin::NodeResourcesBalancedAllocation) => balanced(args, decode(&inner, value)?, &inner),
+        Some(Plugin::PodTopologySpread) => spread(args, decode(&inner, value)?, &inner),
+        Some(Plugin::InterPodAffinity) => pod_affinity(args, decode(&inner, value)?, &inner),
+        Some(Plugin::DefaultPreemption) => preemption(args, decode(&inner, value)?, &inner),
+        // What they take concerns volumes and claims, which are not simulated.
+        Some(Plugin::VolumeBinding | Plugin::DynamicResources) => Ok(()),
+        Some(_) => Err(fail(&format!("{path}.name"), format!("{name} takes no arguments"))),
+        None => Err(fail(&format!("{path}.name"), format!("there is no plugin {name:?}"))),
+    }
+}
+
+fn node_affinity(args: &mut Args, from: NodeAffinity) -> Result<()> {
+    let affinity = api::Affinity { node_affinity: from.added_affinity, ..Default::default() };
+    let spec = api::PodSpec { affinity: Some(affinity), ..Default::default() };
+    args.node_affinity.required = RequiredNodes::of(&spec);
+    args.node_affinity.preferred = PreferredNodes::of(&spec);
+    Ok(())
+}
+
+fn fit(args: &mut Args, from: Fit, path: &str) -> Result<()> {
+    let names = |list: Vec<String>| list.into_iter().map(Name::from).collect();
+    args.fit.ignored = names(from.ignored_resources);
+    args.fit.ignored_groups = names(from.ignored_resource_groups);
+    let Some(strategy) = from.scoring_strategy else { return Ok(()) };
+    let path = format!("{path}.scoringStrategy");
+    if !strategy.resources.is_empty() {
+        args.fit.resources = resources(&strategy.resources, &format!("{path}.resources"))?;
+    }
+    args.fit.strategy = match strategy.kind.as_deref() {
+        None | Some("LeastAllocated") => Strategy::LeastAllocated,
+        Some("MostAllocated") => Strategy::MostAllocated,
+        Some("RequestedToCapacityRatio") => ratio(strategy.requested_to_capacity_ratio, &path)?,
+        Some(other) => {
+            let known = "LeastAllocated, MostAllocated, RequestedToCapacityRatio";
+            return Err(fail(&format!("{path}.type"), format!("{other:?} is none of {known}")));
+        }
+    };
+    Ok(())
+}
+
+fn ratio(from: Option<Ratio>, path: &str) -> Result<Strategy> {
+    let path = format!("{path}.requestedToCapacityRatio.shape");
+    let shape = from.map(|ratio| ratio.shape).unwrap_or_default();
+    if shape.is_empty() {
+        return Err(fail(&path, "at least one point must be specified".to_owned()));
+    }
+    let mut points: Vec<(i64, i64)> = Vec::new();
+    for (place, ShapePoint { utilization, score }) in shape.into_iter().enumerate() {
+        let path = format!("{path}[{place}]");
+        in_range(&format!("{path}.utilization"), utilization, 100)?;
+        in_range(&format!("{path}.score"), score, 10)?;
+        if points.last().is_some_and(|(last, _)| *last >= utilization) {
+            return Err(fail(
+                &format!("{path}.utilization"),
+                "utilization values must be sorted in increasing order".to_owned(),
+            ));
+        }
+        // Scores of a shape go to 10, those of a node to 100.
+        points.push((utilization, score * 10));
+    }
+    Ok(Strategy::RequestedToCapacityRatio(points.into()))
+}
+
+fn balanced(args: &mut Args, from: BalancedAllocation, path: &str) -> Result<()> {
+    if !from.resources.is_empty() {
+        args.balanced = Balanced(resources(&from.resources, &format!("{path}.resources"))?);
+    }
+    Ok(())
+}
+
+fn resources(list: &[ResourceSpec], path: &str) -> Result<Vec<ResourceWeight>> {
+    let one = |(place, spec): (usize, &ResourceSpec)| {
+        // A weight that is not given is 1.
+        let weight = if spec.weight == 0 { 1 } else { spec.weight };
+        if !(1..=100).contains(&weight) {
+            let path = format!("{path}[{place}].weight");
+            return Err(fail(&path, format!("resource weight of {} not in valid range [1, 100]", spec.name)));
+        }
+        Ok(ResourceWeight { resource: Resource::named(&spec.name), weight })
+    };
+    list.iter().enumerate().map(one).collect()
+}
+
+fn spread(args: &mut Args, from: Spread, path: &str) -> Result<()> {
+    match from.defaulting_type.as_deref() {
+        None | Some("System") if from.default_constraints.is_empty() => {
+            args.spread = SpreadArgs::default();
+            Ok(())
+        }
+        Some("List") => {
+            for (place, constraint) in from.default_constraints.iter().enumerate() {
+                if constraint.label_selector.is_some() {
+                    let path = format!("{path}.defaultConstraints[{place}].labelSelector");
+                    return Err(fail(
+                        &path,
+                        "constraint must not define a selector, as they deduced for each pod".to_owned(),
+                    ));
+                }
+            }
+            let defaults = from.default_constraints.iter().map(SpreadConstraint::from_api).collect();
+            args.spread = SpreadArgs { defaults, system: false };
+            Ok(())
+        }
+        None | Some("System") => {
+            let problem = "when .defaultingType is System, default constraints must be empty".to_owned();
+            Err(fail(&format!("{path}.defaultConstraints"), problem))
+        }
+        Some(other) => Err(fail(&format!("{path}.defaultingType"), format!("{other:?} is neither System nor List"))),
+    }
+}
+
+fn pod_affinity(args: &mut Args, from: PodAffinity, path: &str) -> Result<()> {
+    if let Some(weight) = from.hard_pod_affinity_weight {
+        in_range(&format!("{path}.hardPodAffinityWeight"), weight, 100)?;
+        args.pod_affinity.hard_weight = weight;
+    }
+    args.pod_affinity.ignore_preferred_of_existing = from.ignore_preferred_terms_of_existing_pods;
+    Ok(())
+}
+
+fn preemption(args: &mut Args, from: Preemption, path: &str) -> Result<()> {
+    if let Some(percentage) = from.min_candidate_nodes_percentage {
+        in_range(&format!("{path}.minCandidateNodesPercentage"), percentage, 100)?;
+        args.preemption.min_percentage = percentage as u64;
+    }
+    if let Some(absolute) = from.min_candidate_nodes_absolute {
+        in_range(&format!("{path}.minCandidateNodesAbsolute"), absolute, i64::MAX)?;
+        args.preemption.min_absolute = absolute as u64;
+    }
+    if args.preemption.min_percentage == 0 && args.preemption.min_absolute == 0 {
+        let problem = "minCandidateNodesPercentage and minCandidateNodesAbsolute cannot both be zero".to_owned();
+        return Err(fail(path, problem));
+    }
+    Ok(())
+}
+
+fn in_range(path: &str, value: i64, highest: i64) -> Result<()> {
+    match value {
+        value if (0..=highest).contains(&value) => Ok(()),
+        value => Err(fail(path, format!("{value} is not in the range 0 to {highest}"))),
+    }
+}

@@ -1,0 +1,259 @@
+//! A scheduling cycle in time: a pod is taken, its node is chosen, and after as long as that takes the choice takes effect.
+//!
+//! The choice is made from the cache as it is when the cycle begins, upstream's snapshot; what happens until it takes
+//! effect is not in it.
+//!
+//! Models: kubernetes v1.36.2 pkg/scheduler/schedule_one.go (ScheduleOne, schedulingCycle, assume, bindingCycle,
+//! handleSchedulingFailure).
+
+use std::sync::Arc;
+
+use super::cache::pod_info::PodInfo;
+use super::diagnosis::{self, fit_error};
+use super::explain::{Explanation, Woken};
+use super::framework::{Cycle, Decision, Profile};
+use super::preemption::{PostFilter, post_filter};
+use super::{EXPLAINED_NODES, Scheduler, SchedulerEvent, object_of};
+use crate::apiserver::request::{Answer, Patch, Subresource};
+use crate::apiserver::status::Status;
+use crate::client::Agent;
+use crate::client::connection::Call;
+use crate::event::{Effects, Event};
+use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Instant};
+use crate::objects::event::EventType;
+use crate::objects::{Condition, Kind, Name, Object, Pod, Uid};
+use crate::setup::Setup;
+use crate::trace::note::{NodeScore, Scheduling};
+use crate::trace::{Note, TraceLevel, What};
+
+/// A cycle under way, whose outcome is known but has not taken effect.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    pod: Arc<PodInfo>,
+    decision: Decision,
+    post_filter: Option<PostFilter>,
+    /// The names of the node and of that of a preemption: indexes may change meanwhile.
+    node: Option<Name>,
+    promised: Option<Name>,
+    scores: Vec<NodeScore>,
+    explanation: Option<Arc<Explanation>>,
+}
+
+/// A binding under way.
+#[derive(Clone, Debug)]
+pub(super) struct Binding {
+    pod: Arc<PodInfo>,
+    object: Arc<Object>,
+    node: Name,
+    cause: RecordId,
+}
+
+impl Scheduler {
+    /// Takes the next pod, if no cycle is under way.
+    pub(super) fn begin_cycle(&mut self, setup: &Setup, out: &mut Effects) {
+        while self.running.is_none() && self.leader.leading() && self.synced() {
+            let Some(waiting) = self.queue.pop() else { return };
+            let (pod, uid) = (waiting.pod.clone(), waiting.pod.uid);
+            out.because(waiting.cause);
+            out.note(Note::about(Agent::Scheduler, Kind::Pod, pod.key.clone(), What::Reconcile));
+            if pod.deleting {
+                if let Some(object) = object_of(&self.pods, &pod) {
+                    let message = format!("skip schedule deleting pod: {}", pod.key);
+                    self.failed_scheduling(&object, &message, out);
+                }
+                self.queue.done(uid);
+                continue;
+            }
+            let running = self.run_cycle(pod, (waiting.attempts, waiting.woken), setup);
+            let fixed = &setup.profile.scheduler_cycle;
+            let cost = setup.draw(fixed, "kube-scheduler", "cycle", &waiting.pod.key.name, u64::from(waiting.attempts));
+            out.after(
+                cost + running.decision.work.takes(fixed.median()),
+                Event::Scheduler(SchedulerEvent::Decide(uid.into())),
+            );
+            self.running = Some(Box::new(running));
+        }
+    }
+
+    fn run_cycle(&mut self, pod: Arc<PodInfo>, (attempt, woken): (u32, Woken), setup: &Setup) -> Running {
+        let configuration = &setup.scheduler;
+        let fallback = Profile::default();
+        let profile = configuration.profile(&pod.terms().scheduler).map_or(&fallback, |(_, profile)| profile);
+        let explain = setup.trace == TraceLevel::Full && self.cache.nodes().len() <= EXPLAINED_NODES;
+        let cycle = Cycle { pod: &pod, profile, explain };
+        let mut draw = |n| setup.luck("kube-scheduler", "tie", &pod.key.name, 0).below(n);
+        let mut decision = cycle.run(&mut self.cache, &mut self.start, &mut draw);
+        let mut offset = |n| setup.luck("kube-scheduler", "preemption", &pod.key.name, attempt.into()).below(n);
+        let post_filter = (decision.chosen.is_none() && decision.nodes > 0)
+            .then(|| post_filter(&cycle, &mut decision, &mut self.cache, &mut offset));
+        let name = |node: u32| self.cache.nodes().get(node).name().clone();
+        let scores =
+            decision.feasible.iter().enumerate().take(if decision.ratings.is_empty() { 0 } else { usize::MAX });
+        let scores = scores.map(|(place, (index, total))| NodeScore {
+            node: name(*index),
+            total: *total,
+            plugins: decision.explain(place).map(|(plugin, _, score, weight)| (plugin.name(), score, weight)).collect(),
+        });
+        let attempt = (profile.name.clone(), attempt, woken);
+        Running {
+            node: decision.chosen.map(name),
+            promised: match &post_filter {
+                Some(PostFilter::Preempt(preemption)) => Some(name(preemption.node)),
+                _ => None,
+            },
+            scores: scores.collect(),
+            explanation: explain
+                .then(|| Arc::new(Explanation::of(&decision, post_filter.as_ref(), &pod.spec, &self.cache, attempt))),
+            pod,
+            decision,
+            post_filter,
+        }
+    }
+
+    /// The cycle's end: what follows from the decision.
+    pub(super) fn decided(&mut self, uid: Uid, setup: &Setup, out: &mut Effects) {
+        let Some(running) = self.running.take_if(|running| running.pod.uid == uid) else { return };
+        let pod = running.pod.clone();
+        let waits = self.queue.get(uid).is_some();
+        let Some(object) = object_of(&self.pods, &pod).filter(|_| waits) else { return };
+        match &running.node {
+            Some(node) => {
+                self.note(&running, Some(node.clone()), "", out);
+                self.assume(object, pod, node.clone(), out);
+            }
+            None => {
+                let text = match &running.post_filter {
+                    Some(PostFilter::Refused { text, .. }) => text.as_str(),
+                    _ => "",
+                };
+                let message = fit_error(&running.decision, pod.terms(), text);
+                self.note(&running, None, &message, out);
+                self.unschedulable(*running, object, message, setup, out);
+            }
+        }
+    }
+
+    /// The node is chosen: the pod counts there from now on, and is bound.
+    fn assume(&mut self, object: Arc<Object>, pod: Arc<PodInfo>, node: Name, out: &mut Effects) {
+        self.queue.done(pod.uid);
+        self.cache.withdraw(pod.uid);
+        self.place(node.clone(), pod.clone(), true);
+        let call = Call::bind(pod.key.clone(), node.clone());
+        let number = self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+        self.bindings.insert(number, Binding { pod, object, node, cause: out.cause() });
+    }
+
+    fn unschedulable(
+        &mut self,
+        running: Running,
+        object: Arc<Object>,
+        message: String,
+        setup: &Setup,
+        out: &mut Effects,
+    ) {
+        let (uid, info) = (running.pod.uid, running.pod);
+        let nominated = match running.post_filter {
+            Some(PostFilter::Preempt(preemption)) => {
+                let node = running.promised.unwrap_or_else(|| "".into());
+                self.preempt(&info, node.clone(), preemption.victims, out);
+                self.cache.nominate(&node, info.clone());
+                Some(Some(node))
+            }
+            Some(PostFilter::Refused { hopeless: false, .. }) => None,
+            // Whoever cannot be helped gives back what it was promised.
+            _ => {
+                self.cache.withdraw(uid);
+                info.nominated.is_some().then_some(None)
+            }
+        };
+        let rejected_by = running.decision.rejected_by();
+        let (queue, around) = self.queue(setup, out);
+        queue.rejected(uid, rejected_by, around);
+        self.failed_scheduling(&object, &message, out);
+        let Object::Pod(pod) = &*object else { return };
+        self.report(pod, "Unschedulable", message, nominated, out);
+    }
+
+    fn note(&self, running: &Running, node: Option<Name>, message: &str, out: &mut Effects) {
+        let scheduling = Scheduling {
+            node,
+            scores: running.scores.clone(),
+            message: message.into(),
+            evaluated: running.decision.evaluated() as u32,
+            explanation: running.explanation.clone(),
+        };
+        let what = What::Schedule(Box::new(scheduling));
+        out.note(Note::about(Agent::Scheduler, Kind::Pod, running.pod.key.clone(), what));
+    }
+
+    /// Tells people why a pod has no node.
+    fn failed_scheduling(&mut self, object: &Object, message: &str, out: &mut Effects) {
+        let (agent, kind, note) = (Agent::Scheduler, EventType::Warning, diagnosis::event_note(message).into());
+        self.recorder.record_action(agent, object.reference(), kind, "FailedScheduling", "Scheduling", note, out);
+    }
+
+    /// Writes into the pod's status that it has no node, if that does not say so already.
+    fn report(
+        &mut self,
+        pod: &Pod,
+        reason: &'static str,
+        message: String,
+        nominated: Option<Option<Name>>,
+        out: &mut Effects,
+    ) {
+        let mut condition = Condition::new("PodScheduled", false, whole_second(out.now())).because(reason, message);
+        condition.observed_generation = pod.meta.generation;
+        let news = pod.condition("PodScheduled").is_none_or(|old| {
+            (old.status, &old.reason, &old.message, old.observed_generation)
+                != (condition.status, &condition.reason, &condition.message, condition.observed_generation)
+        });
+        let nominated = nominated.filter(|node| *node != pod.status.nominated);
+        if !news && nominated.is_none() {
+            return;
+        }
+        let condition = news.then(|| Box::new(condition));
+        let patch = Patch::PodCondition { uid: pod.meta.uid, condition, nominated };
+        let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
+        self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+    }
+
+    /// The binding's reply.
+    pub(super) fn bound(&mut self, binding: Binding, result: Result<Answer, Status>, setup: &Setup, out: &mut Effects) {
+        let (key, uid) = (&binding.pod.key, binding.pod.uid);
+        let status = match result {
+            Ok(_) => {
+                let message = format!("Successfully assigned {key} to {}", binding.node);
+                let (agent, regarding, kind) = (Agent::Scheduler, binding.object.reference(), EventType::Normal);
+                return self.recorder.record_action(
+                    agent,
+                    regarding,
+                    kind,
+                    "Scheduled",
+                    "Binding",
+                    message.into(),
+                    out,
+                );
+            }
+            Err(status) => status,
+        };
+        out.because(binding.cause);
+        if self.placed.get(&uid).is_some_and(|placed| placed.assumed) {
+            self.unplace(uid, setup, out);
+        }
+        let Some(object) = object_of(&self.pods, &binding.pod).filter(|_| self.queue.get(uid).is_some()) else {
+            return;
+        };
+        let (queue, around) = self.queue(setup, out);
+        queue.rejected(uid, Vec::new(), around);
+        let message = format!("running Bind plugin \"DefaultBinder\": {}", status.message);
+        self.failed_scheduling(&object, &message, out);
+        let Object::Pod(pod) = &*object else { return };
+        self.report(pod, "SchedulerError", message, None, out);
+    }
+}
+
+/// Timestamps of the API are whole seconds.
+fn whole_second(now: Instant) -> Instant {
+    Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000)
+}

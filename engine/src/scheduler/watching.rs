@@ -1,0 +1,156 @@
+//! What pods and nodes do, taken into the cache and the queue.
+//!
+//! Models: kubernetes v1.36.2 pkg/scheduler/eventhandlers.go, backend/queue/nominator.go (UpdateNominatedPod).
+
+use std::sync::Arc;
+
+use super::cache::node_info::NodeTerms;
+use super::cache::pod_info::PodInfo;
+use super::hints::Happening;
+use super::{Placed, Scheduler};
+use crate::client::informer::Change;
+use crate::event::Effects;
+use crate::objects::{Name, Object, Uid};
+use crate::setup::Setup;
+
+impl Scheduler {
+    pub(super) fn pod_changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+        let object = change.object().clone();
+        let Object::Pod(pod) = &*object else { return };
+        let (uid, info) = (pod.meta.uid, PodInfo::of(pod));
+        let old = change.old.as_ref().and_then(|old| old.as_pod()).map(PodInfo::of);
+        if change.new.is_none() || pod.status.phase.terminal() {
+            self.gone(info, setup, out);
+        } else if let Some(node) = &pod.node {
+            self.queue.remove(uid);
+            self.cache.withdraw(uid);
+            self.on_node(node, info, setup, out);
+        } else if setup.scheduler.profile(&info.terms().scheduler).is_some() {
+            self.waits(info, old, setup, out);
+        }
+    }
+
+    /// A pod is gone, or has ended.
+    fn gone(&mut self, info: Arc<PodInfo>, setup: &Setup, out: &mut Effects) {
+        let uid = info.uid;
+        self.queue.remove(uid);
+        self.cache.withdraw(uid);
+        self.preempting.remove(&uid);
+        if self.placed.contains_key(&uid) {
+            self.unplace(uid, setup, out);
+        } else if info.nominated.is_some() {
+            self.happened(&Happening::PodGone(info.clone()), Some(info.priority()), setup, out);
+        }
+    }
+
+    /// A pod is bound.
+    fn on_node(&mut self, node: &Name, info: Arc<PodInfo>, setup: &Setup, out: &mut Effects) {
+        let uid = info.uid;
+        match self.placed.get_mut(&uid) {
+            Some(placed) if placed.node == *node => {
+                let confirmed = std::mem::replace(&mut placed.assumed, false);
+                let old = self.cache.remove_pod(node, uid);
+                self.cache.add_pod(node, info.clone());
+                let same = old.as_ref().is_some_and(|old| old.labels == info.labels && old.spec == info.spec);
+                match old {
+                    _ if confirmed => self.happened(&Happening::PodPlaced(info), None, setup, out),
+                    Some(old) if !same => self.happened(&Happening::PodChanged { old, new: info }, None, setup, out),
+                    _ => {}
+                }
+            }
+            Some(_) => {
+                self.unplace(uid, setup, out);
+                self.on_node(node, info, setup, out);
+            }
+            None => {
+                self.place(node.clone(), info.clone(), false);
+                self.happened(&Happening::PodPlaced(info), None, setup, out);
+            }
+        }
+    }
+
+    /// A pod waits for a node.
+    fn waits(&mut self, info: Arc<PodInfo>, old: Option<Arc<PodInfo>>, setup: &Setup, out: &mut Effects) {
+        if self.placed.contains_key(&info.uid) {
+            // It is assumed to have one. If it is deleted meanwhile, it holds no room any more.
+            if info.deleting && old.is_some_and(|old| !old.deleting) {
+                self.unplace(info.uid, setup, out);
+            }
+            return;
+        }
+        let was = old.as_ref().and_then(|old| old.nominated.clone());
+        match (&info.nominated, &was) {
+            (Some(node), _) => self.cache.nominate(node, info.clone()),
+            (None, Some(_)) => self.cache.withdraw(info.uid),
+            // The promise may not be written yet.
+            (None, None) => self.cache.renew_nomination(&info),
+        }
+        let (queue, around) = self.queue(setup, out);
+        queue.update(info.clone(), around);
+        if was.is_some()
+            && was != info.nominated
+            && let Some(old) = old
+        {
+            let priority = old.priority();
+            self.happened(&Happening::PodGone(old), Some(priority), setup, out);
+        }
+    }
+
+    pub(super) fn node_changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+        let object = change.object().clone();
+        let Object::Node(node) = &*object else { return };
+        let name = &node.meta.name;
+        let known = self.cache.nodes().index(name).and_then(|index| self.cache.nodes().get(index).terms().cloned());
+        if change.new.is_none() {
+            if let Some(terms) = known {
+                self.cache.remove_node(name);
+                self.happened(&Happening::NodeGone(terms), None, setup, out);
+            }
+            return;
+        }
+        let old = change.old.as_ref().and_then(|old| old.as_node());
+        let unchanged = |old: &crate::objects::Node| {
+            Arc::ptr_eq(&old.meta.labels, &node.meta.labels)
+                && Arc::ptr_eq(&old.taints, &node.taints)
+                && Arc::ptr_eq(&old.status.allocatable, &node.status.allocatable)
+                && Arc::ptr_eq(&old.status.images, &node.status.images)
+                && old.unschedulable == node.unschedulable
+        };
+        if known.is_some() && old.is_some_and(unchanged) {
+            return;
+        }
+        let new = NodeTerms::of(node);
+        match known {
+            Some(old) if old == new => {}
+            Some(old) => {
+                self.cache.set_node(name, new.clone());
+                let happening = Happening::NodeChanged { name: name.clone(), old, new };
+                self.happened(&happening, None, setup, out);
+            }
+            None => {
+                self.cache.set_node(name, new.clone());
+                self.happened(&Happening::NodeAdded(name.clone(), new), None, setup, out);
+            }
+        }
+    }
+
+    /// Counts a pod on a node.
+    pub(super) fn place(&mut self, node: Name, info: Arc<PodInfo>, assumed: bool) {
+        self.placed.insert(info.uid, Placed { node: node.clone(), assumed });
+        self.cache.add_pod(&node, info);
+    }
+
+    /// Forgets where a pod counts.
+    pub(super) fn unplace(&mut self, uid: Uid, setup: &Setup, out: &mut Effects) {
+        let Some(placed) = self.placed.remove(&uid) else { return };
+        if let Some(info) = self.cache.remove_pod(&placed.node, uid) {
+            self.happened(&Happening::PodGone(info), None, setup, out);
+        }
+    }
+
+    /// Wakes the pods that something could help.
+    pub(super) fn happened(&mut self, happening: &Happening, up_to: Option<i32>, setup: &Setup, out: &Effects) {
+        let (queue, around) = self.queue(setup, out);
+        queue.happened(happening, up_to, around);
+    }
+}
