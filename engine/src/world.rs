@@ -3,6 +3,8 @@
 //! The world is a value: cloning it forks the run, timers, queues and random state included. Components get `&mut` their own state, the
 //! constant setup and an `Out`; what they ask for is applied here and nowhere else.
 
+mod faults;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -36,6 +38,7 @@ pub struct World {
     mailbox: VecDeque<Mail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
     held: Vec<(Endpoint, Endpoint, Queued)>,
+    faults: faults::Faults,
     handled: u64,
     /// Kept between events to save allocations; empty in between.
     buffer: Vec<Action<Event, Note>>,
@@ -80,6 +83,7 @@ impl World {
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             mailbox: VecDeque::new(),
             held: Vec::new(),
+            faults: faults::Faults::new(),
             handled: 0,
             buffer: Vec::new(),
             setup,
@@ -249,33 +253,6 @@ impl World {
         self.mailbox.pop_front()
     }
 
-    /// Cuts the link from one endpoint to another; the way back stays. What is under way arrives.
-    pub fn cut_link(&mut self, from: Endpoint, to: Endpoint) {
-        self.network.cut(from, to);
-        self.disturb_etcd(from, to);
-    }
-
-    /// A link between members of etcd has changed: their heartbeats rest no longer.
-    fn disturb_etcd(&mut self, from: Endpoint, to: Endpoint) {
-        if matches!((from, to), (Endpoint::Etcd(_), Endpoint::Etcd(_))) {
-            (0..self.etcd.len() as u8).for_each(|member| self.etcd_event(member, EtcdEvent::Disturbed));
-        }
-    }
-
-    /// Mends the link: what was sent while it was cut is sent again.
-    pub fn mend_link(&mut self, from: Endpoint, to: Endpoint) {
-        self.network.mend(from, to);
-        self.disturb_etcd(from, to);
-        let held = std::mem::take(&mut self.held);
-        for (sender, receiver, queued) in held {
-            if (sender, receiver) == (from, to) {
-                self.transmit(sender, receiver, Duration::ZERO, queued);
-            } else {
-                self.held.push((sender, receiver, queued));
-            }
-        }
-    }
-
     fn handle(&mut self, Queued { event, cause }: Queued) {
         self.handled += 1;
         let receiver = event.receiver();
@@ -323,12 +300,13 @@ impl World {
     fn transmit(&mut self, from: Endpoint, to: Endpoint, delay: Duration, queued: Queued) {
         let leaves = self.now + delay;
         let latency = self.setup.link(from, to);
-        let latency = match latency.fixed() {
-            Some(latency) => latency,
-            None => {
+        let trouble = self.network.trouble_of(from, to);
+        let latency = match (latency.fixed(), trouble) {
+            (Some(latency), None) => latency,
+            (_, trouble) => {
                 let link = from.address() << 32 | to.address();
-                let counter = self.network.sent(from, to);
-                latency.sample(&mut self.setup.seed.luck(LINK, 0, link, counter))
+                let mut luck = self.setup.seed.luck(LINK, 0, link, self.network.sent(from, to));
+                latency.sample(&mut luck) + trouble.map_or(Duration::ZERO, |trouble| trouble.delay(&mut luck))
             }
         };
         // What one stream carries arrives in order (etcd's messages, a watch's events). A request to the API server and its reply

@@ -1,6 +1,7 @@
 //! From the map a script gives to `cluster(#{ … })` to the engine's setup. Mistakes are the user's: they name the key and say what
 //! would be right.
 
+pub(crate) mod etcd;
 pub mod keys;
 
 use serde_json::{Map, Value};
@@ -39,11 +40,8 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         format!("there is no profile `{profile}`; the profiles are {}\n{hint}", profiles::NAMES.join(", "))
     })?;
     let seed = overrides.seed.or(number(map, "seed")?).unwrap_or(1);
-    let etcd = match number(map, "etcd")?.unwrap_or(1) {
-        members @ (1 | 3 | 5) => members as u8,
-        other => return Err(format!("`etcd` is the number of members: 1, 3 or 5, not {other}")),
-    };
-    let mut setup = Setup::new(seed, 0, etcd, profile);
+    let mut setup = Setup::new(seed, 0, 1, profile);
+    setup.etcd_members = etcd::etcd(map.get("etcd"), &mut setup.profile.etcd)?;
     setup.nodes = nodes(map.get("nodes"))?;
     setup.shuffle_ties = overrides.shuffle_ties;
     if let Some(kubelet) = map.get("kubelet") {
@@ -259,6 +257,12 @@ fn by_size(pull: &Pull, bytes_per_second: u64) -> Pull {
     Pull::Bandwidth { overhead, bytes_per_second }
 }
 
+/// A size in bytes, above zero.
+fn quantity_bytes(key: &str, value: &Value) -> Result<u64, String> {
+    let bytes = Quantity::parse(&quantity(key, value)?).ok().and_then(|size| u64::try_from(size.value()).ok());
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| format!("`{key}` is a size like \"8Gi\", not {value}"))
+}
+
 fn bandwidth(key: &str, value: &Value) -> Result<u64, String> {
     let text = quantity(key, value).ok();
     let bytes =
@@ -305,7 +309,7 @@ mod tests {
         let wrong = |spec: Value| of(spec).err().unwrap_or_default();
         assert!(wrong(json!({"nodse": 3})).contains("`nodse`"), "{}", wrong(json!({"nodse": 3})));
         assert!(wrong(json!({"nodse": 3})).contains("nodes"));
-        assert!(wrong(json!({"etcd": 2})).contains("1, 3 or 5"));
+        assert!(wrong(json!({"etcd": 2})).contains("1, 3, 5 or 7"));
         assert!(wrong(json!({"profile": "lapton"})).contains("laptop"));
         assert!(wrong(json!({"nodes": [{"cpu": "four"}]})).contains("\"four\""));
         assert!(wrong(json!({"kubelet": {"pull": "2 seconds"}})).contains("`pull`"));
@@ -343,6 +347,9 @@ mod tests {
         let plain = text(&of(json!({})));
         for key in keys::CLUSTER {
             assert_ne!(text(&of(json!({ key.name: value(key.example) }))), plain, "{}", key.name);
+        }
+        for key in keys::ETCD {
+            assert_ne!(text(&of(json!({"etcd": { key.name: value(key.example) }}))), plain, "{}", key.name);
         }
         for key in keys::KUBELET {
             assert_ne!(text(&of(json!({"kubelet": { key.name: value(key.example) }}))), plain, "{}", key.name);

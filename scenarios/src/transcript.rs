@@ -16,6 +16,8 @@ pub enum Kind {
     Note,
     /// A mark on the timeline.
     Mark,
+    /// Something goes wrong, or is mended, because the script wants it.
+    Fault,
     /// A wait that came to its end.
     Wait,
     /// An expectation that held.
@@ -103,6 +105,7 @@ impl Line {
             Kind::Output => ("", ""),
             Kind::Note => ("\x1b[36m", "\x1b[0m"),
             Kind::Mark => ("\x1b[1;35m", "\x1b[0m"),
+            Kind::Fault => ("\x1b[33m", "\x1b[0m"),
             Kind::Wait => ("\x1b[2m", "\x1b[0m"),
             Kind::Passed => ("\x1b[32m", "\x1b[0m"),
             Kind::Failed => ("\x1b[1;31m", "\x1b[0m"),

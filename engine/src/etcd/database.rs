@@ -126,8 +126,8 @@ impl Database {
         self.doomed.clear();
         (self.changes, self.due) = (0, None);
         self.pages.defragment(records.into_iter().map(|record| (record.place, record.bytes)));
-        let took = work.settings.costs.defrag_per_mib.fraction(live, 1 << 20) + work.settings.costs.commit.median();
-        work.disk.slowed(took)
+        let costs = &work.settings.costs;
+        work.disk.slowed(costs.commit.median(), costs.defrag_per_mib.fraction(live, 1 << 20))
     }
 
     fn changed(&mut self, work: Work) {
@@ -145,8 +145,8 @@ impl Database {
         self.commits += 1;
         (self.changes, self.due) = (0, None);
         let costs = &work.settings.costs;
-        let took = costs.commit.sample(&mut luck) + costs.fsync_per_kib.times(u64::from(written) * PAGE / 1_024);
-        let took = work.disk.slowed(took);
+        let written = costs.fsync_per_kib.times(u64::from(written) * PAGE / 1_024);
+        let took = work.disk.slowed(costs.commit.sample(&mut luck), written);
         self.busy_until = self.busy_until.max(at) + took;
         took
     }

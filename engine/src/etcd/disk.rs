@@ -16,15 +16,17 @@ pub struct Disk {
     busy_since: Option<Instant>,
     /// Fsyncs started.
     syncs: u64,
-    /// By how much this disk is slower than the setup's. [factor]
+    /// By how much its fsyncs are slower than the setup's. [factor]
     slowness: f64,
+    /// By how much it writes fewer bytes a second than the setup's. [factor]
+    narrowness: f64,
     /// Which part of its time others take. [0..1]
     load: f64,
 }
 
 impl Default for Disk {
     fn default() -> Self {
-        Disk { busy_since: None, syncs: 0, slowness: 1.0, load: 0.0 }
+        Disk { busy_since: None, syncs: 0, slowness: 1.0, narrowness: 1.0, load: 0.0 }
     }
 }
 
@@ -48,8 +50,8 @@ impl Disk {
         let mut luck = seed.luck(hash_bytes(b"etcd"), hash_bytes(b"fsync"), u64::from(member), self.syncs);
         self.syncs += 1;
         self.busy_since = Some(now);
-        let took = costs.fsync.sample(&mut luck) + costs.fsync_per_kib.fraction(bytes as u64, 1_024);
-        self.slowed(took) + commit.since(now).fraction(1, 2)
+        let written = costs.fsync_per_kib.fraction(bytes as u64, 1_024);
+        self.slowed(costs.fsync.sample(&mut luck), written) + commit.since(now).fraction(1, 2)
     }
 
     /// The fsync is done; the answer is how long it took.
@@ -67,15 +69,23 @@ impl Disk {
         self.slowness = factor.max(0.0);
     }
 
+    /// Makes writing bytes take `factor` times as long as the setup says; 1 is healthy.
+    pub fn narrow(&mut self, factor: f64) {
+        self.narrowness = factor.max(0.0);
+    }
+
     /// Others keep the disk busy for this part of its time (0 to 0.99): what is asked of it takes 1/(1 - part) as long.
     pub fn occupy(&mut self, part: f64) {
         self.load = part.clamp(0.0, 0.99);
     }
 
-    /// How long something takes that would take `took` on the setup's disk.
-    pub fn slowed(&self, took: Duration) -> Duration {
-        let factor = self.slowness / (1.0 - self.load);
-        if factor == 1.0 { took } else { Duration::from_millis_f64(took.as_millis_f64() * factor) }
+    /// How long something takes that would take `sync` for its fsyncs and `written` for its bytes on the setup's disk.
+    pub fn slowed(&self, sync: Duration, written: Duration) -> Duration {
+        if (self.slowness, self.narrowness, self.load) == (1.0, 1.0, 0.0) {
+            return sync + written;
+        }
+        let ms = sync.as_millis_f64() * self.slowness + written.as_millis_f64() * self.narrowness;
+        Duration::from_millis_f64(ms / (1.0 - self.load))
     }
 
     /// Fsyncs started so far.

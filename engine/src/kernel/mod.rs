@@ -10,7 +10,7 @@ pub mod random;
 pub mod time;
 
 pub use latency::Latency;
-pub use network::{Endpoint, Network};
+pub use network::{Endpoint, Network, Trouble};
 pub use out::{Action, Out};
 pub use queue::{Queue, TimerId};
 pub use random::{Luck, Seed, hash_bytes, hash_words};

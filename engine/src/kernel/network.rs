@@ -1,10 +1,12 @@
 //! Links between named endpoints: latency, order, and the possibility to cut them.
 //!
 //! A link is directed. Messages of one link arrive in the order they were sent (a TCP connection). Nothing that is sent while a link is
-//! cut arrives; what is already under way does. Which latency a link has is the setup's business.
+//! cut arrives; what is already under way does. What a lossy link loses is sent again, as TCP does, so loss shows as delay. Which
+//! latency a healthy link has is the setup's business.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::random::Luck;
 use super::time::{Duration, Instant};
 
 /// A place in the cluster's network that can send and receive.
@@ -44,6 +46,38 @@ impl Endpoint {
 pub struct Network {
     links: BTreeMap<(Endpoint, Endpoint), Link>,
     cut: BTreeSet<(Endpoint, Endpoint)>,
+    troubled: BTreeMap<(Endpoint, Endpoint), Trouble>,
+}
+
+/// What is wrong with a link that is not cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trouble {
+    /// The part of the packets that gets lost. [0..1]
+    pub loss: f64,
+    /// What every message takes longer.
+    pub delay: Duration,
+}
+
+/// First wait for an acknowledgement before a packet is sent again; it doubles. – Linux: TCP_RTO_MIN, 200 ms.
+const RETRANSMISSION: Duration = Duration::from_millis(200);
+/// Longest such wait. – Linux: TCP_RTO_MAX, 120 s.
+const RETRANSMISSION_MAX: Duration = Duration::from_secs(120);
+/// Times a packet is sent again before it gets through by courtesy. – Linux: tcp_retries2, 15.
+const RETRANSMISSIONS: u32 = 15;
+
+impl Trouble {
+    /// What a message takes longer. A message is one packet here.
+    pub fn delay(&self, luck: &mut Luck) -> Duration {
+        let (mut delay, mut wait) = (self.delay, RETRANSMISSION);
+        for _ in 0..RETRANSMISSIONS {
+            if luck.unit() >= self.loss {
+                break;
+            }
+            delay += wait;
+            wait = wait.times(2).min(RETRANSMISSION_MAX);
+        }
+        delay
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,10 +114,28 @@ impl Network {
         self.cut.remove(&(from, to));
     }
 
-    /// Whether no link between members of etcd is cut.
+    /// Makes a link lossy or slow; the default trouble is none.
+    pub fn trouble(&mut self, from: Endpoint, to: Endpoint, trouble: Trouble) {
+        match trouble == Trouble::default() {
+            true => self.troubled.remove(&(from, to)),
+            false => self.troubled.insert((from, to), trouble),
+        };
+    }
+
+    /// What is wrong with a link.
+    pub fn trouble_of(&self, from: Endpoint, to: Endpoint) -> Option<Trouble> {
+        if self.troubled.is_empty() { None } else { self.troubled.get(&(from, to)).copied() }
+    }
+
+    /// Links that are cut, lossy or slow, in order.
+    pub fn unhealthy(&self) -> BTreeSet<(Endpoint, Endpoint)> {
+        self.cut.iter().chain(self.troubled.keys()).copied().collect()
+    }
+
+    /// Whether every link between members of etcd is healthy.
     pub fn between_etcd_whole(&self) -> bool {
         let within = |link: &(Endpoint, Endpoint)| matches!(link, (Endpoint::Etcd(_), Endpoint::Etcd(_)));
-        self.cut.is_empty() || !self.cut.iter().any(within)
+        !self.cut.iter().chain(self.troubled.keys()).any(within)
     }
 
     /// Whether the link is cut.
@@ -95,6 +147,20 @@ impl Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lost_is_sent_again_later() {
+        let seed = crate::kernel::Seed(3);
+        let trouble = Trouble { loss: 0.5, delay: Duration::from_millis(10) };
+        let mut delays: Vec<u64> =
+            (0..1_000).map(|n| trouble.delay(&mut seed.luck(1, 2, 3, n)).as_nanos() / 1_000_000).collect();
+        delays.sort_unstable();
+        let share = |ms: u64| delays.iter().filter(|delay| **delay == ms).count();
+        // Half get through at once, a quarter after 200 ms, an eighth after 200 + 400 ms.
+        assert!((450..550).contains(&share(10)), "{}", share(10));
+        assert!((200..300).contains(&share(210)), "{}", share(210));
+        assert!((90..160).contains(&share(610)), "{}", share(610));
+    }
 
     #[test]
     fn a_link_keeps_order_and_can_be_cut_one_way() {

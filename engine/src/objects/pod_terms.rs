@@ -100,7 +100,12 @@ impl PodTerms {
             affinity: PodAffinity::of(spec),
             spread: SpreadConstraint::of(spec),
             gates: spec.scheduling_gates.iter().flatten().map(|gate| Name::from(gate.name.as_str())).collect(),
-            scheduler: spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER).into(),
+            scheduler: spec
+                .scheduler_name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+                .unwrap_or(DEFAULT_SCHEDULER)
+                .into(),
             images: images.chain(volumes).map(with_tag).collect(),
             containers: (init.len() + spec.containers.len()) as u32,
             node_name: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Name::from),

@@ -107,6 +107,8 @@ pub fn what_name(what: &What) -> &'static str {
         What::Exited { .. } => "exited",
         What::Mark { .. } => "mark",
         What::Remark { .. } => "remark",
+        What::FaultBegan { .. } => "fault-began",
+        What::FaultEnded { .. } => "fault-ended",
         What::Request { .. } => "request",
         What::Reply { .. } => "reply",
         What::Etcd(EtcdNote::Proposed { .. }) => "etcd-proposed",
@@ -140,6 +142,7 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
         What::Command { line } => json.text("line", line),
         What::Exited { code } => json.value("code", code),
         What::Mark { text } | What::Remark { text } => json.text("text", text),
+        What::FaultBegan { fault } | What::FaultEnded { fault } => json.text("fault", fault),
         What::Request { from, verb, subresource } => {
             json.text("from", &names(*from));
             json.text("verb", verb.as_str());

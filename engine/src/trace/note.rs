@@ -46,6 +46,16 @@ pub enum What {
         /// Its text.
         text: Arc<str>,
     },
+    /// Something goes wrong from now on, because the script wants it.
+    FaultBegan {
+        /// What, for people.
+        fault: Arc<str>,
+    },
+    /// It is over.
+    FaultEnded {
+        /// What.
+        fault: Arc<str>,
+    },
     /// A request arrived at the API server.
     Request {
         /// Who asks.

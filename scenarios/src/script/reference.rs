@@ -52,10 +52,11 @@ pub fn markdown() -> String {
     out
 }
 
-const TITLES: [(Group, &str); 7] = [
+const TITLES: [(Group, &str); 8] = [
     (Group::Cluster, "The cluster and settings"),
     (Group::Commands, "kubectl"),
     (Group::Time, "Virtual time"),
+    (Group::Faults, "What goes wrong"),
     (Group::Waiting, "Waiting for a state"),
     (Group::Objects, "Reading objects"),
     (Group::Checks, "Expectations"),

@@ -2,6 +2,7 @@
 //!
 //! A session is a value like the world it holds: cloning it forks everything, running commands included.
 
+mod faults;
 mod process;
 mod translate;
 
@@ -22,6 +23,7 @@ use wavetank_engine::trace::note::Scheduling;
 use wavetank_engine::trace::{Note, Record, What, jsonl};
 use wavetank_engine::world::Mail;
 
+pub use self::faults::DiskSpeed;
 use self::process::{Running, Wake};
 use crate::script::hints;
 

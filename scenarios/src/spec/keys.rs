@@ -32,7 +32,7 @@ pub const CLUSTER: &[Key] = &[
         "5",
         "how many nodes (default 3), called `worker-1`, `worker-2` …; or a list with a map for each node, below",
     ),
-    key("etcd", "3", "members of etcd: 1 (default), 3 or 5"),
+    key("etcd", "3", "members of etcd: 1 (default), 3, 5 or 7; or a map with its flags, below"),
     key("profile", "\"production\"", "how long things take: `laptop` (default), `production` or `slow-disk`"),
     key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
     key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),
@@ -43,6 +43,26 @@ pub const CLUSTER: &[Key] = &[
             `explain` knows nothing",
     ),
 ];
+
+/// Keys of `etcd`.
+pub const ETCD: &[Key] = &[
+    key("members", "3", "members: 1 (default), 3, 5 or 7"),
+    key("quota", "\"8Gi\"", "what the database may grow to before etcd refuses writes (default 2Gi)"),
+    key(
+        "auto_compaction",
+        "\"1h\"",
+        "history etcd forgets by itself: what is older than this, or all but so many revisions (`1000`); default `\"off\"`, \
+            for the API server compacts every 5 minutes",
+    ),
+    key("heartbeat", "\"50ms\"", "between heartbeats (default 100ms)"),
+    key("election", "\"2s\"", "shortest time without a leader before an election (default 1s)"),
+    key("fsync", "\"45ms\"", "median of an fsync on the members' disks; the spread stays the profile's"),
+    key("bandwidth", "\"20M\"", "bytes a second the disks write"),
+];
+
+/// Keys of the map given to `disk`.
+pub const DISK: &[Key] =
+    &[key("fsync", "\"45ms\"", "median of an fsync"), key("bandwidth", "\"20M\"", "bytes written a second")];
 
 /// Keys of a node in the list `nodes`.
 pub const NODE: &[Key] = &[
@@ -132,6 +152,8 @@ pub(super) fn field<'a>(timing: &'a mut KubeletTiming, key: &str) -> Option<Fiel
 pub fn reference() -> String {
     let mut out = String::from("\nThe map's keys, all optional:\n\n| key | example | says |\n|---|---|---|\n");
     rows(&mut out, CLUSTER);
+    out += "\n`etcd` as a map, such as `#{ members: 3, quota: \"8Gi\" }`:\n\n| key | example | says |\n|---|---|---|\n";
+    rows(&mut out, ETCD);
     out += "\nA node in the list `nodes`, such as `#{ name: \"db-1\", cpu: \"8\" }`; a key with a hyphen stands in quotes. \
         Sizes are quantities (`\"500m\"`, `\"8Gi\"`) or numbers.\n\n| key | example | says |\n|---|---|---|\n";
     rows(&mut out, NODE);
@@ -177,7 +199,7 @@ mod tests {
         let text = reference();
         let documented =
             |name: &str| text.contains(&format!("| `{name}` |")) || text.contains(&format!("| `\"{name}\"` |"));
-        for key in [CLUSTER, NODE, KUBELET].into_iter().flatten() {
+        for key in [CLUSTER, ETCD, NODE, KUBELET].into_iter().flatten() {
             assert!(documented(key.name), "{}", key.name);
         }
         assert!(IMAGE.iter().all(|key| text.contains(&format!("{}: ", key.name))), "{text}");

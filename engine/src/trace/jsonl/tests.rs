@@ -211,7 +211,9 @@ fn next(what: &What) -> Option<What> {
         What::Command { .. } => What::Exited { code: -1 },
         What::Exited { .. } => What::Mark { text: "now".into() },
         What::Mark { .. } => What::Remark { text: "so".into() },
-        What::Remark { .. } => What::Request { from: Agent::Scheduler, verb, subresource },
+        What::Remark { .. } => What::FaultBegan { fault: "etcd-0: slow disk".into() },
+        What::FaultBegan { fault } => What::FaultEnded { fault: fault.clone() },
+        What::FaultEnded { .. } => What::Request { from: Agent::Scheduler, verb, subresource },
         What::Request { .. } => {
             let (code, reason, steps) = (404, "NotFound".into(), [Duration::ZERO; 6]);
             What::Reply { to: Agent::Scheduler, verb, subresource, code, reason, steps }
@@ -246,7 +248,13 @@ fn next(what: &What) -> Option<What> {
         }
         What::Event { .. } => {
             let scores = vec![NodeScore { node: node.clone(), total: 10, plugins: vec![("NodeResourcesFit", 10, 1)] }];
-            What::Schedule(Box::new(Scheduling { node: Some(node), scores, message: "none".into(), evaluated: 3, explanation: None }))
+            What::Schedule(Box::new(Scheduling {
+                node: Some(node),
+                scores,
+                message: "none".into(),
+                evaluated: 3,
+                explanation: None,
+            }))
         }
         What::Schedule(_) => What::Pod { step: PodStep::Killing, detail: "nginx".into() },
         What::Pod { .. } => What::Leading,
@@ -263,9 +271,13 @@ fn without_optional_fields(what: &What) -> Option<What> {
         }
         What::Committed { revision, .. } => What::Committed { revision, change: Change::Deleted },
         What::Reconciled { .. } => What::Reconciled { error: "".into() },
-        What::Schedule(_) => {
-            What::Schedule(Box::new(Scheduling { node: None, scores: Vec::new(), message: none(), evaluated: 0, explanation: None }))
-        }
+        What::Schedule(_) => What::Schedule(Box::new(Scheduling {
+            node: None,
+            scores: Vec::new(),
+            message: none(),
+            evaluated: 0,
+            explanation: None,
+        })),
         What::Pod { step, .. } => What::Pod { step, detail: none() },
         _ => return None,
     })

@@ -7,6 +7,7 @@ mod checks;
 mod cluster;
 mod commands;
 mod explain;
+mod faults;
 mod objects;
 mod prose;
 mod time;
@@ -50,6 +51,8 @@ pub enum Group {
     Commands,
     /// Virtual time.
     Time,
+    /// What goes wrong.
+    Faults,
     /// Waiting for a state.
     Waiting,
     /// Reading objects.
@@ -84,6 +87,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         cluster::FUNCTIONS,
         commands::FUNCTIONS,
         time::FUNCTIONS,
+        faults::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
         explain::FUNCTIONS,

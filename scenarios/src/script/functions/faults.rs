@@ -1,0 +1,160 @@
+//! What goes wrong: disks and links that are slow, lossy or cut.
+
+use super::super::convert::to_json;
+use super::super::errors::{Fallible, Problem};
+use super::super::host::borrow;
+use super::{Call, Function, Group, Receiver};
+use crate::session::Session;
+use crate::spec;
+use crate::transcript::Kind;
+use rhai::{Array, Dynamic, ImmutableString};
+use wavetank_engine::kernel::{Duration, Trouble};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "disk",
+        group: Group::Faults,
+        signatures: &["disk(member, fsync)", "disk(member, #{ … })"],
+        summary: "Gives an etcd member (`etcd-0`, or a list of them) another disk from now on. `fsync` is the median of \
+            an fsync, whose spread stays the profile's; commits of the database slow down as much. `bandwidth` is bytes \
+            written a second, such as `\"20M\"`. A key left out is as the profile says.",
+        example: "disk(\"etcd-0\", \"45ms\");\nrun_for(\"1m\");\ndisk(\"etcd-0\", #{ fsync: \"2ms\", bandwidth: \"200M\" });",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: disk,
+    },
+    Function {
+        name: "partition",
+        group: Group::Faults,
+        signatures: &["partition(these, those)"],
+        summary: "Cuts every link between one of `these` and one of `those`, both ways; each is a name or a list of names: \
+            `etcd-0`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager` or a node. What is sent meanwhile \
+            arrives when the link is mended, as TCP would have it, except among members of etcd.",
+        example: "partition(\"etcd-0\", [\"etcd-1\", \"etcd-2\"]);\nrun_for(\"30s\");\nheal();",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: partition,
+    },
+    Function {
+        name: "cut",
+        group: Group::Faults,
+        signatures: &["cut(from, to)"],
+        summary: "Cuts the links from `from` to `to`; the way back stays. Names as for `partition`.",
+        example: "cut(\"worker-1\", \"kube-apiserver\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: cut,
+    },
+    Function {
+        name: "packet_loss",
+        group: Group::Faults,
+        signatures: &["packet_loss(these, those, share)"],
+        summary: "Loses a share (0 to 1) of what is sent between `these` and `those`, both ways. What is lost is sent again \
+            after 200 ms, 400 ms and so on, as TCP does, and holds up what comes after it on the same stream.",
+        example: "packet_loss(\"etcd-0\", [\"etcd-1\", \"etcd-2\"], 0.1);",
+        receiver: Receiver::Cluster,
+        arity: 3..=3,
+        run: packet_loss,
+    },
+    Function {
+        name: "slow_link",
+        group: Group::Faults,
+        signatures: &["slow_link(these, those, delay)"],
+        summary: "Makes everything sent between `these` and `those` take so much longer, each way.",
+        example: "slow_link(\"worker-1\", \"kube-apiserver\", \"80ms\");",
+        receiver: Receiver::Cluster,
+        arity: 3..=3,
+        run: slow_link,
+    },
+    Function {
+        name: "heal",
+        group: Group::Faults,
+        signatures: &["heal()"],
+        summary: "Mends every link and gives every member of etcd the profile's disk again.",
+        example: "heal();",
+        receiver: Receiver::Cluster,
+        arity: 0..=0,
+        run: heal,
+    },
+];
+
+fn disk(call: &Call<'_>) -> Fallible<Dynamic> {
+    let members = names(call, 0)?;
+    let speed = call.arg(1)?;
+    let speed = if speed.is_map() {
+        to_json(speed)
+            .map_err(Problem::new)
+            .and_then(|value| spec::etcd::disk(&value).map_err(|text| Problem::with_lines(&text)))?
+    } else {
+        crate::session::DiskSpeed { fsync: Some(Duration::from_nanos(call.duration(1)?)), bandwidth: None }
+    };
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> = members.iter().map(|member| session.disk(member, speed)).collect();
+        Ok(texts?.join("\n"))
+    })
+}
+
+fn partition(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (these, those) = (names(call, 0)?, names(call, 1)?);
+    act(call, |session| session.cut(&texts(&these), &texts(&those), true))
+}
+
+fn cut(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (from, to) = (names(call, 0)?, names(call, 1)?);
+    act(call, |session| session.cut(&texts(&from), &texts(&to), false))
+}
+
+fn packet_loss(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (these, those) = (names(call, 0)?, names(call, 1)?);
+    let share = call.arg(2)?;
+    let loss = share.as_float().ok().or_else(|| share.as_int().ok().map(|number| number as f64));
+    let Some(loss) = loss.filter(|loss| (0.0..=1.0).contains(loss)) else {
+        return Err(call.wrong("share", "a number from 0 to 1", share).into());
+    };
+    let trouble = Trouble { loss, delay: Duration::ZERO };
+    let what = format!("{} % packet loss", loss * 100.0);
+    act(call, |session| session.trouble(&texts(&these), &texts(&those), trouble, &what))
+}
+
+fn slow_link(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (these, those) = (names(call, 0)?, names(call, 1)?);
+    let delay = call.duration(2)?;
+    let trouble = Trouble { loss: 0.0, delay: Duration::from_nanos(delay) };
+    let what = format!("slow link (+{})", super::duration::text(delay));
+    act(call, |session| session.trouble(&texts(&these), &texts(&those), trouble, &what))
+}
+
+fn heal(call: &Call<'_>) -> Fallible<Dynamic> {
+    act(call, |session| Ok(session.heal()))
+}
+
+/// Does something to the cluster and says so in the transcript.
+pub(super) fn act(call: &Call<'_>, does: impl FnOnce(&mut Session) -> Result<String, String>) -> Fallible<Dynamic> {
+    let mut host = borrow(call.host);
+    let said = does(host.session()?).map_err(|text| Problem::with_lines(&text))?;
+    for line in said.lines() {
+        host.say(Kind::Fault, &format!("↯ {line}"))?;
+    }
+    Ok(Dynamic::UNIT)
+}
+
+/// One name, or a list of names.
+pub(super) fn names(call: &Call<'_>, index: usize) -> Fallible<Vec<ImmutableString>> {
+    let arg = call.arg(index)?;
+    let wrong = |found: &Dynamic| call.wrong("name", "text such as \"etcd-0\", or a list of such", found);
+    let found: Vec<ImmutableString> = match arg.read_lock::<Array>() {
+        Some(items) => items
+            .iter()
+            .map(|item| item.clone().into_immutable_string().map_err(|_| wrong(item)))
+            .collect::<Result<_, _>>()?,
+        None => vec![arg.clone().into_immutable_string().map_err(|_| wrong(arg))?],
+    };
+    match found.is_empty() {
+        true => Err(Problem::new(format!("`{}` is given an empty list of names", call.function.name)).into()),
+        false => Ok(found),
+    }
+}
+
+fn texts(names: &[ImmutableString]) -> Vec<&str> {
+    names.iter().map(ImmutableString::as_str).collect()
+}
