@@ -3,7 +3,7 @@
 use crate::apiserver::ApiServerEvent;
 use crate::apiserver::request::Delivery;
 use crate::controllers::ControllerManagerEvent;
-use crate::etcd::{EtcdEvent, Stored};
+use crate::etcd::{EtcdEvent, Response, Stored};
 use crate::kernel::Endpoint;
 use crate::kernel::out::{Out, RecordId};
 use crate::kubelet::KubeletEvent;
@@ -27,6 +27,8 @@ pub enum Event {
     Kubelet(u32, KubeletEvent),
     /// To a program outside the cluster: it waits in the mailbox.
     Outside(Delivery),
+    /// To a program outside the cluster, from a member of etcd, under the number of its request.
+    Operator(u64, Box<Response<EtcdValue>>),
 }
 
 /// What etcd holds: API objects as they are, and the bytes that others put there.
@@ -66,7 +68,7 @@ impl Event {
             Event::ControllerManager(_) => Endpoint::ControllerManager,
             Event::Scheduler(_) => Endpoint::Scheduler,
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
-            Event::Outside(_) => Endpoint::Outside,
+            Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
         }
     }
 }

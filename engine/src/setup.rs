@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::etcd::EtcdSettings;
+use crate::etcd::{EtcdSettings, Formation};
 use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
 use crate::objects::Name;
 use crate::scheduler::config::SchedulerConfiguration;
@@ -19,6 +19,10 @@ pub struct Setup {
     pub trace: TraceLevel,
     /// etcd members: 1, 3 or 5.
     pub etcd_members: u8,
+    /// Their names, addresses, and which of them was the first to lead.
+    pub formation: Formation,
+    /// Nothing but etcd runs: no API server, no nodes.
+    pub only_etcd: bool,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
     /// How long things take.
@@ -172,6 +176,8 @@ impl Setup {
             shuffle_ties: None,
             trace: TraceLevel::Full,
             etcd_members,
+            formation: Formation::local(etcd_members),
+            only_etcd: false,
             nodes: (0..nodes).map(NodeSpec::plain).collect(),
             profile,
             scheduler: SchedulerConfiguration::default(),

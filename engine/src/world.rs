@@ -36,6 +36,7 @@ pub struct World {
     scheduler: Scheduler,
     kubelets: Vec<Kubelet>,
     mailbox: VecDeque<Mail>,
+    operators: VecDeque<EtcdMail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
     held: Vec<(Endpoint, Endpoint, Queued)>,
     faults: faults::Faults,
@@ -55,6 +56,20 @@ pub struct Mail {
     pub cause: RecordId,
 }
 
+/// A message of a member of etcd to a program outside the cluster.
+#[derive(Clone, Debug)]
+pub struct EtcdMail {
+    /// When it arrived.
+    pub at: Instant,
+    /// The number of the request; a watch answers many times under one.
+    pub number: u64,
+    /// What it says: also that nobody took the connection ([`etcd::EtcdError::ConnectionRefused`]) or that it broke
+    /// ([`etcd::EtcdError::ConnectionLost`]).
+    pub response: Response<EtcdValue>,
+    /// The record that caused it.
+    pub cause: RecordId,
+}
+
 /// A version of an object.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
@@ -69,8 +84,7 @@ pub struct HistoryEntry {
 impl World {
     /// A cluster that is switched on at instant zero, with an empty etcd.
     pub fn new(setup: Arc<Setup>) -> Self {
-        let formation = etcd::Formation::local(setup.etcd_members);
-        let member = |me| Member::new(me, &formation, setup.seed, &setup.profile.etcd);
+        let member = |me| Member::new(me, &setup.formation, setup.seed, &setup.profile.etcd);
         let mut world = World {
             now: Instant::START,
             queue: Queue::new(setup.shuffle_ties),
@@ -82,6 +96,7 @@ impl World {
             scheduler: Scheduler::new(&setup),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             mailbox: VecDeque::new(),
+            operators: VecDeque::new(),
             held: Vec::new(),
             faults: faults::Faults::new(),
             handled: 0,
@@ -94,6 +109,9 @@ impl World {
 
     /// The order in which the processes start; each waits for what it needs by itself.
     fn switch_on(&mut self) {
+        if self.setup.only_etcd {
+            return;
+        }
         let mut starts = vec![(0, Event::ApiServer(ApiServerEvent::Start))];
         starts.push((crate::bootstrap::AFTER_MS, Event::Outside(Delivery::WatchEnded { number: 0, status: None })));
         starts.push((1_000, Event::ControllerManager(ControllerManagerEvent::Start)));
@@ -198,6 +216,40 @@ impl World {
         number
     }
 
+    /// Gives a member of etcd another data directory: that of a member made of a snapshot
+    /// ([`Member::restored`]). False if its process runs, or if there is no place of that number.
+    pub fn replace_etcd_member(&mut self, mut with: Member<EtcdValue>) -> bool {
+        let Some(place) = self.etcd.get_mut(usize::from(with.number())).filter(|member| !member.running()) else {
+            return false;
+        };
+        with.come_after(place);
+        *place = with;
+        true
+    }
+
+    /// The data directory of a stopped member of etcd, to work on.
+    pub fn etcd_stopped(&mut self, member: u8) -> Option<&mut Member<EtcdValue>> {
+        self.etcd.get_mut(usize::from(member)).filter(|member| !member.running())
+    }
+
+    /// Sends a request of a program outside the cluster to a member of etcd; `number` is its name in the answers and
+    /// is not used twice.
+    pub fn ask_etcd(&mut self, member: u8, number: u64, request: etcd::Request<EtcdValue>, cause: RecordId) {
+        let event = EtcdEvent::Request { from: Endpoint::Outside, id: number, request: Box::new(request) };
+        let queued = Queued { event: Event::Etcd(member, event), cause };
+        self.transmit(Endpoint::Outside, Endpoint::Etcd(member), Duration::ZERO, queued);
+    }
+
+    /// Takes the next message of etcd to a program outside the cluster.
+    pub fn receive_from_etcd(&mut self) -> Option<EtcdMail> {
+        self.operators.pop_front()
+    }
+
+    /// Whether nothing gets from one endpoint to another.
+    pub fn link_is_cut(&self, from: Endpoint, to: Endpoint) -> bool {
+        self.network.is_cut(from, to)
+    }
+
     /// All keys in etcd, in order.
     pub fn keys(&self) -> Vec<Arc<str>> {
         let Some(member) = self.latest() else { return Vec::new() };
@@ -260,6 +312,8 @@ impl World {
         let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
         let setup = &*self.setup;
         match event {
+            // A member of another cluster: the header of its message says so.
+            Event::Etcd(member, EtcdEvent::Peer { from, .. }) if self.strangers(member, from) => {}
             Event::Etcd(member, event) => {
                 let calm = self.network.between_etcd_whole() && self.etcd.iter().all(Member::running);
                 let members = self.etcd.len() as u8;
@@ -278,8 +332,18 @@ impl World {
             }
             Event::Outside(Delivery::WatchEnded { number: 0, .. }) => crate::bootstrap::install(setup, &mut out),
             Event::Outside(delivery) => self.mailbox.push_back(Mail { at: self.now, delivery, cause }),
+            Event::Operator(number, response) => {
+                self.operators.push_back(EtcdMail { at: self.now, number, response: *response, cause });
+            }
         }
         self.apply(receiver, out);
+    }
+
+    /// Whether two members of etcd belong to different clusters: one was made of a snapshot.
+    fn strangers(&self, a: u8, b: u8) -> bool {
+        let cluster = |member: u8| self.etcd.get(usize::from(member)).map_or(0, |m| m.store().members().cluster_id());
+        let (a, b) = (cluster(a), cluster(b));
+        a != b && a != 0 && b != 0
     }
 
     /// The one place where what components ask for is done.
@@ -368,11 +432,12 @@ impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
     }
 
     fn reply(&mut self, to: Endpoint, id: u64, response: Response<EtcdValue>) {
-        let event = ApiServerEvent::Etcd { id, response: Box::new(response) };
-        // Operators' own requests are answered elsewhere.
-        if to == Endpoint::ApiServer {
-            self.out.send(to, Duration::ZERO, Event::ApiServer(event));
-        }
+        let response = Box::new(response);
+        let event = match to {
+            Endpoint::ApiServer => Event::ApiServer(ApiServerEvent::Etcd { id, response }),
+            _ => Event::Operator(id, response),
+        };
+        self.out.send(to, Duration::ZERO, event);
     }
 
     fn calm(&self) -> bool {
@@ -555,5 +620,33 @@ mod tests {
         run(&mut world, SECOND.times(10));
         assert_eq!((ready(&fork), ready(&world)), (3, 0));
         assert_ne!(fork.trace().fingerprint(), world.trace().fingerprint());
+    }
+
+    /// Operators are told what a member says, also that nobody listens, and that it died while it was asked.
+    #[test]
+    fn a_member_answers_operators_or_is_seen_to_be_down() {
+        let mut setup = Setup::new(5, 0, 3, profiles::laptop());
+        setup.only_etcd = true;
+        let mut world = World::new(setup.shared());
+        let put = |key: &str| etcd::Request::Put(etcd::Put::new(key, EtcdValue::text("v")));
+        let range = etcd::KeyRange::Key("a".into());
+        let (start_revision, prev_kv, progress_notify, require_leader) = (0, false, false, false);
+        let watch = etcd::WatchRequest { range, start_revision, prev_kv, progress_notify, require_leader };
+        world.ask_etcd(1, 1, etcd::Request::Watch(watch), RecordId(0));
+        world.ask_etcd(2, 2, put("a"), RecordId(0));
+        world.run_until(Instant::START + SECOND);
+        let heard: Vec<_> = std::iter::from_fn(|| world.receive_from_etcd()).collect();
+        let numbers: Vec<u64> = heard.iter().map(|mail| mail.number).collect();
+        assert!(numbers.contains(&2) && numbers.iter().filter(|number| **number == 1).count() == 2, "{numbers:?}");
+        assert!(world.objects(Kind::Node).is_empty() && world.handled() < 200, "nothing but etcd runs");
+
+        world.etcd_event(1, EtcdEvent::Killed);
+        world.run_until(Instant::START + SECOND.times(2));
+        world.ask_etcd(1, 3, put("b"), RecordId(0));
+        world.run_until(Instant::START + SECOND.times(3));
+        let errors: Vec<_> =
+            std::iter::from_fn(|| world.receive_from_etcd()).map(|m| (m.number, m.response.body)).collect();
+        let (lost, refused) = (etcd::EtcdError::ConnectionLost, etcd::EtcdError::ConnectionRefused);
+        assert_eq!(errors, [(1, Err(lost)), (3, Err(refused))]);
     }
 }

@@ -8,6 +8,8 @@ pub enum Agent {
     Script,
     /// The n-th command of a person.
     Kubectl(u32),
+    /// The n-th command of a person, if it speaks to etcd.
+    Etcdctl(u32),
     /// Who set the cluster up.
     Installer,
     Etcd(u8),
@@ -30,6 +32,7 @@ impl Agent {
         match self {
             Agent::Script => "script",
             Agent::Kubectl(_) => "kubectl",
+            Agent::Etcdctl(_) => "etcdctl",
             Agent::Installer => "installer",
             Agent::Etcd(_) => "etcd",
             Agent::ApiServer => "kube-apiserver",
@@ -49,7 +52,7 @@ impl Agent {
     /// Tells agents of the same name apart.
     pub fn index(self) -> u64 {
         match self {
-            Agent::Kubectl(n) | Agent::Kubelet(n) => n.into(),
+            Agent::Kubectl(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
             Agent::Etcd(n) => n.into(),
             _ => 0,
         }

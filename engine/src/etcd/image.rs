@@ -32,8 +32,8 @@ pub struct ImageStatus {
     pub hash: u32,
     /// Revision.
     pub revision: u64,
-    /// Records, old versions and tombstones included.
-    pub records: u64,
+    /// Keys that exist, however many versions of them there are.
+    pub keys: u64,
     /// The file. [bytes]
     pub size: u64,
 }
@@ -53,7 +53,7 @@ impl<V: Value> Image<V> {
         ImageStatus {
             hash: self.store.hash_kv(0).hash,
             revision: self.store.revision(),
-            records: self.store.records().len() as u64,
+            keys: self.store.size().keys,
             size: self.database.size(),
         }
     }

@@ -28,28 +28,30 @@ use super::watch::Watchers;
 use crate::kernel::{Duration, Instant, Seed};
 
 impl<V: Value> Member<V> {
-    /// Member `me` of a cluster that has just formed, with an empty store: member 0 leads in term 2, all processes run
-    /// and have said their names.
+    /// Member `me` of a cluster that has just formed, with an empty store: the first leader leads in term 2, all
+    /// processes run and have said their names.
     pub fn new(me: u8, formation: &Formation, seed: Seed, settings: &EtcdSettings) -> Self {
         let mut store = Store::default();
         store.set_members(formation.members(true));
         // One entry per member that joined, the leader's first, one per name, and the cluster's version.
         let base = Mark { index: 2 * formation.members.len() as u64 + 2, term: 2 };
         let moment = Moment { now: Instant::START, seed, pace: &settings.pace, calm: true };
-        let raft = Raft::formed(me, 0, base, store.members().config(), moment);
-        let hard = HardState { term: 2, vote: Some(0), commit: base.index };
+        let leader = formation.first_leader;
+        let raft = Raft::formed(me, leader, base, store.members().config(), moment);
+        let hard = HardState { term: 2, vote: Some(leader), commit: base.index };
         let wal = Wal::new(hard, base);
         let mut member = Member::with(me, formation, store, Database::default(), wal, raft);
-        (member.leader, member.running) = (Some(0), true);
+        (member.leader, member.running) = (Some(leader), true);
         member
     }
 
     /// A member that was added to a running cluster: nothing on its disk, its process not yet started.
     pub fn joining(me: u8, name: &str, client_urls: &str, seed: Seed, settings: &EtcdSettings) -> Self {
         let (hard, base) = (HardState::default(), Mark::default());
-        let names = Formation { token: "".into(), members: Vec::new() };
+        let names = Formation { token: "".into(), members: Vec::new(), first_leader: 0 };
         let mut member = Member::stopped(me, &names, Store::default(), Database::default(), hard, base, seed, settings);
         member.name = (name.into(), client_urls.into());
+        member.unversioned = Some((0, Instant::START));
         member
     }
 
@@ -67,6 +69,16 @@ impl<V: Value> Member<V> {
         let base = Mark { index: formation.members.len() as u64, term: 1 };
         let hard = HardState { term: 1, vote: None, commit: base.index };
         Member::stopped(me, formation, store, database, hard, base, seed, settings)
+    }
+
+    /// Takes the place of a member whose data directory this one's replaces: what that one's processes waited for is
+    /// nobody's business.
+    pub fn come_after(&mut self, before: &Member<V>) {
+        self.life = before.life + 1;
+        self.metrics = Metrics::default();
+        if self.name.1.is_empty() {
+            self.name.1 = before.name.1.clone();
+        }
     }
 
     fn stopped(
@@ -101,6 +113,7 @@ impl<V: Value> Member<V> {
             running: false,
             stopping: None,
             life: 0,
+            unversioned: None,
             applied: raft.log().delivered(),
             store,
             database,
@@ -142,6 +155,9 @@ impl<V: Value> Member<V> {
         self.running = true;
         self.revive(setup, out);
         self.leader_since = out.now();
+        if self.unversioned == Some((0, Instant::START)) {
+            self.unversioned = Some((0, out.now()));
+        }
         out.note(EtcdNote::Started);
         out.disturb();
         self.publish(out);
@@ -222,6 +238,9 @@ impl<V: Value> Member<V> {
         }
         let term = self.raft.term();
         (self.leader, self.leader_since) = (leader, out.now());
+        if let Some((seen @ 0, _)) = &mut self.unversioned {
+            *seen = term;
+        }
         let Some(member) = leader else {
             self.causes.clear();
             self.lessor.demote();

@@ -48,6 +48,8 @@ pub struct Member<V> {
     pub(super) stopping: Option<Instant>,
     /// How many processes there have been.
     pub(super) life: u32,
+    /// Its data does not say of which version it is: the term and the instant from which on it was so.
+    pub(super) unversioned: Option<(u64, Instant)>,
     pub(super) store: Store<V>,
     pub(super) database: Database,
     pub(super) applied: u64,
@@ -395,7 +397,7 @@ impl<V: Value> Member<V> {
     fn send_snapshot(&mut self, to: u8, setup: Setup, out: &mut impl Effects<V>) {
         let Some(term) = self.raft.log().term(self.applied) else { return };
         self.settle(setup, out);
-        let image = Image { store: self.store.clone(), database: self.database.clone(), raft_index: self.applied };
+        let image = self.image();
         let mark = Mark { index: self.applied, term };
         let snapshot = Snapshot { mark, config: self.raft.config().clone(), state: Arc::new(image) };
         out.note(EtcdNote::SnapshotSent { to, index: self.applied });

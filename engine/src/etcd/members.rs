@@ -35,6 +35,8 @@ pub struct Formation {
     pub token: Arc<str>,
     /// The members: name, peer URL, client URL.
     pub members: Vec<Founder>,
+    /// The number of the one that won the first election; in a real cluster this is chance.
+    pub first_leader: u8,
 }
 
 /// A member as it is named when a cluster is formed: name, peer URL, client URL.
@@ -59,6 +61,13 @@ pub enum MemberChange {
     Remove(u8),
     /// A learner votes.
     Promote(u8),
+    /// A member is reached elsewhere by the others.
+    Update {
+        /// The member.
+        number: u8,
+        /// Where the others reach it.
+        peer_urls: Arc<str>,
+    },
     /// A process has started and says who it is.
     Publish {
         /// The member.
@@ -107,14 +116,15 @@ impl Formation {
     pub fn local(members: u8) -> Self {
         if members <= 1 {
             let only = ("default".into(), "http://localhost:2380".into(), "http://localhost:2379".into());
-            return Formation { token: "etcd-cluster".into(), members: vec![only] };
+            return Formation { token: "etcd-cluster".into(), members: vec![only], first_leader: 0 };
         }
         let member = |n: u16| {
             let port = 1_379 + 1_000 * u32::from(n);
             let url = |port: u32| Arc::from(format!("http://127.0.0.1:{port}"));
             (Arc::from(format!("m{n}")), url(port + 1), url(port))
         };
-        Formation { token: "demo".into(), members: (1..=u16::from(members)).map(member).collect() }
+        let members = (1..=u16::from(members)).map(member).collect();
+        Formation { token: "demo".into(), members, first_leader: 0 }
     }
 
     /// The members as such a cluster begins with them; `started`: all processes have said their names.
@@ -184,7 +194,7 @@ impl Members {
             MemberChange::Add(_) => Some(Change::Voter(self.next_number)),
             MemberChange::Promote(number) => Some(Change::Voter(*number)),
             MemberChange::Remove(number) => Some(Change::Remove(*number)),
-            MemberChange::Publish { .. } => None,
+            MemberChange::Publish { .. } | MemberChange::Update { .. } => None,
         }
     }
 
@@ -205,6 +215,9 @@ impl Members {
             }
             MemberChange::Promote(number) => {
                 self.get_mut(*number).ok_or(EtcdError::MemberNotFound)?.learner = false;
+            }
+            MemberChange::Update { number, peer_urls } => {
+                self.get_mut(*number).ok_or(EtcdError::MemberNotFound)?.peer_urls = peer_urls.clone();
             }
             MemberChange::Publish { number, name, client_urls } => {
                 let member = self.get_mut(*number).ok_or(EtcdError::MemberNotFound)?;

@@ -43,6 +43,14 @@ impl<V: Value> Member<V> {
                 };
                 Ok(MemberChange::Add(info))
             }
+            Request::MemberUpdate { id, peer_urls } => {
+                let number = members.find(*id)?.number;
+                let others = members.list().into_iter().filter(|member| member.number != number);
+                if others.into_iter().any(|member| member.peer_urls == *peer_urls) {
+                    return Err(EtcdError::PeerUrlExists);
+                }
+                Ok(MemberChange::Update { number, peer_urls: peer_urls.clone() })
+            }
             Request::MemberRemove(id) => {
                 let number = members.find(*id)?.number;
                 self.may_remove(number, out.now())?;

@@ -162,6 +162,8 @@ pub struct Status {
     pub db_size_in_use: u64,
     /// What it may grow to. [bytes]
     pub db_size_quota: u64,
+    /// Which version's data format the database says it has.
+    pub storage_version: &'static str,
     /// What is wrong: `etcdserver: no leader`, then the alarms.
     pub errors: Vec<String>,
 }

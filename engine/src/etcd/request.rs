@@ -344,6 +344,13 @@ pub enum Request<V> {
     MemberRemove(u64),
     /// A learner votes from now on.
     MemberPromote(u64),
+    /// The others reach a member elsewhere.
+    MemberUpdate {
+        /// Its identity, which stays as it is.
+        id: u64,
+        /// Where it listens for the others (comma-separated).
+        peer_urls: Arc<str>,
+    },
     /// Another member shall lead.
     MoveLeader(u64),
     /// The alarms: list, raise, disarm.

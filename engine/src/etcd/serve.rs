@@ -74,9 +74,10 @@ impl<V: Value> Member<V> {
             }
             Request::LeaseRevoke(id) => Proposal::LeaseRevoke(id),
             Request::Alarm(alarm) => Proposal::Alarm(alarm),
-            Request::MemberAdd { .. } | Request::MemberRemove(_) | Request::MemberPromote(_) => {
-                Proposal::Members(self.member_change(&request, setup, out)?)
-            }
+            Request::MemberAdd { .. }
+            | Request::MemberRemove(_)
+            | Request::MemberPromote(_)
+            | Request::MemberUpdate { .. } => Proposal::Members(self.member_change(&request, setup, out)?),
             Request::MoveLeader(id) => return self.move_leader(client, id, setup, out),
             Request::LeaseKeepAlive(_) | Request::LeaseTimeToLive { .. } => {
                 self.lease_question(client, request, out);

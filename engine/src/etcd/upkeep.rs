@@ -17,7 +17,10 @@ use super::metrics::Gauges;
 use super::reply::{Reply, Status};
 use super::request::{Op, Proposal, Txn, Value};
 use super::settings::{AutoCompaction, EtcdSettings};
-use crate::kernel::Duration;
+use crate::kernel::{Duration, Instant, Seed};
+
+/// How often a member looks whether to note its data's version. – constant; etcd: monitorVersionInterval.
+const VERSION_LOOK: Duration = Duration::from_secs(5);
 
 impl<V: Value> Member<V> {
     fn work<'a>(&'a self, setup: Setup<'a>, out: &impl Effects<V>) -> Work<'a> {
@@ -108,10 +111,31 @@ impl<V: Value> Member<V> {
         }
     }
 
+    /// The database file, as a copy of it would be.
+    pub fn image(&self) -> Image<V> {
+        Image { store: self.store.clone(), database: self.database.clone(), raft_index: self.applied }
+    }
+
+    /// Rewrites the file of a member that does not run; the answer is how long that takes. – etcdutl defrag.
+    pub fn defragment_offline(&mut self, now: Instant, seed: Seed, settings: &EtcdSettings) -> Duration {
+        let work = Work { member: self.me, now, seed, settings, disk: &self.disk };
+        let mut database = std::mem::take(&mut self.database);
+        let took = database.defragment(self.store.records(), work);
+        self.database = database;
+        took
+    }
+
+    /// A member that joins a term under way notes its data's version only when it looks for the first time.
+    fn storage_version(&self, now: Instant) -> &'static str {
+        let noted = self
+            .unversioned
+            .is_none_or(|(term, since)| self.raft.term() > term && term > 0 || now.since(since) >= VERSION_LOOK);
+        if noted { "3.6.0" } else { "3.5.0" }
+    }
+
     pub(super) fn snapshot(&mut self, setup: Setup, out: &impl Effects<V>) -> Reply<V> {
         self.settle(setup, out);
-        let image = Image { store: self.store.clone(), database: self.database.clone(), raft_index: self.applied };
-        Reply::Snapshot(Arc::new(image))
+        Reply::Snapshot(Arc::new(self.image()))
     }
 
     pub(super) fn status(&mut self, setup: Setup, out: &impl Effects<V>) -> Status {
@@ -129,6 +153,7 @@ impl<V: Value> Member<V> {
             db_size: self.database.size(),
             db_size_in_use: self.database.in_use(),
             db_size_quota: setup.settings.quota_bytes,
+            storage_version: self.storage_version(out.now()),
             errors: leaderless.into_iter().chain(members.alarms().iter().map(|alarm| alarm.text())).collect(),
         }
     }

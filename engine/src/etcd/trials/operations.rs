@@ -180,7 +180,7 @@ fn a_snapshot_becomes_a_new_cluster() {
     let mut session = Session::new(1, 2 << 30);
     (1..=3).for_each(|n| drop(session.ask(0, put(format!("k{n}"), 2))));
     let Ok(Reply::Snapshot(image)) = session.ask(0, Request::Snapshot) else { panic!("a snapshot") };
-    assert_eq!((image.status().revision, image.status().records), (4, 3));
+    assert_eq!((image.status().revision, image.status().keys), (4, 3));
     let mut restored = Session::new(3, 2 << 30);
     let options = RestoreOptions { bump_revision: 1_000_000, mark_compacted: true };
     let formation = Formation::local(3);
