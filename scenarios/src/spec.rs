@@ -3,6 +3,7 @@
 
 pub(crate) mod etcd;
 pub mod keys;
+pub(crate) mod load;
 
 use serde_json::{Map, Value};
 use wavetank_engine::apiserver::validation::names;

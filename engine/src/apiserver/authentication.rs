@@ -20,7 +20,7 @@ pub enum User {
 /// Who asks.
 pub fn authenticate(request: &Request) -> Result<User, Status> {
     Ok(match request.agent {
-        Agent::Script | Agent::Kubectl(_) | Agent::Etcdctl(_) | Agent::Installer => User::Admin,
+        Agent::Script | Agent::Load(_) | Agent::Kubectl(_) | Agent::Etcdctl(_) | Agent::Installer => User::Admin,
         Agent::Kubelet(node) => User::Node(node),
         component => User::Component(component),
     })

@@ -10,6 +10,8 @@ pub enum Agent {
     Kubectl(u32),
     /// The n-th command of a person, if it speaks to etcd.
     Etcdctl(u32),
+    /// The n-th client of the script's that only writes.
+    Load(u32),
     /// Who set the cluster up.
     Installer,
     Etcd(u8),
@@ -33,6 +35,7 @@ impl Agent {
             Agent::Script => "script",
             Agent::Kubectl(_) => "kubectl",
             Agent::Etcdctl(_) => "etcdctl",
+            Agent::Load(_) => "load",
             Agent::Installer => "installer",
             Agent::Etcd(_) => "etcd",
             Agent::ApiServer => "kube-apiserver",
@@ -52,7 +55,7 @@ impl Agent {
     /// Tells agents of the same name apart.
     pub fn index(self) -> u64 {
         match self {
-            Agent::Kubectl(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
+            Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
             Agent::Etcd(n) => n.into(),
             _ => 0,
         }

@@ -94,7 +94,9 @@ pub fn agent_name(setup: &Setup, agent: Agent) -> String {
             Some(spec) => format!("{}/{}", agent.name(), spec.name),
             None => format!("{}#{node}", agent.name()),
         },
-        Agent::Kubectl(_) | Agent::Etcdctl(_) | Agent::Etcd(_) => format!("{}#{}", agent.name(), agent.index()),
+        Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) | Agent::Etcd(_) => {
+            format!("{}#{}", agent.name(), agent.index())
+        }
         _ => agent.name().to_owned(),
     }
 }

@@ -56,7 +56,7 @@ const TITLES: [(Group, &str); 8] = [
     (Group::Cluster, "The cluster and settings"),
     (Group::Commands, "kubectl"),
     (Group::Time, "Virtual time"),
-    (Group::Faults, "What goes wrong"),
+    (Group::Faults, "Load, and what goes wrong"),
     (Group::Waiting, "Waiting for a state"),
     (Group::Objects, "Reading objects"),
     (Group::Checks, "Expectations"),

@@ -3,6 +3,7 @@
 //! A session is a value like the world it holds: cloning it forks everything, running commands included.
 
 mod faults;
+mod load;
 mod process;
 mod translate;
 
@@ -24,6 +25,8 @@ use wavetank_engine::trace::{Note, Record, What, jsonl};
 use wavetank_engine::world::Mail;
 
 pub use self::faults::DiskSpeed;
+use self::load::Load;
+pub use self::load::{LoadFigures, LoadSpec};
 use self::process::{Running, Wake};
 use crate::script::hints;
 
@@ -100,11 +103,14 @@ pub struct Session {
     zero: Instant,
     folder: Arc<PathBuf>,
     processes: BTreeMap<ProcessId, Running>,
+    loads: Vec<Load>,
     /// When processes are to be looked after: sleeps, timeouts, starts. The last number tells outdated entries.
     timers: BTreeSet<(Instant, ProcessId, u64)>,
     /// Requests under way.
     requests: BTreeMap<u64, ProcessId>,
     next_request: u64,
+    /// Writes of loads under way.
+    writes: BTreeMap<u64, usize>,
     output: Vec<Output>,
 }
 
@@ -142,9 +148,11 @@ impl Session {
             zero,
             folder: Arc::new(overrides.folder.clone()),
             processes: BTreeMap::new(),
+            loads: Vec::new(),
             timers: BTreeSet::new(),
             requests: BTreeMap::new(),
             next_request: FIRST_REQUEST,
+            writes: BTreeMap::new(),
             output: Vec::new(),
         })
     }
@@ -174,6 +182,14 @@ impl Session {
 
     /// Handles the next event, of the world or of a process.
     pub fn step(&mut self) -> bool {
+        if let Some((at, load)) = self.next_write()
+            && self.world.next_at().is_none_or(|next| at < next)
+            && self.timers.first().is_none_or(|(timer, ..)| at < *timer)
+        {
+            self.world.run_until(at);
+            self.write(load);
+            return true;
+        }
         let timer = self.timers.first().copied();
         match (timer, self.world.next_at()) {
             (Some((at, process, wake)), next) if next.is_none_or(|next| at < next) => {
@@ -196,7 +212,8 @@ impl Session {
     /// When the next event is.
     pub fn next_at(&mut self) -> Option<Nanos> {
         let timer = self.timers.first().map(|(at, _, _)| *at);
-        let next = [timer, self.world.next_at()].into_iter().flatten().min()?;
+        let write = self.next_write().map(|(at, _)| at);
+        let next = [timer, write, self.world.next_at()].into_iter().flatten().min()?;
         Some(next.since(self.zero).as_nanos())
     }
 
@@ -265,6 +282,25 @@ impl Session {
         })
     }
 
+    /// Starts a client that writes from now on; its number is the answer.
+    pub fn start_load(&mut self, spec: LoadSpec) -> usize {
+        let number = self.loads.len();
+        self.loads.push(Load::new(spec, number as u32 + 1, self.world.now()));
+        number
+    }
+
+    /// Stops a load; what is under way is still answered.
+    pub fn stop_load(&mut self, number: usize) {
+        if let Some(load) = self.loads.get_mut(number) {
+            load.stopped = true;
+        }
+    }
+
+    /// What a load has come to.
+    pub fn load(&self, number: usize) -> LoadFigures {
+        self.loads.get(number).map(Load::figures).unwrap_or_default()
+    }
+
     /// Marks this instant in the trace.
     pub fn mark(&mut self, text: &str) {
         self.world.note(RecordId(0), Note::new(Agent::Script, What::Mark { text: text.into() }));
@@ -305,11 +341,34 @@ impl Session {
         Ok(())
     }
 
+    /// The next write of a load and whose it is.
+    fn next_write(&self) -> Option<(Instant, usize)> {
+        let now = self.world.now();
+        let due = |(number, load): (usize, &Load)| Some((load.next()?.max(now), number));
+        self.loads.iter().enumerate().filter_map(due).min()
+    }
+
+    fn write(&mut self, load: usize) {
+        let (number, now) = (self.next_request, self.world.now());
+        if let Some(request) = self.loads.get_mut(load).and_then(|load| load.write(number, now)) {
+            self.next_request += 1;
+            self.writes.insert(number, load);
+            self.world.send(request, RecordId(0), Duration::ZERO);
+        }
+    }
+
     fn deliver(&mut self, mail: Mail) {
         let number = match &mail.delivery {
             Delivery::Reply(reply) => reply.number,
             Delivery::Watch { number, .. } | Delivery::WatchEnded { number, .. } => *number,
         };
+        if let Some(load) = self.writes.remove(&number) {
+            let (now, at) = (self.world.now(), self.now());
+            if let Some(load) = self.loads.get_mut(load) {
+                load.hear(&mail.delivery, now, at);
+            }
+            return;
+        }
         if let Some(process) = self.requests.get(&number).copied() {
             self.wake(process, Wake::Mail(Box::new(mail)));
         }

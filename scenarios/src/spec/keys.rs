@@ -64,6 +64,16 @@ pub const ETCD: &[Key] = &[
 pub const DISK: &[Key] =
     &[key("fsync", "\"45ms\"", "median of an fsync"), key("bandwidth", "\"20M\"", "bytes written a second")];
 
+/// Keys of the map given to `load`.
+pub const LOAD: &[Key] = &[
+    key("rate", "20", "writes a second"),
+    key("size", "\"256Ki\"", "what each object holds"),
+    key("objects", "50", "how many objects are written in turn"),
+    key("name", "\"noise\"", "what they are called, before their number"),
+    key("namespace", "\"shop\"", "where they are"),
+    key("at_once", "5", "writes under way at once"),
+];
+
 /// Keys of a node in the list `nodes`.
 pub const NODE: &[Key] = &[
     key("name", "\"db-1\"", "its name (default `worker-N`, N its place in the list)"),

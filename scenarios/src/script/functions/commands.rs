@@ -60,8 +60,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "stop",
         group: Group::Commands,
-        signatures: &["process.stop()"],
-        summary: "Stops a process started in the background.",
+        signatures: &["process.stop()", "load.stop()"],
+        summary: "Stops a process started in the background, or a load.",
         example: "let watch = start(\"get events -w\");\nrun_for(\"5s\");\nwatch.stop();",
         receiver: Receiver::Value,
         arity: 1..=1,
@@ -135,8 +135,11 @@ fn start(call: &Call<'_>) -> Fallible<Dynamic> {
 }
 
 fn stop(call: &Call<'_>) -> Fallible<Dynamic> {
+    if let Some(handle) = call.arg(0)?.clone().try_cast::<super::load::LoadHandle>() {
+        return super::load::stop(call, handle);
+    }
     let Some(handle) = call.arg(0)?.clone().try_cast::<Handle>() else {
-        return Err(call.wrong("process", "what start(…) returned", call.arg(0)?).into());
+        return Err(call.wrong("process", "what start(…) or load(…) returned", call.arg(0)?).into());
     };
     if poll(call, handle.0)?.is_none() {
         interrupt(call, handle.0)?;

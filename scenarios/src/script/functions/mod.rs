@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod explain;
 mod faults;
+mod load;
 mod objects;
 mod prose;
 mod time;
@@ -51,7 +52,7 @@ pub enum Group {
     Commands,
     /// Virtual time.
     Time,
-    /// What goes wrong.
+    /// Load, and what goes wrong.
     Faults,
     /// Waiting for a state.
     Waiting,
@@ -87,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         cluster::FUNCTIONS,
         commands::FUNCTIONS,
         time::FUNCTIONS,
+        load::FUNCTIONS,
         faults::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
@@ -133,6 +135,7 @@ pub(super) fn register(engine: &mut Engine, host: &Shared, main: &str) {
     }
     objects::register_fields(engine);
     commands::register_fields(engine, host);
+    load::register_fields(engine, host);
     register_problem(engine);
     forbid(engine);
 }

@@ -1,0 +1,227 @@
+//! A client that writes and writes: so many ConfigMaps of such a size, one after the other, at a rate. It stands for the
+//! operator gone wild or the build system that keeps its artefacts in the cluster: what makes databases big.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use wavetank_engine::apiserver::request::{Body, Delivery, Reply, Request, Subresource, Verb};
+use wavetank_engine::client::Agent;
+use wavetank_engine::kernel::{Duration, Endpoint, Instant};
+use wavetank_engine::objects::meta::ObjectMeta;
+use wavetank_engine::objects::{ConfigMap, Key, Kind, Object};
+
+use super::Nanos;
+
+/// What a script wants written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadSpec {
+    /// Names of the objects: `NAME-0`, `NAME-1`, …
+    pub name: String,
+    /// Their namespace.
+    pub namespace: String,
+    /// How many there are; they are written in turn.
+    pub objects: u64,
+    /// What each holds. [bytes]
+    pub size: usize,
+    /// From the start of one write to that of the next.
+    pub every: Duration,
+    /// Writes that may be under way at once; a write that would be one more waits.
+    pub at_once: usize,
+}
+
+/// What a load has come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadFigures {
+    /// Writes answered with success.
+    pub written: u64,
+    /// Writes refused or given up.
+    pub failed: u64,
+    /// When the first of them failed.
+    pub first_failure: Option<Nanos>,
+    /// The texts of failures, with how often each was heard.
+    pub errors: BTreeMap<String, u64>,
+    /// How long the answered writes took, sorted. [ns]
+    pub took: Vec<Nanos>,
+}
+
+/// A load that is running, or has been.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    spec: LoadSpec,
+    agent: Agent,
+    /// The two contents that take turns, for a write that changes nothing is none.
+    contents: [Arc<BTreeMap<String, String>>; 2],
+    /// Objects that exist.
+    existing: BTreeSet<u64>,
+    turn: u64,
+    sequence: u64,
+    under_way: BTreeMap<u64, (u64, Instant)>,
+    next: Instant,
+    figures: LoadFigures,
+    pub(super) stopped: bool,
+}
+
+impl Load {
+    pub(super) fn new(spec: LoadSpec, number: u32, now: Instant) -> Self {
+        let content = |letter: &str| Arc::new(BTreeMap::from([("data".to_owned(), letter.repeat(spec.size))]));
+        Load {
+            agent: Agent::Load(number),
+            contents: [content("a"), content("b")],
+            existing: BTreeSet::new(),
+            turn: 0,
+            sequence: 0,
+            under_way: BTreeMap::new(),
+            next: now,
+            figures: LoadFigures::default(),
+            stopped: false,
+            spec,
+        }
+    }
+
+    /// When it wants to write next, if nothing under way keeps it from it.
+    pub(super) fn next(&self) -> Option<Instant> {
+        // No object has two writes under way.
+        let most = self.spec.at_once.min(self.spec.objects as usize);
+        (!self.stopped && self.under_way.len() < most).then_some(self.next)
+    }
+
+    /// The write that is due now, under this number.
+    pub(super) fn write(&mut self, number: u64, now: Instant) -> Option<Request> {
+        if self.next().is_none_or(|next| next > now) {
+            return None;
+        }
+        // Time lost by waiting is not made up for.
+        self.next = self.next.max(now) + self.spec.every;
+        while self.under_way.values().any(|(object, _)| *object == self.turn % self.spec.objects) {
+            self.turn += 1;
+        }
+        let object = self.turn % self.spec.objects;
+        let round = (self.turn / self.spec.objects) as usize % 2;
+        self.turn += 1;
+        self.sequence += 1;
+        self.under_way.insert(number, (object, now));
+        let key = Key::new(&self.spec.namespace, &format!("{}-{object}", self.spec.name));
+        let meta = ObjectMeta::named(&self.spec.namespace, &key.name);
+        let data = self.contents.get(round).cloned().unwrap_or_default();
+        let map = ConfigMap { meta, data, binary: Arc::default(), immutable: false };
+        let verb = if self.existing.contains(&object) { Verb::Update } else { Verb::Create };
+        Some(Request {
+            from: Endpoint::Outside,
+            number,
+            agent: self.agent,
+            sequence: self.sequence,
+            verb,
+            kind: Kind::ConfigMap,
+            subresource: Subresource::None,
+            key,
+            body: Body::Object(Arc::new(Object::ConfigMap(map))),
+            options: Default::default(),
+        })
+    }
+
+    /// A write is answered; `at` is the script's time.
+    pub(super) fn hear(&mut self, delivery: &Delivery, now: Instant, at: Nanos) {
+        let Delivery::Reply(reply) = delivery else { return };
+        let Reply { number, result, .. } = &**reply;
+        let Some((object, began)) = self.under_way.remove(number) else { return };
+        match result {
+            Ok(_) => {
+                self.existing.insert(object);
+                self.figures.written += 1;
+                let took = now.since(began).as_nanos();
+                self.figures.took.push(took);
+            }
+            Err(status) => {
+                if &*status.reason == "AlreadyExists" {
+                    self.existing.insert(object);
+                    return;
+                }
+                if &*status.reason == "NotFound" {
+                    self.existing.remove(&object);
+                }
+                self.figures.failed += 1;
+                self.figures.first_failure.get_or_insert(at);
+                *self.figures.errors.entry(status.message.to_string()).or_default() += 1;
+            }
+        }
+    }
+
+    /// What it has come to so far.
+    pub(super) fn figures(&self) -> LoadFigures {
+        let mut figures = self.figures.clone();
+        figures.took.sort_unstable();
+        figures
+    }
+}
+
+impl LoadFigures {
+    /// How long the answered writes took at this quantile (0 to 1). [ns]
+    pub fn quantile(&self, quantile: f64) -> Option<Nanos> {
+        let last = self.took.len().checked_sub(1)?;
+        self.took.get((last as f64 * quantile.clamp(0.0, 1.0)).round() as usize).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{Overrides, Session};
+    use serde_json::json;
+
+    const MINUTE: Nanos = 60_000_000_000;
+
+    fn session(etcd: serde_json::Value) -> Session {
+        let spec = json!({"nodes": 1, "trace": "fingerprint", "etcd": etcd});
+        Session::create(&spec, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn spec(every_ms: u64, size: usize) -> LoadSpec {
+        LoadSpec {
+            name: "noise".into(),
+            namespace: "default".into(),
+            objects: 5,
+            size,
+            every: Duration::from_millis(every_ms),
+            at_once: 3,
+        }
+    }
+
+    #[test]
+    fn it_writes_at_its_rate_until_it_is_stopped() {
+        let mut session = session(json!(1));
+        let load = session.start_load(spec(100, 1_000));
+        session.run_until(MINUTE);
+        session.stop_load(load);
+        session.run_until(2 * MINUTE);
+        let figures = session.load(load);
+        assert!((598..=601).contains(&figures.written) && figures.failed == 0, "{figures:?}");
+        assert!(figures.quantile(0.5) >= Some(1_000_000) && figures.quantile(1.0) >= figures.quantile(0.5));
+        let names: Vec<_> = session.objects("configmaps").unwrap_or_default();
+        let ours =
+            |object: &&serde_json::Value| object["metadata"]["name"].as_str().is_some_and(|n| n.starts_with("noise-"));
+        assert_eq!(names.iter().filter(ours).count(), 5);
+    }
+
+    #[test]
+    fn it_waits_for_a_slow_etcd_and_forks_with_the_session() {
+        let mut session = session(json!({"fsync": "500ms"}));
+        let load = session.start_load(spec(10, 1_000));
+        session.run_until(MINUTE);
+        let written = session.load(load).written;
+        assert!((60..400).contains(&written), "three at once, each half a second or more: {written}");
+        let mut fork = session.clone();
+        fork.run_until(2 * MINUTE);
+        session.run_until(2 * MINUTE);
+        assert_eq!(fork.load(load), session.load(load));
+    }
+
+    #[test]
+    fn a_full_database_is_told_from_success() {
+        let mut session = session(json!({"quota": "64Mi"}));
+        let load = session.start_load(spec(10, 1 << 20));
+        session.run_until(MINUTE);
+        let figures = session.load(load);
+        assert!(figures.written > 20 && figures.failed > 0 && figures.first_failure.is_some(), "{figures:?}");
+        assert_eq!(figures.errors.keys().collect::<Vec<_>>(), ["etcdserver: mvcc: database space exceeded"]);
+    }
+}
