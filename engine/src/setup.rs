@@ -170,7 +170,8 @@ pub enum Pull {
 
 impl Setup {
     /// A plain cluster.
-    pub fn new(seed: u64, nodes: usize, etcd_members: u8, profile: Profile) -> Self {
+    pub fn new(seed: u64, nodes: usize, etcd_members: u8, mut profile: Profile) -> Self {
+        profile.etcd.began_unix = (crate::objects::json::EPOCH_NS / 1_000_000_000) as u64;
         Setup {
             seed: Seed(seed),
             shuffle_ties: None,

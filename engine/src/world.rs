@@ -70,6 +70,11 @@ pub struct EtcdMail {
     pub cause: RecordId,
 }
 
+/// A member of etcd can not be put there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the member of that number runs, or there is none before it")]
+pub struct InvalidPlace;
+
 /// A version of an object.
 #[derive(Clone, Debug)]
 pub struct HistoryEntry {
@@ -203,6 +208,15 @@ impl World {
         self.push(self.now, Endpoint::Outside, Queued { event: Event::Etcd(member, event), cause: RecordId(0) });
     }
 
+    /// The text of the `/metrics` of a member of etcd, and what it is made of; none while its process does not run.
+    pub fn etcd_metrics(&mut self, member: u8) -> Option<(String, etcd::Gauges, etcd::Metrics)> {
+        let (now, setup) = (self.now, self.setup.clone());
+        let member = self.etcd.get_mut(usize::from(member)).filter(|member| member.running())?;
+        member.look(now, setup.seed, &setup.profile.etcd);
+        let settings = &setup.profile.etcd;
+        Some((member.metrics_text(settings), member.gauges(settings), member.metrics().clone()))
+    }
+
     /// The disk of a member of etcd, to make it slow.
     pub fn etcd_disk(&mut self, member: u8) -> Option<&mut etcd::disk::Disk> {
         self.etcd.get_mut(usize::from(member)).map(Member::disk_mut)
@@ -217,14 +231,24 @@ impl World {
     }
 
     /// Gives a member of etcd another data directory: that of a member made of a snapshot
-    /// ([`Member::restored`]). False if its process runs, or if there is no place of that number.
-    pub fn replace_etcd_member(&mut self, mut with: Member<EtcdValue>) -> bool {
-        let Some(place) = self.etcd.get_mut(usize::from(with.number())).filter(|member| !member.running()) else {
-            return false;
-        };
-        with.come_after(place);
-        *place = with;
-        true
+    /// ([`Member::restored`]). The answer is the member as it was, if there was one of that number; it is an error if
+    /// its process runs, or if numbers would be left out.
+    pub fn replace_etcd_member(
+        &mut self,
+        mut with: Member<EtcdValue>,
+    ) -> Result<Option<Member<EtcdValue>>, InvalidPlace> {
+        let (number, next) = (usize::from(with.number()), self.etcd.len());
+        match self.etcd.get_mut(number) {
+            Some(place) if !place.running() => {
+                with.come_after(place);
+                Ok(Some(std::mem::replace(place, with)))
+            }
+            None if number == next => {
+                self.etcd.push(with);
+                Ok(None)
+            }
+            _ => Err(InvalidPlace),
+        }
     }
 
     /// The data directory of a stopped member of etcd, to work on.

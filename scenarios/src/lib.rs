@@ -8,7 +8,7 @@
 //! * [`cli`] – the commands: `run`, `new`, `test`, `reference`.
 //! * [`script`] – the Rhai host: what a script may call, its bounds, its errors.
 //! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
-//! * [`kubectl`] – the verbs and printers; [`etcdctl`] – the same for etcd, which no script reaches yet.
+//! * [`kubectl`] – the verbs and printers; [`etcdctl`] – the same for etcd; [`shell`] – pipes and loops around it.
 //! * [`transcript`] – what a learner would have seen at the terminal.
 //! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
 //! * [`snapshot`] – a run against what it gave before.
@@ -20,6 +20,7 @@ pub mod etcdctl;
 pub mod kubectl;
 pub mod script;
 pub mod session;
+pub mod shell;
 pub mod snapshot;
 pub mod spec;
 pub mod transcript;

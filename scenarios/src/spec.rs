@@ -45,6 +45,19 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     setup.etcd_members = etcd::etcd(map.get("etcd"), &mut setup.profile.etcd)?;
     setup.nodes = nodes(map.get("nodes"))?;
     setup.shuffle_ties = overrides.shuffle_ties;
+    setup.only_etcd = match text(map, "only")? {
+        None => false,
+        Some("etcd") if map.contains_key("nodes") => {
+            return Err(
+                "`only: \"etcd\"` and `nodes` exclude each other: without an API server there are no nodes".into()
+            );
+        }
+        Some("etcd") => true,
+        Some(other) => return Err(format!("`only` can be \"etcd\", not \"{other}\"")),
+    };
+    if setup.only_etcd {
+        setup.nodes.clear();
+    }
     if let Some(kubelet) = map.get("kubelet") {
         self::kubelet(kubelet, &mut setup.profile.kubelet)?;
     }

@@ -178,6 +178,16 @@ impl<V: Value> Member<V> {
         self.me
     }
 
+    /// Its name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name.0
+    }
+
+    /// Where clients reach it, separated by commas.
+    pub fn client_urls(&self) -> &str {
+        &self.name.1
+    }
+
     /// Whether its process runs.
     pub fn running(&self) -> bool {
         self.running

@@ -116,6 +116,14 @@ impl<V: Value> Member<V> {
         Image { store: self.store.clone(), database: self.database.clone(), raft_index: self.applied }
     }
 
+    /// Does the commits of the database that were due until now, so that sizes and counters are of now.
+    pub fn look(&mut self, now: Instant, seed: Seed, settings: &EtcdSettings) {
+        let work = Work { member: self.me, now, seed, settings, disk: &self.disk };
+        if let Some(took) = self.database.settle(work) {
+            self.metrics.backend_commit.observe(took);
+        }
+    }
+
     /// Rewrites the file of a member that does not run; the answer is how long that takes. – etcdutl defrag.
     pub fn defragment_offline(&mut self, now: Instant, seed: Seed, settings: &EtcdSettings) -> Duration {
         let work = Work { member: self.me, now, seed, settings, disk: &self.disk };

@@ -63,7 +63,7 @@ pub struct FailedCheck {
     pub place: Place,
 }
 
-/// A kubectl process the script has started.
+/// A process the script has started.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Process {
     /// Its number, as a shell numbers jobs; none for a command in the foreground.
@@ -76,6 +76,8 @@ pub(super) struct Process {
     partial: String,
     pub exit: Option<Exit>,
     pub stopped: bool,
+    /// Its output goes on to tools and is not shown.
+    pub piped: bool,
 }
 
 /// The host as the functions share it.
@@ -124,7 +126,10 @@ impl Host {
         if self.transcript.text().len().saturating_add(text.len()) > self.options.limits.output {
             return Err(self.too_much_output().fatal());
         }
-        for line in self.transcript.push(at, kind, text) {
+        // What is no text (etcd's values are not) would make the transcript no text either.
+        let control = |c: char| c.is_control() && c != '\n' && c != '\t';
+        let plain = text.contains(control).then(|| text.replace(control, "."));
+        for line in self.transcript.push(at, kind, plain.as_deref().unwrap_or(text)) {
             self.watcher.line(&line);
         }
         Ok(())
@@ -156,6 +161,10 @@ impl Host {
             process.partial.push_str(&chunk.text);
             if process.output.len() > self.options.limits.output {
                 return Err(self.too_much_output().fatal());
+            }
+            if process.piped {
+                process.partial.clear();
+                continue;
             }
             let Some(end) = process.partial.rfind('\n') else { continue };
             let lines: String = process.partial.drain(..=end).collect();

@@ -55,6 +55,7 @@ pub fn markdown() -> String {
 const TITLES: [(Group, &str); 8] = [
     (Group::Cluster, "The cluster and settings"),
     (Group::Commands, "kubectl"),
+    (Group::Etcd, "etcd"),
     (Group::Time, "Virtual time"),
     (Group::Faults, "Load, and what goes wrong"),
     (Group::Waiting, "Waiting for a state"),

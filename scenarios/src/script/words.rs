@@ -3,12 +3,43 @@
 //! Left out on purpose: everything that would start another program or depend on the machine (pipes, redirection,
 //! substitution, variables, globbing). Those are refused with a hint, not passed on as words.
 
-/// What a command line says: its words without the leading `kubectl`, and the here-document, if it has one.
+/// A program that a command line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the programs' own names")]
+pub enum Program {
+    Kubectl,
+    Etcdctl,
+    Etcdutl,
+}
+
+impl Program {
+    /// As it is typed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Kubectl => "kubectl",
+            Program::Etcdctl => "etcdctl",
+            Program::Etcdutl => "etcdutl",
+        }
+    }
+
+    fn named(word: &str) -> Option<Program> {
+        match word {
+            "kubectl" | "k" => Some(Program::Kubectl),
+            "etcdctl" => Some(Program::Etcdctl),
+            "etcdutl" => Some(Program::Etcdutl),
+            _ => None,
+        }
+    }
+}
+
+/// What a command line says: its words without the leading program, and the here-document, if it has one.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The words after `kubectl`.
+    /// The program, if the line begins with one.
+    pub program: Option<Program>,
+    /// The words after it.
     pub words: Vec<String>,
-    /// The first line as written, without the leading `kubectl` and without the here-document's mark.
+    /// The first line as written, without the leading program and without the here-document's mark.
     pub shown: String,
     /// The here-document's text.
     pub stdin: Option<String>,
@@ -19,13 +50,45 @@ pub fn command_line(text: &str) -> Result<CommandLine, String> {
     let (line, stdin) = here_document(text.trim())?;
     let mut words = split(&line)?;
     let mut shown = line.trim().to_string();
-    if words.first().is_some_and(|word| word == "kubectl" || word == "k") {
+    let program = words.first().and_then(|word| Program::named(word));
+    if program.is_some() {
         let name = words.remove(0);
         shown = shown.strip_prefix(&name).unwrap_or(&shown).trim_start().to_string();
     }
-    match words.is_empty() {
+    match words.is_empty() && matches!(program, None | Some(Program::Kubectl)) {
         true => Err("the command is empty: write what follows `kubectl`, such as \"get pods\"".into()),
-        false => Ok(CommandLine { words, shown, stdin }),
+        false => Ok(CommandLine { program, words, shown, stdin }),
+    }
+}
+
+/// Splits at each `|` outside of quotes: the command, and the tools its output goes through, as written.
+pub fn stages(text: &str) -> Vec<String> {
+    let mut stages = vec![String::new()];
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '\\' if quote != Some('\'') => {
+                push(&mut stages, c);
+                characters.next().into_iter().for_each(|c| push(&mut stages, c));
+                continue;
+            }
+            '\'' | '"' if quote.is_none() => quote = Some(c),
+            c if Some(c) == quote => quote = None,
+            '|' if quote.is_none() => {
+                stages.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        push(&mut stages, c);
+    }
+    stages
+}
+
+fn push(stages: &mut [String], c: char) {
+    if let Some(stage) = stages.last_mut() {
+        stage.push(c);
     }
 }
 
@@ -77,7 +140,7 @@ fn not_a_shell(sign: &str) -> String {
     let instead = match sign {
         "&&" | "||" | ";" => "give each command a call of its own",
         "&" => "to let a command run on in the background, use start(\"…\")",
-        "<" => "give the text as a second argument: kubectl(\"apply -f -\", yaml)",
+        "<" => "give the text as a second argument",
         "$(" | "`" => "put a value into the text with Rhai's own `…${value}…` in backticks",
         _ => "work on the answer in the script: kubectl(\"…\").stdout",
     };

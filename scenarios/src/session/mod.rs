@@ -1,9 +1,14 @@
-//! A simulated cluster with people at their terminals: the world, kubectl processes, and what the script asks of both.
+//! A simulated cluster with people at their terminals: the world, kubectl and etcdctl processes, and what the script asks of both.
 //!
 //! A session is a value like the world it holds: cloning it forks everything, running commands included.
 
+mod etcd;
+mod etcd_terms;
+mod etcdctl;
 mod faults;
+mod kubectl;
 mod load;
+mod machine;
 mod process;
 mod translate;
 
@@ -25,9 +30,11 @@ use wavetank_engine::trace::{Note, Record, What, jsonl};
 use wavetank_engine::world::Mail;
 
 pub use self::faults::DiskSpeed;
+use self::kubectl::Kubectl;
 use self::load::Load;
 pub use self::load::{LoadFigures, LoadSpec};
-use self::process::{Running, Wake};
+pub use self::machine::Machine;
+use self::process::{Asked, Program, Running, Wake};
 use crate::script::hints;
 
 /// Virtual time. [ns since the script's time zero]
@@ -48,7 +55,7 @@ pub struct Overrides {
     pub folder: PathBuf,
 }
 
-/// A kubectl process.
+/// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProcessId(pub u32);
 
@@ -112,6 +119,8 @@ pub struct Session {
     /// Writes of loads under way.
     writes: BTreeMap<u64, usize>,
     output: Vec<Output>,
+    /// The virtual files of etcd's operators.
+    machine: Machine,
 }
 
 /// The script begins this long after every node has become ready.
@@ -129,6 +138,7 @@ impl Session {
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("two nodes have the name `{}`", twice[0]));
         }
+        let machine = Machine::new(&setup.formation);
         let mut world = World::new(setup.shared());
         let mut now = Instant::START;
         while ready_nodes(&world) < nodes {
@@ -154,6 +164,7 @@ impl Session {
             next_request: FIRST_REQUEST,
             writes: BTreeMap::new(),
             output: Vec::new(),
+            machine,
         })
     }
 
@@ -204,6 +215,7 @@ impl Session {
                 while let Some(mail) = self.world.receive() {
                     self.deliver(mail);
                 }
+                self.deliver_from_etcd();
                 true
             }
         }
@@ -220,19 +232,23 @@ impl Session {
     /// Starts a process; the arguments come without the program's name.
     pub fn start_kubectl(&mut self, argv: Vec<String>, stdin: Option<String>) -> ProcessId {
         let number = self.processes.len() as u32 + 1;
-        let process = ProcessId(number);
-        let line: Arc<str> = format!("kubectl {}", argv.join(" ")).into();
-        let agent = Agent::Kubectl(number);
-        let record = self.world.note(RecordId(0), Note::new(agent, What::Command { line }));
         let setup = self.world.setup();
         let mut wait = setup.draw(&setup.profile.kubectl_start, "kubectl", "start", "", number.into());
         if argv.first().is_some_and(|verb| verb == "apply") {
             wait += setup.draw(&setup.profile.kubectl_schema, "kubectl", "schema", "", number.into());
         }
-        let running = Running::new(argv, stdin, unix(self.world.now()), agent, record);
-        let wake = running.wake;
+        let line = format!("kubectl {}", argv.join(" "));
+        let program = Program::Kubectl(Box::new(Kubectl::new(argv, stdin, unix(self.world.now()))));
+        self.launch(program, &line, Agent::Kubectl(number), wait)
+    }
+
+    /// Starts a process whose number is `agent`'s; `wait` is how long it takes to begin.
+    fn launch(&mut self, program: Program, line: &str, agent: Agent, wait: Duration) -> ProcessId {
+        let process = ProcessId(self.processes.len() as u32 + 1);
+        let record = self.world.note(RecordId(0), Note::new(agent, What::Command { line: line.into() }));
+        let running = Running::new(program, agent, record);
+        self.timers.insert((self.world.now() + wait, process, running.wake));
         self.processes.insert(process, running);
-        self.timers.insert((self.world.now() + wait, process, wake));
         process
     }
 
@@ -377,10 +393,16 @@ impl Session {
     /// Something a process waited for has come.
     fn wake(&mut self, process: ProcessId, wake: Wake) {
         let Some(running) = self.processes.get_mut(&process) else { return };
-        if running.exit.is_some() || !running.take(wake, unix(self.world.now())) {
+        if running.exit.is_some() {
             return;
         }
-        self.advance(process);
+        if running.take(wake, &self.world) {
+            self.keep_snapshots(process);
+            self.advance(process);
+        } else {
+            let besides = running.asked_besides();
+            self.carry_out(process, besides);
+        }
     }
 
     /// Runs a process as far as it comes.
@@ -402,24 +424,44 @@ impl Session {
     /// Sends what the process asks for; true if it can go on at once.
     fn serve(&mut self, process: ProcessId) -> bool {
         let Some(running) = self.processes.get_mut(&process) else { return false };
-        let now = self.world.now();
-        let asked = running.asked(self.next_request, now);
+        let asked = running.asked(&mut self.next_request, &self.world);
+        let at_once = asked.at_once;
+        self.carry_out(process, asked);
+        at_once
+    }
+
+    fn carry_out(&mut self, process: ProcessId, asked: Asked) {
+        let Some(running) = self.processes.get_mut(&process) else { return };
+        let record = running.record;
         if let Some(at) = asked.timer {
             self.timers.insert((at, process, running.wake));
         }
-        if let Some(request) = asked.request {
-            self.requests.insert(self.next_request, process);
-            self.next_request += 1;
-            let record = running.record;
+        if let Some((number, request)) = asked.request {
+            self.requests.insert(number, process);
             self.world.send(request, record, Duration::ZERO);
         }
-        asked.at_once
+        for (member, number, request) in asked.etcd {
+            self.requests.insert(number, process);
+            self.world.ask_etcd(member, number, request, record);
+        }
+        if let Some(call) = asked.file {
+            self.work_on_file(process, &call);
+        }
     }
 
     fn ended(&mut self, process: ProcessId) {
         let Some(running) = self.processes.get_mut(&process) else { return };
-        for number in running.streams.drain(..) {
-            self.world.unwatch(number);
+        match &mut running.program {
+            Program::Kubectl(kubectl) => {
+                kubectl.streams.drain(..).for_each(|number| self.world.unwatch(number));
+            }
+            Program::Etcdctl(etcdctl) => {
+                for (member, number) in etcdctl.streams.drain(..) {
+                    let cancel = wavetank_engine::etcd::Request::WatchCancel(number);
+                    self.world.ask_etcd(member, self.next_request, cancel, running.record);
+                    self.next_request += 1;
+                }
+            }
         }
         self.requests.retain(|_, owner| *owner != process);
         let code = running.exit.as_ref().map_or(0, |exit| exit.code);
@@ -434,6 +476,11 @@ const FIRST_REQUEST: u64 = 1_000;
 /// Unix time of an instant. [ns]
 fn unix(at: Instant) -> i64 {
     json::EPOCH_NS + at.as_nanos() as i64
+}
+
+/// The instant of a Unix time. [ns]
+fn instant(unix: i64) -> Instant {
+    Instant::from_nanos(u64::try_from(unix.saturating_sub(json::EPOCH_NS)).unwrap_or(0))
 }
 
 fn ready_nodes(world: &World) -> usize {

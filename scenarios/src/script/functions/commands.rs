@@ -1,10 +1,11 @@
-//! kubectl from a script: in the foreground, for a time, in the background.
+//! kubectl from a script: in the foreground, for a time, in the background. What it shares with etcdctl is here as well.
 
 use super::super::drive::{pass_until_exit, poll};
 use super::super::errors::{Fallible, Problem};
 use super::super::host::{Shared, borrow};
-use super::super::words::{CommandLine, command_line, dedent};
+use super::super::words::{CommandLine, Program, command_line, dedent};
 use super::{Call, Function, Group, Handle, Receiver};
+use crate::etcdctl::Tool;
 use crate::session::{Exit, Nanos, ProcessId};
 use crate::transcript::Kind;
 use rhai::{Dynamic, Engine, Map};
@@ -48,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "start",
         group: Group::Commands,
         signatures: &["start(command)", "start(command, stdin)"],
-        summary: "Starts kubectl in the background and returns the process. What it prints appears in the transcript \
+        summary: "Starts kubectl (or, if the command begins with it, etcdctl) in the background and returns the process. What it prints appears in the transcript \
             with its number. A process has `.output`, `.running` and `.code`, and `.wait()`, `.wait(timeout)` and \
             `.stop()`.",
         example: "let watch = start(\"get pods -w\");\nrun_for(\"10s\");\nwatch.stop();\n\
@@ -96,7 +97,7 @@ fn ended(host: &Shared, process: ProcessId) -> Option<i32> {
 const INTERRUPTED: i32 = 130;
 
 fn kubectl(call: &Call<'_>) -> Fallible<Dynamic> {
-    let line = read(call, 0, 1)?;
+    let line = read(call, 0, 1, Program::Kubectl)?;
     if watches(&line.words) {
         let text = format!("`kubectl {}` never ends by itself", line.shown);
         let hint = format!(
@@ -111,12 +112,17 @@ fn kubectl(call: &Call<'_>) -> Fallible<Dynamic> {
 fn apply(call: &Call<'_>) -> Fallible<Dynamic> {
     let yaml = call.text(0, "manifest")?;
     let words = ["apply", "-f", "-"].map(String::from).to_vec();
-    foreground(call, CommandLine { words, shown: "apply -f -".into(), stdin: Some(dedent(&yaml)) })
+    foreground(call, CommandLine { program: None, words, shown: "apply -f -".into(), stdin: Some(dedent(&yaml)) })
 }
 
 fn kubectl_for(call: &Call<'_>) -> Fallible<Dynamic> {
     let length = call.duration(0)?;
-    let line = read(call, 1, 2)?;
+    let line = read(call, 1, 2, Program::Kubectl)?;
+    run_for(call, line, length)
+}
+
+/// Runs a program in the foreground for a time and then stops it.
+pub(super) fn run_for(call: &Call<'_>, line: CommandLine, length: Nanos) -> Fallible<Dynamic> {
     let process = launch(call, line, false)?;
     let deadline = borrow(call.host).now().saturating_add(length);
     match pass_until_exit(call, process, deadline)? {
@@ -130,7 +136,7 @@ fn kubectl_for(call: &Call<'_>) -> Fallible<Dynamic> {
 }
 
 fn start(call: &Call<'_>) -> Fallible<Dynamic> {
-    let line = read(call, 0, 1)?;
+    let line = read_any(call, 0, 1, Program::Kubectl)?;
     launch(call, line, true).map(|process| Dynamic::from(Handle(process)))
 }
 
@@ -163,9 +169,31 @@ pub(super) fn wait_for_process(call: &Call<'_>, handle: Handle) -> Fallible<Dyna
     }
 }
 
-fn read(call: &Call<'_>, command: usize, stdin: usize) -> Fallible<CommandLine> {
+/// Reads a command line of `program`, whose name may be left out.
+pub(super) fn read(call: &Call<'_>, command: usize, stdin: usize, program: Program) -> Fallible<CommandLine> {
+    let mut line = read_any(call, command, stdin, program)?;
+    match line.program {
+        Some(other) if other != program => {
+            let text = format!("`{}` runs {}, not {}", call.function.name, program.name(), other.name());
+            let hint = format!("write {}(\"{}\")", other.name(), line.shown);
+            Err(Problem::new(text).hint(hint).into())
+        }
+        _ => {
+            line.program = Some(program);
+            Ok(line)
+        }
+    }
+}
+
+/// Reads a command line of any program.
+fn read_any(call: &Call<'_>, command: usize, stdin: usize, program: Program) -> Fallible<CommandLine> {
     let text = call.text(command, "command")?;
-    let mut line = command_line(&text).map_err(Problem::new)?;
+    // What is wrong with a line does not depend on the program, but for its name.
+    let of = |text: String| match program {
+        Program::Kubectl => text,
+        _ => text.replace("kubectl", program.name()).replace("get pods", "get / --prefix"),
+    };
+    let mut line = command_line(&text).map_err(|text| Problem::new(of(text)))?;
     if call.args.len() > stdin {
         let given = call.text(stdin, "standard input")?;
         if line.stdin.is_some() {
@@ -187,28 +215,39 @@ fn watches(words: &[String]) -> bool {
         && words.iter().any(|word| FLAGS.contains(&word.as_str()))
 }
 
-fn foreground(call: &Call<'_>, line: CommandLine) -> Fallible<Dynamic> {
+/// Runs a program to its end.
+pub(super) fn foreground(call: &Call<'_>, line: CommandLine) -> Fallible<Dynamic> {
     let process = launch(call, line, false)?;
     let exit = pass_until_exit(call, process, Nanos::MAX)?;
     Ok(exit.map_or(Dynamic::UNIT, |exit| result(&exit)))
 }
 
 /// Shows the command and starts it.
-fn launch(call: &Call<'_>, line: CommandLine, background: bool) -> Fallible<ProcessId> {
+pub(super) fn launch(call: &Call<'_>, line: CommandLine, background: bool) -> Fallible<ProcessId> {
     let mut host = borrow(call.host);
-    host.session()?;
+    let program = line.program.unwrap_or(Program::Kubectl);
+    if host.session()?.world().setup().only_etcd && program == Program::Kubectl {
+        let text = "this cluster is only etcd: there is no API server that kubectl could ask";
+        return Err(Problem::new(text).hint("use etcdctl(\"…\"), or leave `only` out of cluster(#{ … })").into());
+    }
     let number = background.then(|| host.background + 1);
     host.background = number.unwrap_or(host.background);
     let job = number.map_or(String::new(), |number| format!(" &   [{number}]"));
+    let name = program.name();
     let shown = match &line.stdin {
-        None => format!("$ kubectl {}{job}", line.shown),
+        None => format!("$ {name} {}{job}", line.shown),
         Some(text) => {
             let end = end_mark(text);
-            format!("$ kubectl {} <<{end}{job}\n{}\n{end}", line.shown, text.trim_end_matches('\n'))
+            format!("$ {name} {} <<{end}{job}\n{}\n{end}", line.shown, text.trim_end_matches('\n'))
         }
     };
     host.say(Kind::Command, &shown)?;
-    let process = host.session()?.start_kubectl(line.words, line.stdin);
+    let session = host.session()?;
+    let process = match program {
+        Program::Kubectl => session.start_kubectl(line.words, line.stdin),
+        Program::Etcdctl => session.start_etcdctl(Tool::Etcdctl, line.words, line.stdin, Vec::new()),
+        Program::Etcdutl => session.start_etcdctl(Tool::Etcdutl, line.words, line.stdin, Vec::new()),
+    };
     host.processes.entry(process).or_default().number = number;
     Ok(process)
 }
@@ -234,7 +273,8 @@ fn interrupted(call: &Call<'_>, process: ProcessId) -> Dynamic {
     result(&Exit { code: INTERRUPTED, stdout, stderr })
 }
 
-fn result(exit: &Exit) -> Dynamic {
+/// What a command gives back to the script.
+pub(super) fn result(exit: &Exit) -> Dynamic {
     let fields: [(&str, Dynamic); 3] = [
         ("code", i64::from(exit.code).into()),
         ("stdout", exit.stdout.as_str().into()),

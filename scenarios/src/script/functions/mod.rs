@@ -6,6 +6,7 @@
 mod checks;
 mod cluster;
 mod commands;
+mod etcd;
 mod explain;
 mod faults;
 mod load;
@@ -50,6 +51,8 @@ pub enum Group {
     Cluster,
     /// kubectl.
     Commands,
+    /// etcdctl, etcdutl, metrics.
+    Etcd,
     /// Virtual time.
     Time,
     /// Load, and what goes wrong.
@@ -87,6 +90,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
     let tables = [
         cluster::FUNCTIONS,
         commands::FUNCTIONS,
+        etcd::FUNCTIONS,
         time::FUNCTIONS,
         load::FUNCTIONS,
         faults::FUNCTIONS,
