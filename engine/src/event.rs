@@ -8,6 +8,7 @@ use crate::kernel::Endpoint;
 use crate::kernel::out::{Out, RecordId};
 use crate::kubelet::KubeletEvent;
 use crate::objects::Object;
+use crate::process::Process;
 use crate::scheduler::SchedulerEvent;
 use crate::trace::Note;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub enum Event {
     Scheduler(SchedulerEvent),
     /// To the kubelet of the n-th node.
     Kubelet(u32, KubeletEvent),
+    /// The supervisor starts a process again.
+    Restart(Process),
     /// To a program outside the cluster: it waits in the mailbox.
     Outside(Delivery),
     /// To a program outside the cluster, from a member of etcd, under the number of its request.
@@ -68,7 +71,7 @@ impl Event {
             Event::ControllerManager(_) => Endpoint::ControllerManager,
             Event::Scheduler(_) => Endpoint::Scheduler,
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
-            Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
+            Event::Restart(_) | Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
         }
     }
 }
@@ -80,6 +83,18 @@ pub struct Queued {
     pub event: Event,
     /// Why.
     pub cause: RecordId,
+    /// The life of the receiver that it is meant for, or [`ANY_LIFE`].
+    pub life: u32,
+}
+
+/// Meant for whatever process is there.
+pub const ANY_LIFE: u32 = u32::MAX;
+
+impl Queued {
+    /// An event for whatever process is there when it happens.
+    pub fn anybody(event: Event, cause: RecordId) -> Self {
+        Queued { event, cause, life: ANY_LIFE }
+    }
 }
 
 #[cfg(test)]

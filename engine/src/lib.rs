@@ -4,6 +4,7 @@
 //!
 //! - [`kernel`]: time, the queue of what is to happen, luck, latency, links; it knows nothing of Kubernetes.
 //! - [`event`]: everything that can happen. [`world`]: the cluster at one instant, and the match from event to component.
+//! - [`process`]: which processes run, how they end and start again.
 //! - [`setup`], [`profiles`], [`bootstrap`]: what is constant in a run, and what an empty cluster is given.
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
@@ -18,11 +19,13 @@ pub mod event;
 pub mod kernel;
 pub mod kubelet;
 pub mod objects;
+pub mod process;
 pub mod profiles;
 pub mod scheduler;
 pub mod setup;
 pub mod trace;
 pub mod world;
 
+pub use process::{Ending, Process};
 pub use setup::Setup;
 pub use world::World;

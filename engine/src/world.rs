@@ -4,6 +4,7 @@
 //! constant setup and an `Out`; what they ask for is applied here and nowhere else.
 
 mod faults;
+mod processes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::kernel::out::{Action, Out, RecordId};
 use crate::kernel::{Duration, Endpoint, Instant, Network, Queue};
 use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::objects::{Key, Kind, Object};
+use crate::process::{Ending, Process, Processes};
 use crate::scheduler::{Scheduler, SchedulerEvent};
 use crate::setup::Setup;
 use crate::trace::{Note, Trace, What};
@@ -35,6 +37,7 @@ pub struct World {
     controller_manager: ControllerManager,
     scheduler: Scheduler,
     kubelets: Vec<Kubelet>,
+    processes: Processes,
     mailbox: VecDeque<Mail>,
     operators: VecDeque<EtcdMail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
@@ -100,6 +103,7 @@ impl World {
             controller_manager: ControllerManager::new(&setup),
             scheduler: Scheduler::new(&setup),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
+            processes: Processes::default(),
             mailbox: VecDeque::new(),
             operators: VecDeque::new(),
             held: Vec::new(),
@@ -130,7 +134,7 @@ impl World {
             self.push(
                 Instant::START + Duration::from_millis(ms),
                 Endpoint::Outside,
-                Queued { event, cause: RecordId(0) },
+                Queued::anybody(event, RecordId(0)),
             );
         }
     }
@@ -205,7 +209,7 @@ impl World {
 
     /// Lets something happen at a member of etcd now: a kill, a start, an operator's request.
     pub fn etcd_event(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
-        self.push(self.now, Endpoint::Outside, Queued { event: Event::Etcd(member, event), cause: RecordId(0) });
+        self.push(self.now, Endpoint::Outside, Queued::anybody(Event::Etcd(member, event), RecordId(0)));
     }
 
     /// The text of the `/metrics` of a member of etcd, and what it is made of; none while its process does not run.
@@ -260,7 +264,7 @@ impl World {
     /// is not used twice.
     pub fn ask_etcd(&mut self, member: u8, number: u64, request: etcd::Request<EtcdValue>, cause: RecordId) {
         let event = EtcdEvent::Request { from: Endpoint::Outside, id: number, request: Box::new(request) };
-        let queued = Queued { event: Event::Etcd(member, event), cause };
+        let queued = Queued::anybody(Event::Etcd(member, event), cause);
         self.transmit(Endpoint::Outside, Endpoint::Etcd(member), Duration::ZERO, queued);
     }
 
@@ -316,7 +320,7 @@ impl World {
     /// Sends a request of a program outside the cluster.
     pub fn send(&mut self, request: Request, cause: RecordId, delay: Duration) {
         let event = Event::ApiServer(ApiServerEvent::Request(Box::new(request)));
-        self.transmit(Endpoint::Outside, Endpoint::ApiServer, delay, Queued { event, cause });
+        self.transmit(Endpoint::Outside, Endpoint::ApiServer, delay, Queued::anybody(event, cause));
     }
 
     /// Ends a watch of a program outside the cluster.
@@ -329,9 +333,13 @@ impl World {
         self.mailbox.pop_front()
     }
 
-    fn handle(&mut self, Queued { event, cause }: Queued) {
+    fn handle(&mut self, Queued { event, cause, life }: Queued) {
         self.handled += 1;
         let receiver = event.receiver();
+        let event = match self.arrives(event, life, cause) {
+            Some(event) => event,
+            None => return,
+        };
         let buffer = std::mem::take(&mut self.buffer);
         let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
         let setup = &*self.setup;
@@ -354,6 +362,13 @@ impl World {
                     kubelet.handle(event, setup, &mut out);
                 }
             }
+            Event::Restart(process) => {
+                self.buffer = out.into_actions();
+                if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_)) {
+                    self.start_because(process, cause);
+                }
+                return;
+            }
             Event::Outside(Delivery::WatchEnded { number: 0, .. }) => crate::bootstrap::install(setup, &mut out),
             Event::Outside(delivery) => self.mailbox.push_back(Mail { at: self.now, delivery, cause }),
             Event::Operator(number, response) => {
@@ -373,16 +388,28 @@ impl World {
     /// The one place where what components ask for is done.
     fn apply(&mut self, from: Endpoint, out: Effects) {
         let mut actions = out.into_actions();
+        let mut ended = None;
         for action in actions.drain(..) {
             match action {
                 Action::Note { cause, note } => {
                     self.trace.record(self.now, cause, note);
                 }
-                Action::Send { to, delay, event, cause } => self.transmit(from, to, delay, Queued { event, cause }),
-                Action::Timer { at, event, cause } => self.push(at, from, Queued { event, cause }),
+                Action::Send { to, delay, event, cause } => {
+                    let life = self.processes.life(to);
+                    self.transmit(from, to, delay, Queued { event, cause, life });
+                }
+                Action::Timer { at, event, cause } => {
+                    let life = self.processes.life(from);
+                    self.push(at, from, Queued { event, cause, life });
+                }
+                Action::Exit { cause } => ended = Some(cause),
             }
         }
         self.buffer = actions;
+        if let (Some(cause), Some(process)) = (ended, Process::at(from)) {
+            let told = self.processes.told_to_stop(process);
+            self.end(process, if told { Ending::Terminated } else { Ending::LeaseLost }, cause);
+        }
     }
 
     fn transmit(&mut self, from: Endpoint, to: Endpoint, delay: Duration, queued: Queued) {
@@ -633,6 +660,63 @@ mod tests {
         run(&mut world, SECOND.times(30));
         assert_eq!(ready(&world), 3);
         assert!(world.revision() > revision);
+    }
+
+    #[test]
+    fn a_killed_scheduler_is_replaced_after_its_lease_and_one_that_stops_at_once() {
+        let bound = |world: &World| {
+            world.objects(Kind::Pod).iter().filter(|pod| pod.as_pod().is_some_and(|pod| pod.node.is_some())).count()
+        };
+        for (gently, waits) in [(false, true), (true, false)] {
+            let mut world = cluster();
+            let stopped = if gently { world.terminate(Process::Scheduler) } else { world.kill(Process::Scheduler) };
+            assert!(stopped);
+            run(&mut world, SECOND);
+            assert!(!world.is_running(Process::Scheduler) && !world.kill(Process::Scheduler));
+            apply(&mut world);
+            run(&mut world, SECOND.times(2));
+            assert!(world.start(Process::Scheduler) && !world.start(Process::Scheduler));
+            run(&mut world, SECOND.times(10));
+            assert_eq!(bound(&world) == 0, waits, "gently: {gently}");
+            run(&mut world, SECOND.times(10));
+            assert_eq!(bound(&world), 3, "gently: {gently}");
+        }
+    }
+
+    #[test]
+    fn every_process_may_die_and_come_back() {
+        let all: Vec<Process> = cluster().process_list().collect();
+        assert_eq!(all.len(), 3 + 3 + 3);
+        for process in all.into_iter().filter(|process| *process != Process::ApiServer) {
+            let mut world = cluster();
+            apply(&mut world);
+            run(&mut world, SECOND.fraction(1, 2));
+            assert!(world.kill(process));
+            run(&mut world, SECOND.times(3));
+            assert!(!world.is_running(process) && world.start(process), "{process:?}");
+            run(&mut world, SECOND.times(40));
+            assert_eq!(ready(&world), 3, "{process:?}");
+        }
+    }
+
+    #[test]
+    fn the_supervisor_starts_what_lost_its_lease() {
+        let mut world = World::new(Setup::new(5, 3, 1, profiles::laptop()).shared());
+        run(&mut world, SECOND.times(14));
+        world.supervise(Process::Scheduler, true);
+        world.kill(Process::Etcd(0));
+        run(&mut world, SECOND.times(13));
+        assert!(!world.is_running(Process::ControllerManager) && world.is_running(Process::Scheduler));
+        run(&mut world, SECOND.times(10));
+        let records = world.trace().records().iter();
+        let told: Vec<_> = records.filter(|record| record.note.by == Agent::Scheduler).map(|r| &r.note.what).collect();
+        let restarted = told.iter().position(|what| matches!(what, What::Restarting { after: Duration::ZERO }));
+        assert!(restarted.is_some() && world.is_running(Process::Scheduler));
+        apply(&mut world);
+        world.start(Process::Etcd(0));
+        world.start(Process::ControllerManager);
+        run(&mut world, SECOND.times(60));
+        assert_eq!(ready(&world), 3);
     }
 
     #[test]

@@ -181,6 +181,11 @@ impl WatchCache {
         Ok(first)
     }
 
+    /// All watchers, in order.
+    pub fn watchers(&self) -> Vec<WatcherId> {
+        self.kinds.iter().flat_map(|cache| cache.watchers.keys().copied()).collect()
+    }
+
     /// Ends a watch; false if there is none of this id.
     pub fn unwatch(&mut self, id: WatcherId) -> bool {
         self.kinds.iter_mut().any(|cache| {

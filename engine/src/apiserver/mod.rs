@@ -47,6 +47,8 @@ pub enum ApiServerEvent {
     Start,
     /// A request arrived.
     Request(Box<Request>),
+    /// A client's process has ended, and its connections with it.
+    Disconnected(Endpoint),
     /// The checks before storage are done.
     Checked(u64),
     /// etcd says something: to a request, or on a watch.
@@ -65,6 +67,8 @@ pub struct ApiServer {
     in_flight: BTreeMap<u64, InFlight>,
     storage: Storage,
     leases: EventLeases,
+    /// How many processes there have been before this one.
+    life: u32,
 }
 
 /// A request on its way.
@@ -147,6 +151,7 @@ impl ApiServer {
                 self.storage.watch_everything(out);
             }
             ApiServerEvent::Request(request) => self.receive(request, setup, out),
+            ApiServerEvent::Disconnected(client) => self.disconnected(client, out),
             ApiServerEvent::Checked(id) => self.checked(id, setup, out),
             ApiServerEvent::Etcd { id, response } => {
                 // What the client library asks again by itself comes back later.
@@ -157,6 +162,33 @@ impl ApiServer {
                     None => self.answered(id & !ATTEMPTS, response, setup, out),
                 }
             }
+        }
+    }
+
+    /// The process is gone: all its state, and the connections of its clients, who hear of that.
+    pub fn crash(&mut self) -> Vec<(Endpoint, Delivery)> {
+        let mut heard = Vec::new();
+        for flight in std::mem::take(&mut self.in_flight).into_values() {
+            let (number, result) = (flight.request.number, Err(Status::broken()));
+            let reply = Reply { number, result, warnings: Vec::new() };
+            heard.push((flight.request.from, Delivery::Reply(Box::new(reply))));
+        }
+        for (client, number) in self.cache.watchers() {
+            heard.push((client, Delivery::WatchEnded { number, status: None }));
+        }
+        *self = ApiServer { life: self.life + 1, ..ApiServer::default() };
+        heard
+    }
+
+    /// A client is gone: its watches end, and what it asked for is answered to nobody. A write may still come about.
+    fn disconnected(&mut self, client: Endpoint, out: &mut Effects) {
+        for watcher in self.cache.watchers().into_iter().filter(|(from, _)| *from == client) {
+            self.cache.unwatch(watcher);
+        }
+        let asked = self.in_flight.iter().filter(|(_, flight)| flight.request.from == client);
+        let asked: Vec<u64> = asked.map(|(id, _)| *id).collect();
+        for id in asked {
+            self.reply(id, Err(Status::canceled()), out);
         }
     }
 

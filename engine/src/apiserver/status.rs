@@ -125,6 +125,23 @@ impl Status {
         Self::about(405, "MethodNotAllowed", kind, "", message)
     }
 
+    /// 504: the client went away before the request was done.
+    pub fn canceled() -> Self {
+        let message = "Timeout: request did not complete within requested timeout - context canceled".into();
+        Status { code: 504, reason: "Timeout".into(), message, details: None }
+    }
+
+    /// Nobody listens at the server's address: what a client has instead of an answer. Its code is 0.
+    pub fn refused() -> Self {
+        let message = "dial tcp 127.0.0.1:6443: connect: connection refused".into();
+        Status { code: 0, reason: Text::default(), message, details: None }
+    }
+
+    /// The connection broke before the answer came; the code is 0.
+    pub fn broken() -> Self {
+        Status { code: 0, reason: Text::default(), message: "unexpected EOF".into(), details: None }
+    }
+
     /// From the JSON form, as validation builds it.
     pub fn from_json(value: &Value) -> Self {
         let text = |field: &str| Text::from(value[field].as_str().unwrap_or("").to_owned());
@@ -171,6 +188,11 @@ impl Status {
     pub fn is_namespace_terminating(&self) -> bool {
         let causes = self.details.as_ref().and_then(|details| details.get("causes")?.as_array());
         causes.is_some_and(|causes| causes.iter().any(|cause| cause["reason"] == "NamespaceTerminating"))
+    }
+
+    /// Whether it is no answer of the server's at all: it was not reached, or the connection broke.
+    pub fn is_network(&self) -> bool {
+        self.code == 0
     }
 
     /// Whether the object had changed.

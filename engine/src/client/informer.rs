@@ -10,10 +10,21 @@ use super::agent::Agent;
 use super::connection::{Call, Connection};
 use super::store::Store;
 use crate::apiserver::request::{ListOptions, WatchEvent, WatchKind};
+use crate::apiserver::status::Status;
 use crate::event::Effects;
-use crate::kernel::Duration;
 use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Instant};
 use crate::objects::{Key, Kind, Object};
+use crate::setup::Setup;
+
+/// First and longest wait before a watch that failed is opened again, each up to twice as long by luck; Kubernetes: reflector.go,
+/// NewReflectorWithOptions.
+const FIRST_WAIT: Duration = Duration::from_millis(800);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Without a failure for so long it starts at the first again.
+const FORGIVEN: Duration = Duration::from_secs(120);
+/// A watch that ends sooner counts as a failure; Kubernetes: VeryShortWatchError.
+const SHORT_WATCH: Duration = Duration::from_secs(1);
 
 /// One change of an informer's cache.
 #[derive(Clone, Debug)]
@@ -46,29 +57,66 @@ pub struct Informer {
     version: u64,
     /// While the present objects stream in after a new start: the keys that were known and have not come again.
     unseen: Option<BTreeSet<Key>>,
+    /// The next wait after a failure, and when the last failure was.
+    backoff: (Duration, Instant),
+    failures: u64,
+    opened: Instant,
 }
 
 impl Informer {
     /// An informer of `kind` with an empty store.
     pub fn new(kind: Kind, store: Store, options: ListOptions) -> Self {
-        Informer { kind, store, options, number: 0, synced: false, version: 0, unseen: None }
+        Informer {
+            kind,
+            store,
+            options,
+            number: 0,
+            synced: false,
+            version: 0,
+            unseen: None,
+            backoff: (FIRST_WAIT, Instant::START),
+            failures: 0,
+            opened: Instant::START,
+        }
+    }
+
+    /// What it asks for.
+    pub fn options(&self) -> &ListOptions {
+        &self.options
     }
 
     /// Opens the watch.
     pub fn start(&mut self, agent: Agent, connection: &mut Connection, out: &mut Effects) {
         let mut options = self.options.clone();
-        if self.synced && self.version > 0 {
+        if self.synced && self.version > 0 && self.unseen.is_none() {
             options.resource_version = Some(self.version);
         } else {
             options.initial_events = true;
             self.unseen = Some(self.store.iter().map(|object| object.key()).collect());
         }
+        self.opened = out.now();
         self.number = connection.send(agent, Call::watch(self.kind, options), Duration::ZERO, out);
     }
 
-    /// Forgets where the watch was: the next start reads everything again (410 Gone).
-    pub fn relist(&mut self) {
-        self.synced = false;
+    /// The watch ended, or could not be opened: how long until it is opened again. One that the server closes without a word is
+    /// opened at once, unless it has just been opened; after an error the reflector backs off, and after 410 Gone it reads everything
+    /// again.
+    pub fn broke(&mut self, status: Option<&Status>, agent: Agent, setup: &Setup, now: Instant) -> Duration {
+        if status.is_some_and(|status| status.code == 410) {
+            self.version = 0;
+        }
+        if status.is_none() && now.since(self.opened) >= SHORT_WATCH {
+            return Duration::ZERO;
+        }
+        if now.since(self.backoff.1) > FORGIVEN {
+            self.backoff.0 = FIRST_WAIT;
+        }
+        let wait = self.backoff.0;
+        self.backoff = (wait.times(2).min(LONGEST_WAIT), now);
+        self.failures += 1;
+        let place = agent.index() << 32 | self.failures;
+        let jitter = setup.luck(agent.name(), "reflector", self.kind.name(), place).below(1_000_000);
+        wait + wait.fraction(jitter, 1_000_000)
     }
 
     /// Whether the watch has this number.

@@ -4,8 +4,11 @@
 //! renewed it for the lease's duration *since this candidate last saw it change* (clocks are not compared). The leader renews every two
 //! seconds; if it does not succeed for ten seconds it gives up, and the process ends.
 //!
+//! A process that *releases* gives the Lease back before it ends: told to stop, or after it has failed to renew. The scheduler does, the
+//! controller manager does not.
+//!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/tools/leaderelection/{leaderelection.go,resourcelock/leaselock.go}. Left out:
-//! release on exit (off), coordinated leader election.
+//! coordinated leader election.
 
 use super::agent::Agent;
 use super::connection::{Call, Connection};
@@ -22,6 +25,10 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A request that takes longer has failed; Kubernetes: the client's timeout, half of the renew deadline.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From the end of an election to that of its process – read off recorded runs: 13 to 20 ms, in which the event is sent and not yet
+/// answered; Kubernetes: klog.FlushAndExit.
+pub const LAST_WORDS: Duration = Duration::from_millis(15);
+
 /// A candidate.
 #[derive(Clone, Debug)]
 pub struct LeaderElection {
@@ -34,6 +41,10 @@ pub struct LeaderElection {
     asked: Option<(u64, Asking)>,
     /// The next thing to do: a try, or giving up on a request.
     due: Instant,
+    /// It gives the Lease back when it ends.
+    releases: bool,
+    /// It is about to end, and gives the Lease back before.
+    resigning: bool,
     /// Since when the leader has been trying to renew.
     renewing_since: Instant,
     tries: u64,
@@ -48,6 +59,10 @@ enum Asking {
         /// Without having read it.
         optimistic: bool,
     },
+    /// Reading the Lease to give it back.
+    ReadToRelease,
+    /// Giving it back.
+    Release,
 }
 
 /// What a step of the election led to.
@@ -57,7 +72,7 @@ pub enum Turn {
     Same,
     /// This candidate leads from now on.
     Won,
-    /// It does not lead any more: the process ends.
+    /// It does not lead any more: it says so, and the process ends [`LAST_WORDS`] later.
     Lost,
 }
 
@@ -71,10 +86,17 @@ impl LeaderElection {
             observed: None,
             leading: false,
             asked: None,
+            releases: false,
+            resigning: false,
             due: Instant::START,
             renewing_since: Instant::START,
             tries: 0,
         }
+    }
+
+    /// A candidate that gives the Lease back before it ends.
+    pub fn releasing(self) -> Self {
+        LeaderElection { releases: true, ..self }
     }
 
     /// The name under which it stands.
@@ -106,12 +128,14 @@ impl LeaderElection {
         if now < self.due {
             return Turn::Same;
         }
+        if self.resigning {
+            return self.over();
+        }
         if self.asked.take().is_some() {
-            return self.failed(setup, now);
+            return self.failed(connection, setup, out);
         }
         if self.leading && now.since(self.renewing_since) >= RENEW_DEADLINE {
-            self.leading = false;
-            return Turn::Lost;
+            return self.resign(connection, out);
         }
         self.tries += 1;
         match &self.observed {
@@ -155,7 +179,14 @@ impl LeaderElection {
                 self.ask(Call::get(Kind::Lease, self.key.clone()), Asking::Get, connection, out);
                 Turn::Same
             }
-            _ => self.failed(setup, now),
+            (Asking::ReadToRelease, Ok(_), Some(lease)) if lease.holder == self.identity => {
+                let released =
+                    Lease { holder: "".into(), duration_seconds: 1, renewed: now, acquired: Some(now), ..lease };
+                self.ask(Call::update(Object::Lease(released)), Asking::Release, connection, out);
+                Turn::Same
+            }
+            (Asking::ReadToRelease | Asking::Release, ..) => self.over(),
+            _ => self.failed(connection, setup, out),
         })
     }
 
@@ -174,7 +205,7 @@ impl LeaderElection {
         self.observed = Some((lease.clone(), since));
         let length = Duration::from_secs(u64::try_from(lease.duration_seconds).unwrap_or(0));
         if !mine && !lease.holder.is_empty() && since + length > now {
-            return self.failed(setup, now);
+            return self.failed(connection, setup, out);
         }
         let mut taken = Lease { meta: lease.meta.clone(), ..self.lease(now) };
         taken.transitions = lease.transitions;
@@ -197,7 +228,8 @@ impl LeaderElection {
     }
 
     /// A try failed; another one follows, unless a leader's time is up.
-    fn failed(&mut self, setup: &Setup, now: Instant) -> Turn {
+    fn failed(&mut self, connection: &mut Connection, setup: &Setup, out: &mut Effects) -> Turn {
+        let now = out.now();
         if !self.leading {
             // Kubernetes: JitterFactor 1.2 on top of the period.
             let jitter = setup.luck(self.agent.name(), "election", &self.identity, self.tries).below(1_000_000);
@@ -206,11 +238,27 @@ impl LeaderElection {
         }
         let deadline = self.renewing_since + RENEW_DEADLINE;
         if now >= deadline {
-            self.leading = false;
-            return Turn::Lost;
+            return self.resign(connection, out);
         }
         self.due = (now + RETRY).min(deadline);
         Turn::Same
+    }
+
+    /// The process is to end: it gives the Lease back, if it is one that does and leads.
+    pub fn resign(&mut self, connection: &mut Connection, out: &mut Effects) -> Turn {
+        if !self.releases || !self.leading {
+            return self.over();
+        }
+        self.resigning = true;
+        self.ask(Call::get(Kind::Lease, self.key.clone()), Asking::ReadToRelease, connection, out);
+        Turn::Same
+    }
+
+    fn over(&mut self) -> Turn {
+        self.leading = false;
+        self.asked = None;
+        self.due = Instant::NEVER;
+        Turn::Lost
     }
 
     fn lease(&self, now: Instant) -> Lease {
@@ -232,7 +280,7 @@ impl LeaderElection {
         let number = connection.send(self.agent, call, Duration::ZERO, out);
         self.asked = Some((number, asking));
         self.due = out.now() + TIMEOUT;
-        if self.leading {
+        if self.leading && !self.resigning {
             self.due = self.due.min(self.renewing_since + RENEW_DEADLINE);
         }
     }

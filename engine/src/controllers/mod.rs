@@ -33,7 +33,7 @@ use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
 use crate::apiserver::request::{Delivery, Reply, WatchEvent};
 use crate::apiserver::status::Status;
-use crate::client::leader::{LeaderElection, Turn};
+use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
 use crate::client::rate_limit::CONTROLLER_MANAGER;
 use crate::client::recorder::Verdict;
 use crate::client::{Agent, Connection, Recorder};
@@ -46,8 +46,6 @@ use crate::trace::{Note, What};
 
 /// The name of the process, of its lease, and in its events.
 const COMPONENT: &str = "kube-controller-manager";
-/// A broken watch is opened again after about this long; Kubernetes: reflector, initial back-off 800 ms.
-const REWATCH: Duration = Duration::from_millis(800);
 
 /// Something that happens to the controller manager.
 #[derive(Clone, Debug)]
@@ -71,6 +69,8 @@ pub enum ControllerManagerEvent {
     Tell(Agent),
     /// A watch that ended is opened again.
     Rewatch(Kind),
+    /// The process ends itself.
+    Exit,
 }
 
 /// The state of the process.
@@ -179,6 +179,10 @@ impl ControllerManager {
         match event {
             ControllerManagerEvent::Start => self.start(setup, out),
             _ if self.election.is_none() => {}
+            ControllerManagerEvent::Exit => {
+                self.crash(setup);
+                out.exit();
+            }
             ControllerManagerEvent::Elect => self.elect(setup, out),
             ControllerManagerEvent::Delivery(delivery) => self.delivered(delivery, setup, out),
             ControllerManagerEvent::Requeue { which, key } => {
@@ -225,14 +229,14 @@ impl ControllerManager {
         if let Some(election) = &mut self.election {
             let due = election.due();
             let turn = election.tick(&mut self.connection, setup, out);
-            self.turned(turn, due, setup, out);
+            self.turned(turn, due, out);
         }
     }
 
     /// The election went a step on; it was due at `due` before.
-    fn turned(&mut self, turn: Turn, due: Instant, setup: &Setup, out: &mut Effects) {
+    fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
         let Some(election) = &self.election else { return };
-        if election.due() != due {
+        if election.due() != due && turn != Turn::Lost {
             out.at(election.due(), Event::ControllerManager(ControllerManagerEvent::Elect));
         }
         match turn {
@@ -248,7 +252,13 @@ impl ControllerManager {
                     informer.start(agent, &mut self.connection, out);
                 }
             }
-            Turn::Lost => self.crash(setup),
+            Turn::Lost => {
+                let (lease, agent) = (election.reference(), Agent::ControllerManager);
+                let message = format!("{} stopped leading", election.identity()).into();
+                self.recorder.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
+                self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
+                out.after(LAST_WORDS, Event::ControllerManager(ControllerManagerEvent::Exit));
+            }
         }
     }
 
@@ -270,7 +280,7 @@ impl ControllerManager {
         if let Some(election) = &mut self.election {
             let due = election.due();
             if let Some(turn) = election.reply(reply.number, &reply.result, &mut self.connection, setup, out) {
-                return self.turned(turn, due, setup, out);
+                return self.turned(turn, due, out);
             }
         }
         match self.recorder.reply(reply.number, &reply.result, out.now()) {
@@ -305,11 +315,7 @@ impl ControllerManager {
     /// A watch ended, or could not be opened: open it again in a while.
     fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
         let Some(informer) = self.caches.watched_by(number) else { return };
-        if status.is_some_and(|status| status.code == 410) {
-            informer.relist();
-        }
-        let mut luck = setup.luck(COMPONENT, "rewatch", informer.kind.name(), number);
-        let delay = REWATCH + REWATCH.fraction(luck.below(1000), 1000);
+        let delay = informer.broke(status, Agent::ControllerManager, setup, out.now());
         out.after(delay, Event::ControllerManager(ControllerManagerEvent::Rewatch(informer.kind)));
     }
 }

@@ -140,6 +140,7 @@ impl Rig {
                             self.at(at.since(self.now), Item::Manager(event, cause));
                         }
                         Action::Note { .. } => self.records += 1,
+                        Action::Exit { .. } => {}
                         _ => panic!("the controller manager does something else"),
                     }
                 }

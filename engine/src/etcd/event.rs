@@ -71,6 +71,8 @@ pub enum EtcdEvent<V> {
         /// What.
         what: Own,
     },
+    /// A client has closed its connections to this member.
+    ClientGone(Endpoint),
     /// A fault has begun or ended somewhere among the members and their links.
     Disturbed,
     /// The process starts.

@@ -148,6 +148,7 @@ impl<V: Value> Member<V> {
                 return out.reply(from, id, response);
             }
             _ if !self.running => return,
+            EtcdEvent::ClientGone(endpoint) => return self.client_gone(endpoint),
             EtcdEvent::Killed => return self.end(EtcdError::ConnectionLost, setup, out),
             EtcdEvent::Stopped => self.stop(setup, out),
             EtcdEvent::Request { from, id, request } => {

@@ -15,7 +15,7 @@ use super::reply::{LeaseTimeToLive, RangeReply, Reply, TxnReply, WatchReply};
 use super::request::{Proposal, Request, Value, WatchRequest};
 use super::watch::{Caught, SYNC_INTERVAL};
 use crate::kernel::out::RecordId;
-use crate::kernel::{Duration, Instant};
+use crate::kernel::{Duration, Endpoint, Instant};
 
 /// Pause between two rounds of catching up when the last one has finished some watches. – etcd waits as long as the
 /// round took.
@@ -188,6 +188,14 @@ impl<V: Value> Member<V> {
             self.later(setup.settings.watch_progress_interval, Own::ProgressTick, out);
         }
         Ok(())
+    }
+
+    /// A client is gone, and its watches with it.
+    pub(super) fn client_gone(&mut self, endpoint: Endpoint) {
+        let gone: Vec<Client> = self.watchers.ids().filter(|client| client.endpoint == endpoint).collect();
+        for client in gone {
+            self.watchers.remove(client);
+        }
     }
 
     pub(super) fn set_watch_sync(&mut self, out: &mut impl Effects<V>) {

@@ -33,6 +33,11 @@ pub enum Action<E, N> {
         /// The record that caused it.
         cause: RecordId,
     },
+    /// The component ends its own process.
+    Exit {
+        /// The record that caused it.
+        cause: RecordId,
+    },
     /// Write a trace record; its id has already been given out.
     Note {
         /// The record that caused it.
@@ -101,6 +106,11 @@ impl<E, N> Out<E, N> {
     /// Delivers `event` to the component itself at `at`.
     pub fn at(&mut self, at: Instant, event: E) {
         self.actions.push(Action::Timer { at: at.max(self.now), event, cause: self.cause });
+    }
+
+    /// Ends the component's own process, once everything else that is asked for is done.
+    pub fn exit(&mut self) {
+        self.actions.push(Action::Exit { cause: self.cause });
     }
 
     /// What was asked for, in order.

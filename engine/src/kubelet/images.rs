@@ -51,6 +51,12 @@ impl Images {
         false
     }
 
+    /// Nobody pulls any more.
+    pub(super) fn forget_turns(&mut self) {
+        self.pulling = None;
+        self.queue.clear();
+    }
+
     /// `pod` has pulled, or gives up; returns whose turn it is.
     pub(super) fn end_turn(&mut self, pod: Uid) -> Option<Uid> {
         self.queue.retain(|waiting| *waiting != pod);

@@ -49,6 +49,15 @@ pub enum KubeletEvent {
     Pod(UidWords, PodEvent),
     /// The event recorder may try again.
     RetryEvents,
+    /// A watch that ended is opened again.
+    Rewatch,
+}
+
+impl KubeletEvent {
+    /// Whether it is the container runtime's doing, which goes on without the kubelet.
+    pub fn of_the_runtime(&self) -> bool {
+        matches!(self, KubeletEvent::Pod(_, PodEvent::Ended(_) | PodEvent::Stopped))
+    }
 }
 
 /// The state of a kubelet.
@@ -61,6 +70,9 @@ pub struct Kubelet {
     informer: Informer,
     node: NodeState,
     pods: BTreeMap<Uid, PodWorker>,
+    /// What containers did while no kubelet ran.
+    missed: Vec<(Uid, PodEvent)>,
+    running: bool,
     images: Images,
     requests: BTreeMap<u64, Purpose>,
     next_ip: u32,
@@ -112,6 +124,8 @@ impl Kubelet {
             informer: Informer::new(Kind::Pod, Store::default(), options),
             node: NodeState::new(index),
             pods: BTreeMap::new(),
+            missed: Vec::new(),
+            running: true,
             images: Images::new(images),
             requests: BTreeMap::new(),
             next_ip: 2,
@@ -132,32 +146,70 @@ impl Kubelet {
             KubeletEvent::Delivery(Delivery::Reply(reply)) => self.replied(*reply, setup, out),
             KubeletEvent::Delivery(Delivery::Watch { number, events }) if self.informer.is(number) => {
                 let mut changes = Vec::new();
+                let before = self.informer.synced();
                 for event in events {
                     self.informer.take(event, &mut changes);
                 }
                 for change in changes {
                     self.pod_changed(change, setup, out);
                 }
+                if self.informer.synced() && !before {
+                    self.clean_up(setup, out);
+                }
             }
             KubeletEvent::Delivery(Delivery::Watch { .. }) => {}
             KubeletEvent::Delivery(Delivery::WatchEnded { number, status }) if self.informer.is(number) => {
-                if status.is_some() {
-                    self.informer.relist();
-                }
-                self.informer.start(self.agent(), &mut self.connection, out);
+                self.watch_broke(status.as_deref(), setup, out);
             }
             KubeletEvent::Delivery(Delivery::WatchEnded { .. }) => {}
+            KubeletEvent::Rewatch => self.informer.start(self.agent(), &mut self.connection, out),
             KubeletEvent::NodeReady => self.node_ready(setup, out),
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
+            KubeletEvent::Pod(uid, event) if !self.running => return self.missed.push((uid.into(), event)),
             KubeletEvent::Pod(uid, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::RetryEvents => {}
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
     }
 
+    fn watch_broke(&mut self, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
+        let wait = self.informer.broke(status, self.agent(), setup, out.now());
+        out.after(wait, Event::Kubelet(self.index, KubeletEvent::Rewatch));
+    }
+
+    /// The process is gone; containers and images are not. A pod that was not yet running is begun anew by the next process.
+    pub fn crash(&mut self) {
+        self.connection.reopen();
+        self.recorder = Recorder::new("kubelet", &self.name);
+        self.informer = Informer::new(Kind::Pod, Store::default(), self.informer.options().clone());
+        self.node.forget();
+        self.requests.clear();
+        self.pods.retain(|_, worker| worker.survives());
+        self.images.forget_turns();
+        self.running = false;
+    }
+
+    /// Pods that are gone from the API server are gone from the node.
+    fn clean_up(&mut self, setup: &Setup, out: &mut Effects) {
+        let known = |worker: &PodWorker| self.informer.store.get(&worker.object.key()).is_some();
+        let orphans: Vec<Uid> = self.pods.iter().filter(|(_, worker)| !known(worker)).map(|(uid, _)| *uid).collect();
+        for uid in orphans {
+            self.with_worker(uid, setup, out, PodWorker::gone);
+            self.pods.remove(&uid);
+        }
+    }
+
     fn start(&mut self, setup: &Setup, out: &mut Effects) {
         out.note(Note::new(self.agent(), What::Started));
+        self.running = true;
+        let uids: Vec<Uid> = self.pods.keys().copied().collect();
+        for uid in uids {
+            self.with_worker(uid, setup, out, PodWorker::found_again);
+        }
+        for (uid, event) in std::mem::take(&mut self.missed) {
+            self.pod_event(uid, event, setup, out);
+        }
         self.register(setup, out);
         self.informer.start(self.agent(), &mut self.connection, out);
     }
@@ -167,6 +219,11 @@ impl Kubelet {
             Verdict::NotMine => {}
             Verdict::Done => return,
             Verdict::RetryAfter(wait) => return out.after(wait, Event::Kubelet(self.index, KubeletEvent::RetryEvents)),
+        }
+        if let Err(status) = &reply.result
+            && self.informer.is(reply.number)
+        {
+            return self.watch_broke(Some(status), setup, out);
         }
         let Some(purpose) = self.requests.remove(&reply.number) else { return };
         match purpose {

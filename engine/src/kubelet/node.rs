@@ -38,6 +38,11 @@ impl NodeState {
             renewals: 0,
         }
     }
+
+    /// The process is gone.
+    pub(super) fn forget(&mut self) {
+        *self = NodeState { renewals: self.renewals, ..NodeState::new(0) };
+    }
 }
 
 /// The address of the n-th node.

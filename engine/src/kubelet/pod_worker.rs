@@ -174,6 +174,17 @@ impl PodWorker {
         all.enumerate().find(|(_, container)| matches!(container.run, Run::Waiting { .. })).map(|(n, _)| n)
     }
 
+    /// Whether it needs no kubelet to be what it is: everything it is to run runs, or it ends.
+    pub(super) fn survives(&self) -> bool {
+        self.stage >= Stage::Terminating || self.stage == Stage::Containers && self.next().is_none()
+    }
+
+    /// A new kubelet finds its containers on the node, and what it reports of them may be news.
+    pub(super) fn found_again(&mut self, around: &mut Surroundings<'_, '_>) {
+        self.reporting = Reporting::default();
+        self.report_soon(around);
+    }
+
     /// The pod appears.
     pub(super) fn seen(&mut self, around: &mut Surroundings<'_, '_>) {
         self.note(PodStep::Seen, "", around);

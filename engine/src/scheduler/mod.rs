@@ -31,12 +31,14 @@ use self::cycle::{Binding, Running};
 use self::preempting::{Errand, Preempting};
 use self::queue::{Around, SchedulingQueue};
 use crate::apiserver::request::{Delivery, ListOptions, Reply};
+use crate::apiserver::status::Status;
 use crate::client::informer::Change;
-use crate::client::leader::{LeaderElection, Turn};
+use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
 use crate::client::recorder::Verdict;
 use crate::client::{Agent, Connection, Informer, Recorder, Store};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant};
+use crate::objects::event::EventType;
 use crate::objects::{Kind, Name, Uid, UidWords};
 use crate::setup::Setup;
 use crate::trace::{Note, What};
@@ -56,6 +58,12 @@ pub enum SchedulerEvent {
     Flush,
     /// The event recorder may try again.
     RetryEvents,
+    /// A watch that ended is opened again.
+    Rewatch(Kind),
+    /// It is told to stop.
+    Terminate,
+    /// The process ends itself.
+    Exit,
 }
 
 /// The state of the scheduler.
@@ -63,6 +71,8 @@ pub enum SchedulerEvent {
 pub struct Scheduler {
     connection: Connection,
     recorder: Recorder,
+    /// The older generation of events: of the election.
+    legacy: Recorder,
     leader: LeaderElection,
     pods: Informer,
     nodes: Informer,
@@ -97,7 +107,8 @@ impl Scheduler {
         Scheduler {
             connection: Connection::new(Endpoint::Scheduler, configuration.qps, configuration.burst),
             recorder: Recorder::newer("default-scheduler", HOST),
-            leader: LeaderElection::new(Agent::Scheduler, "kube-scheduler", IDENTITY.into()),
+            legacy: Recorder::new("default-scheduler", ""),
+            leader: candidate(HOST.into()),
             pods: informer(Kind::Pod),
             nodes: informer(Kind::Node),
             namespaces: informer(Kind::Namespace),
@@ -119,6 +130,9 @@ impl Scheduler {
         match event {
             SchedulerEvent::Start => {
                 out.note(Note::new(Agent::Scheduler, What::Started));
+                let mut luck = setup.luck("kube-scheduler", "identity", "", out.now().as_nanos());
+                let uid = Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits()));
+                self.leader = candidate(format!("{HOST}_{uid}").into());
                 self.elect(setup, out);
                 // Informers start before leadership, so that a new leader is ready at once.
                 let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
@@ -139,14 +153,7 @@ impl Scheduler {
                 }
             }
             SchedulerEvent::Delivery(Delivery::WatchEnded { number, status }) => {
-                let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
-                let informer = [nodes, pods, namespaces, replica_sets].into_iter().find(|informer| informer.is(number));
-                if let Some(informer) = informer {
-                    if status.is_some() {
-                        informer.relist();
-                    }
-                    informer.start(Agent::Scheduler, connection, out);
-                }
+                self.watch_ended(number, status.as_deref(), setup, out);
             }
             SchedulerEvent::Decide(uid) => self.decided(uid.into(), setup, out),
             // One that was planned before a sooner one became due is none any more.
@@ -156,15 +163,51 @@ impl Scheduler {
                 queue.flush(around);
             }
             SchedulerEvent::Flush => {}
+            SchedulerEvent::Rewatch(kind) => {
+                let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
+                let all = [nodes, pods, namespaces, replica_sets];
+                if let Some(informer) = all.into_iter().find(|informer| informer.kind == kind) {
+                    informer.start(Agent::Scheduler, connection, out);
+                }
+            }
+            SchedulerEvent::Terminate if !self.leader.leading() => {
+                self.crash(setup);
+                return out.exit();
+            }
+            SchedulerEvent::Terminate => {
+                let due = self.leader.due();
+                let turn = self.leader.resign(&mut self.connection, out);
+                self.turned(turn, due, out);
+            }
+            SchedulerEvent::Exit => {
+                self.crash(setup);
+                return out.exit();
+            }
         }
         self.begin_cycle(setup, out);
         self.plan_flush(out);
+        self.legacy.pump(Agent::Scheduler, &mut self.connection, Duration::ZERO, out);
         self.recorder.pump(Agent::Scheduler, &mut self.connection, Duration::ZERO, out);
     }
 
     /// How many pods wait where: to be tried, backing off, for something to change, held by a gate.
     pub fn waiting(&self) -> [usize; 4] {
         self.queue.lengths()
+    }
+
+    /// The process is gone: it forgets everything. Numbers of requests go on, so that late replies find nobody.
+    pub fn crash(&mut self, setup: &Setup) {
+        let mut connection = std::mem::replace(&mut self.connection, Connection::new(Endpoint::Scheduler, 0, 0));
+        connection.reopen();
+        *self = Scheduler { connection, ..Scheduler::new(setup) };
+    }
+
+    /// A watch ended, or could not be opened.
+    fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
+        if let Some(informer) = self.informer(number) {
+            let wait = informer.broke(status, Agent::Scheduler, setup, out.now());
+            out.after(wait, Event::Scheduler(SchedulerEvent::Rewatch(informer.kind)));
+        }
     }
 
     fn informer(&mut self, number: u64) -> Option<&mut Informer> {
@@ -190,10 +233,22 @@ impl Scheduler {
 
     /// After each step of the election: what it means, and when the next is due; it was due at `due` before.
     fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
+        let said = match turn {
+            Turn::Same => "",
+            Turn::Won => "became leader",
+            Turn::Lost => "stopped leading",
+        };
         if turn == Turn::Won {
             out.aside(Note::new(Agent::Scheduler, What::Leading));
         }
-        if self.leader.due() != due {
+        if turn != Turn::Same {
+            let message = format!("{} {said}", self.leader.identity()).into();
+            let lease = self.leader.reference();
+            self.legacy.record(Agent::Scheduler, lease, EventType::Normal, "LeaderElection", message, out);
+        }
+        if turn == Turn::Lost {
+            out.after(LAST_WORDS, Event::Scheduler(SchedulerEvent::Exit));
+        } else if self.leader.due() != due {
             out.at(self.leader.due(), Event::Scheduler(SchedulerEvent::Elect));
         }
     }
@@ -203,7 +258,11 @@ impl Scheduler {
         if let Some(turn) = self.leader.reply(reply.number, &reply.result, &mut self.connection, setup, out) {
             return self.turned(turn, due, out);
         }
-        match self.recorder.reply(reply.number, &reply.result, out.now()) {
+        let verdict = match self.legacy.reply(reply.number, &reply.result, out.now()) {
+            Verdict::NotMine => self.recorder.reply(reply.number, &reply.result, out.now()),
+            other => other,
+        };
+        match verdict {
             Verdict::NotMine => {}
             Verdict::Done => return,
             Verdict::RetryAfter(wait) => return out.after(wait, Event::Scheduler(SchedulerEvent::RetryEvents)),
@@ -212,6 +271,8 @@ impl Scheduler {
             self.bound(binding, reply.result, setup, out);
         } else if let Some(errand) = self.errands.remove(&reply.number) {
             self.errand_done(errand, reply.result, setup, out);
+        } else if let Err(status) = &reply.result {
+            self.watch_ended(reply.number, Some(status), setup, out);
         }
     }
 
@@ -248,9 +309,13 @@ impl Scheduler {
     }
 }
 
-/// The machine it runs on, and its name in the election.
+/// A process has an identity of its own.
+fn candidate(identity: Name) -> LeaderElection {
+    LeaderElection::new(Agent::Scheduler, "kube-scheduler", identity).releasing()
+}
+
+/// The machine it runs on, the first part of its name in the election.
 const HOST: &str = "control-plane";
-const IDENTITY: &str = "control-plane_5f1e8a60-7a1c-4f5e-9c0d-2b6d1f3a9e77";
 /// Up to so many nodes a full trace explains each decision by the plugins' scores.
 const EXPLAINED_NODES: usize = 100;
 

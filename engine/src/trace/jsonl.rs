@@ -135,12 +135,21 @@ pub fn what_name(what: &What) -> &'static str {
         What::Schedule(_) => "schedule",
         What::Pod { .. } => "pod",
         What::Leading => "leading",
+        What::Ended { .. } => "ended",
+        What::Restarting { .. } => "restarting",
     }
 }
 
 fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
     match what {
         What::Started | What::Reconcile | What::Leading => {}
+        What::Ended { how } => {
+            json.text("how", how.as_str());
+            if let Some(code) = how.code() {
+                json.value("code", code);
+            }
+        }
+        What::Restarting { after } => json.value("after", after.as_nanos()),
         What::Command { line } => json.text("line", line),
         What::Exited { code } => json.value("code", code),
         What::Mark { text } | What::Remark { text } => json.text("text", text),

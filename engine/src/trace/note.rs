@@ -8,6 +8,7 @@ use crate::etcd::EtcdNote;
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
 use crate::objects::{Key, Kind, Phase, Text};
+use crate::process::Ending;
 use crate::scheduler::explain::Explanation;
 
 /// A record without its id, time and cause.
@@ -116,6 +117,16 @@ pub enum What {
     },
     /// Leader election: this candidate leads from now on.
     Leading,
+    /// A process ended.
+    Ended {
+        /// How.
+        how: Ending,
+    },
+    /// The supervisor is going to start a process again.
+    Restarting {
+        /// After this back-off.
+        after: Duration,
+    },
 }
 
 /// What kind of write.

@@ -52,7 +52,7 @@ pub fn markdown() -> String {
     out
 }
 
-const TITLES: [(Group, &str); 8] = [
+const TITLES: [(Group, &str); 9] = [
     (Group::Cluster, "The cluster and settings"),
     (Group::Commands, "kubectl"),
     (Group::Etcd, "etcd"),

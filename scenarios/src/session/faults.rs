@@ -27,7 +27,7 @@ impl Session {
         if let Some((_, endpoint)) = SINGLE.iter().find(|(known, _)| *known == name) {
             return Ok(*endpoint);
         }
-        if let Some(member) = self.etcd_member(name) {
+        if let Some(member) = self.etcd_number(name) {
             return Ok(Endpoint::Etcd(member));
         }
         let nodes = &self.world().setup().nodes;
@@ -43,7 +43,7 @@ impl Session {
     }
 
     /// The number of an etcd member called `etcd-N`.
-    fn etcd_member(&self, name: &str) -> Option<u8> {
+    fn etcd_number(&self, name: &str) -> Option<u8> {
         let number: u8 = name.strip_prefix("etcd-")?.parse().ok()?;
         (usize::from(number) < self.world().etcd().len()).then_some(number)
     }
@@ -95,7 +95,7 @@ impl Session {
 
     /// Gives an etcd member another disk from now on.
     pub fn disk(&mut self, name: &str, speed: DiskSpeed) -> Result<String, String> {
-        let Some(member) = self.etcd_member(name) else {
+        let Some(member) = self.etcd_number(name) else {
             let members = self.world().etcd().len();
             return Err(match self.endpoint(name) {
                 Ok(_) => format!("only members of etcd have a disk: etcd-0 to etcd-{}", members.saturating_sub(1)),

@@ -10,6 +10,7 @@ use crate::etcd::LeaseId;
 use crate::kernel::Seed;
 use crate::kernel::out::RecordId;
 use crate::objects::{EventType, Key, Kind, Phase};
+use crate::process::Ending;
 use crate::profiles;
 use crate::trace::Note;
 use crate::trace::note::{NodeScore, PodState, PodStep};
@@ -123,6 +124,7 @@ fn the_schema_tells_every_word() {
     words.extend([Verb::Get, Verb::List, Verb::Watch].iter().chain(&writing).map(|verb| verb.as_str()));
     let parts = [Subresource::Binding, Subresource::Token, Subresource::Finalize];
     words.extend([Subresource::Status, Subresource::Scale].iter().chain(&parts).map(|part| part.as_str()));
+    words.extend([Ending::Killed, Ending::Terminated, Ending::LeaseLost].map(Ending::as_str));
     for word in words {
         assert!(SCHEMA.contains(&format!("`{word}`")), "{word} is not in the schema");
     }
@@ -258,7 +260,9 @@ fn next(what: &What) -> Option<What> {
         }
         What::Schedule(_) => What::Pod { step: PodStep::Killing, detail: "nginx".into() },
         What::Pod { .. } => What::Leading,
-        What::Leading => return None,
+        What::Leading => What::Ended { how: Ending::Killed },
+        What::Ended { .. } => What::Restarting { after: Duration::ZERO },
+        What::Restarting { .. } => return None,
     })
 }
 
@@ -279,6 +283,7 @@ fn without_optional_fields(what: &What) -> Option<What> {
             explanation: None,
         })),
         What::Pod { step, .. } => What::Pod { step, detail: none() },
+        What::Ended { .. } => What::Ended { how: Ending::Terminated },
         _ => return None,
     })
 }

@@ -1,0 +1,157 @@
+//! Processes end and start: what the world does about it.
+
+use super::World;
+use crate::apiserver::ApiServerEvent;
+use crate::apiserver::request::{Delivery, Reply};
+use crate::apiserver::status::Status;
+use crate::controllers::ControllerManagerEvent;
+use crate::etcd::EtcdEvent;
+use crate::event::{ANY_LIFE, Event, Queued};
+use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Endpoint};
+use crate::kubelet::KubeletEvent;
+use crate::process::{Ending, Process};
+use crate::scheduler::SchedulerEvent;
+use crate::trace::{Note, What};
+
+impl World {
+    /// Whether a process runs; false for one that this cluster does not have.
+    pub fn is_running(&self, process: Process) -> bool {
+        match process {
+            Process::Etcd(member) => self.etcd.get(usize::from(member)).is_some_and(|member| member.running()),
+            Process::Kubelet(node) if node as usize >= self.kubelets.len() => false,
+            other => self.processes.running(other),
+        }
+    }
+
+    /// Every process of the cluster, running or not.
+    pub fn process_list(&self) -> impl Iterator<Item = Process> {
+        let etcd = (0..self.etcd.len() as u8).map(Process::Etcd);
+        let one = [Process::ApiServer, Process::ControllerManager, Process::Scheduler];
+        etcd.chain(one).chain((0..self.kubelets.len() as u32).map(Process::Kubelet))
+    }
+
+    /// SIGKILL: the process is gone at once, with everything that is not on a disk. False if it does not run.
+    pub fn kill(&mut self, process: Process) -> bool {
+        let runs = self.is_running(process);
+        if runs {
+            self.end(process, Ending::Killed, RecordId(0));
+        }
+        runs
+    }
+
+    /// SIGTERM: the process does what it does before it stops, and ends; a scheduler gives its lease back, a leader of etcd
+    /// hands over. False if it does not run.
+    pub fn terminate(&mut self, process: Process) -> bool {
+        if !self.is_running(process) {
+            return false;
+        }
+        match process {
+            Process::Scheduler => {
+                self.processes.stop(process);
+                self.now_at(Event::Scheduler(SchedulerEvent::Terminate), RecordId(0));
+            }
+            _ => self.end(process, Ending::Terminated, RecordId(0)),
+        }
+        true
+    }
+
+    /// Starts a process that does not run. False if it runs already, or if this cluster has none such.
+    pub fn start(&mut self, process: Process) -> bool {
+        let known = self.process_list().any(|other| other == process);
+        let starts = known && !self.is_running(process);
+        if starts {
+            self.start_because(process, RecordId(0));
+        }
+        starts
+    }
+
+    /// From now on the process is started again when it ends, as a static pod is: at once the first time, then with the kubelet's
+    /// back-off of 10 s to 5 min. Or no longer.
+    pub fn supervise(&mut self, process: Process, on: bool) {
+        self.processes.supervise(process, on);
+    }
+
+    pub(super) fn start_because(&mut self, process: Process, cause: RecordId) {
+        if self.is_running(process) {
+            return;
+        }
+        self.processes.start(process);
+        let event = match process {
+            Process::Etcd(member) => Event::Etcd(member, EtcdEvent::Started),
+            Process::ApiServer => Event::ApiServer(ApiServerEvent::Start),
+            Process::ControllerManager => Event::ControllerManager(ControllerManagerEvent::Start),
+            Process::Scheduler => Event::Scheduler(SchedulerEvent::Start),
+            Process::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Start),
+        };
+        self.now_at(event, cause);
+    }
+
+    /// A process ends: what it leaves behind, who notices, and who starts it again.
+    pub(super) fn end(&mut self, process: Process, how: Ending, cause: RecordId) {
+        let cause = self.trace.record(self.now, cause, Note::new(process.agent(), What::Ended { how }));
+        let endpoint = process.endpoint();
+        match process {
+            Process::Etcd(member) => {
+                let event = if how == Ending::Killed { EtcdEvent::Killed } else { EtcdEvent::Stopped };
+                self.now_at(Event::Etcd(member, event), cause);
+            }
+            Process::ApiServer => {
+                for (client, delivery) in self.apiserver.crash() {
+                    let life = self.processes.life(client);
+                    let event = Event::delivery(client, delivery);
+                    self.transmit(endpoint, client, Duration::ZERO, Queued { event, cause, life });
+                }
+                for member in 0..self.etcd.len() as u8 {
+                    let event = Event::Etcd(member, EtcdEvent::ClientGone(Endpoint::ApiServer));
+                    self.transmit(endpoint, Endpoint::Etcd(member), Duration::ZERO, Queued::anybody(event, cause));
+                }
+            }
+            Process::ControllerManager => self.controller_manager.crash(&self.setup),
+            Process::Scheduler => self.scheduler.crash(&self.setup),
+            Process::Kubelet(node) => {
+                if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
+                    kubelet.crash();
+                }
+            }
+        }
+        self.processes.end(process);
+        if !matches!(process, Process::Etcd(_) | Process::ApiServer) {
+            // The machine closes the connections of a process that ends.
+            let event = Event::ApiServer(ApiServerEvent::Disconnected(endpoint));
+            self.transmit(endpoint, Endpoint::ApiServer, Duration::ZERO, Queued::anybody(event, cause));
+        }
+        if let Some(after) = self.processes.restart_after(process, self.now) {
+            let what = What::Restarting { after };
+            let cause = self.trace.record(self.now, cause, Note::new(process.agent(), what));
+            self.push(self.now + after, Endpoint::Outside, Queued::anybody(Event::Restart(process), cause));
+        }
+    }
+
+    /// What becomes of an event that arrives: it may have been meant for a process that is gone.
+    pub(super) fn arrives(&mut self, event: Event, life: u32, cause: RecordId) -> Option<Event> {
+        let receiver = event.receiver();
+        let Some(process) = Process::at(receiver).filter(|process| !matches!(process, Process::Etcd(_))) else {
+            return Some(event);
+        };
+        // Containers go on without their kubelet.
+        let goes_on = matches!(&event, Event::Kubelet(_, event) if event.of_the_runtime());
+        let meant = life == ANY_LIFE || life == self.processes.life(receiver);
+        if goes_on || meant && self.processes.running(process) {
+            return Some(event);
+        }
+        if let Event::ApiServer(ApiServerEvent::Request(request)) = event {
+            // Nobody listens: the machine says so at once.
+            let reply = Reply { number: request.number, result: Err(Status::refused()), warnings: Vec::new() };
+            let event = Event::delivery(request.from, Delivery::Reply(Box::new(reply)));
+            let life = self.processes.life(request.from);
+            self.transmit(Endpoint::ApiServer, request.from, Duration::ZERO, Queued { event, cause, life });
+        }
+        None
+    }
+
+    /// Lets something happen to a component now, and at once.
+    fn now_at(&mut self, event: Event, cause: RecordId) {
+        self.handle(Queued::anybody(event, cause));
+    }
+}
