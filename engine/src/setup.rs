@@ -23,6 +23,8 @@ pub struct Setup {
     pub formation: Formation,
     /// Nothing but etcd runs: no API server, no nodes.
     pub only_etcd: bool,
+    /// Whether processes that end are started again, as the kubelet does with static pods.
+    pub supervised: bool,
     /// The nodes.
     pub nodes: Vec<NodeSpec>,
     /// How long things take.
@@ -176,6 +178,7 @@ impl Setup {
             seed: Seed(seed),
             shuffle_ties: None,
             trace: TraceLevel::Full,
+            supervised: false,
             etcd_members,
             formation: Formation::local(etcd_members),
             only_etcd: false,

@@ -118,6 +118,8 @@ impl World {
 
     /// The order in which the processes start; each waits for what it needs by itself.
     fn switch_on(&mut self) {
+        let all: Vec<Process> = if self.setup.supervised { self.process_list().collect() } else { Vec::new() };
+        all.into_iter().for_each(|process| self.supervise(process, true));
         if self.setup.only_etcd {
             return;
         }

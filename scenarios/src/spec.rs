@@ -7,6 +7,7 @@ pub(crate) mod load;
 
 use serde_json::{Map, Value};
 use wavetank_engine::apiserver::validation::names;
+use wavetank_engine::etcd::Formation;
 use wavetank_engine::kernel::{Duration, Latency};
 use wavetank_engine::objects::Name;
 use wavetank_engine::objects::quantity::Quantity;
@@ -45,6 +46,10 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     setup.etcd_members = etcd::etcd(map.get("etcd"), &mut setup.profile.etcd)?;
     setup.nodes = nodes(map.get("nodes"))?;
     setup.shuffle_ties = overrides.shuffle_ties;
+    setup.supervised = match map.get("supervised") {
+        None => true,
+        Some(flag) => flag.as_bool().ok_or_else(|| format!("`supervised` is true or false, not {flag}"))?,
+    };
     setup.only_etcd = match text(map, "only")? {
         None => false,
         Some("etcd") if map.contains_key("nodes") => {
@@ -55,7 +60,9 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         Some("etcd") => true,
         Some(other) => return Err(format!("`only` can be \"etcd\", not \"{other}\"")),
     };
+    setup.formation = Formation::control_plane(setup.etcd_members);
     if setup.only_etcd {
+        setup.formation = Formation::local(setup.etcd_members);
         setup.nodes.clear();
     }
     if let Some(kubelet) = map.get("kubelet") {

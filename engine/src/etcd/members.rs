@@ -127,6 +127,16 @@ impl Formation {
         Formation { token: "demo".into(), members, first_leader: 0 }
     }
 
+    /// So many members of a control plane: etcd-0, etcd-1 and so on, one port apart by a thousand.
+    pub fn control_plane(members: u8) -> Self {
+        let member = |n: u8| {
+            let port = 2_379 + 1_000 * u32::from(n);
+            let url = |port: u32| Arc::from(format!("http://127.0.0.1:{port}"));
+            (Arc::from(format!("etcd-{n}")), url(port + 1), url(port))
+        };
+        Formation { members: (0..members).map(member).collect(), ..Formation::local(1) }
+    }
+
     /// The members as such a cluster begins with them; `started`: all processes have said their names.
     pub fn members(&self, started: bool) -> Members {
         let member = |(number, (name, peer, client)): (usize, &Founder)| MemberInfo {

@@ -1,6 +1,7 @@
 //! Faults of links and disks by the names people use: `etcd-0`, `kube-apiserver`, `worker-2`.
 
 use wavetank_engine::kernel::{Duration, Endpoint, Trouble};
+use wavetank_engine::process::Process;
 
 use super::Session;
 use crate::script::hints;
@@ -42,10 +43,43 @@ impl Session {
         Err(format!("there is no `{name}`; there are {}\n{}", known.join(", "), hint.unwrap_or_default()))
     }
 
-    /// The number of an etcd member called `etcd-N`.
+    /// The number of an etcd member: by its own name, or as `etcd-N`.
     fn etcd_number(&self, name: &str) -> Option<u8> {
+        if let Some(member) = self.etcd_member(name) {
+            return Some(member);
+        }
         let number: u8 = name.strip_prefix("etcd-")?.parse().ok()?;
         (usize::from(number) < self.world().etcd().len()).then_some(number)
+    }
+
+    /// The process of a name; a node's name stands for its kubelet.
+    fn process(&self, name: &str) -> Result<Process, String> {
+        let endpoint = self.endpoint(name.strip_prefix("kubelet/").unwrap_or(name))?;
+        Process::at(endpoint).ok_or_else(|| format!("`{name}` is no process"))
+    }
+
+    /// Ends a process, which stays away until it is started again; `gently` is SIGTERM, else SIGKILL.
+    pub fn crash(&mut self, name: &str, gently: bool) -> Result<String, String> {
+        let process = self.process(name)?;
+        self.world.supervise(process, false);
+        let ran = if gently { self.world.terminate(process) } else { self.world.kill(process) };
+        if !ran {
+            return Err(format!("`{name}` does not run\nstart it with restart(\"{name}\")"));
+        }
+        self.world.fault_began(&format!("{name}{DOWN}"));
+        Ok(format!("{name} {}", if gently { "is told to stop (SIGTERM)" } else { "is killed (SIGKILL)" }))
+    }
+
+    /// Starts a process again; from then on it is supervised as before.
+    pub fn restart(&mut self, name: &str) -> Result<String, String> {
+        let process = self.process(name)?;
+        if !self.world.start(process) {
+            return Err(format!("`{name}` runs already"));
+        }
+        let supervised = self.world.setup().supervised;
+        self.world.supervise(process, supervised);
+        self.world.fault_ended(&format!("{name}{DOWN}"));
+        Ok(format!("{name} is started"))
     }
 
     /// Cuts every link from one of `from` to one of `to`, and with `both` the ways back.

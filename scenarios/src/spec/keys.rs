@@ -34,6 +34,11 @@ pub const CLUSTER: &[Key] = &[
     ),
     key("etcd", "3", "members of etcd: 1 (default), 3, 5 or 7; or a map with its flags, below"),
     key("only", "\"etcd\"", "nothing but etcd runs: no API server, no nodes; for `etcdctl`"),
+    key(
+        "supervised",
+        "false",
+        "whether a process that ends is started again, as the kubelet does with static pods (default true)",
+    ),
     key("profile", "\"production\"", "how long things take: `laptop` (default), `production` or `slow-disk`"),
     key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
     key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),

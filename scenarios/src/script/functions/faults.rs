@@ -1,4 +1,4 @@
-//! What goes wrong: disks and links that are slow, lossy or cut.
+//! What goes wrong: processes that end, disks and links that are slow, lossy or cut.
 
 use super::super::convert::to_json;
 use super::super::errors::{Fallible, Problem};
@@ -11,6 +11,39 @@ use rhai::{Array, Dynamic, ImmutableString};
 use wavetank_engine::kernel::{Duration, Trouble};
 
 pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        name: "crash",
+        group: Group::Faults,
+        signatures: &["crash(process)"],
+        summary: "Ends a process, or each of a list, with SIGKILL: `etcd-0`, `kube-apiserver`, `kube-scheduler`, \
+            `kube-controller-manager`, or a node's name for its kubelet. What it had not written to a disk is gone. It stays away until \
+            `restart`, as if its static pod's manifest had been moved away.",
+        example: "crash(\"etcd-0\");\nrun_for(\"30s\");\nrestart(\"etcd-0\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: crash,
+    },
+    Function {
+        name: "terminate",
+        group: Group::Faults,
+        signatures: &["terminate(process)"],
+        summary: "Ends a process, or each of a list, with SIGTERM: it does what it does before it stops (the scheduler gives \
+            its lease back, a leader of etcd hands over). It stays away until `restart`.",
+        example: "terminate(\"kube-scheduler\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: terminate,
+    },
+    Function {
+        name: "restart",
+        group: Group::Faults,
+        signatures: &["restart(process)"],
+        summary: "Starts a process, or each of a list, that `crash` or `terminate` has ended.",
+        example: "restart(\"kube-scheduler\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: restart,
+    },
     Function {
         name: "disk",
         group: Group::Faults,
@@ -77,6 +110,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: heal,
     },
 ];
+
+fn crash(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, |session, name| session.crash(name, false))
+}
+
+fn terminate(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, |session, name| session.crash(name, true))
+}
+
+fn restart(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, |session, name| session.restart(name))
+}
+
+/// Does something to each of the processes named by the first argument.
+fn each(call: &Call<'_>, does: fn(&mut Session, &str) -> Result<String, String>) -> Fallible<Dynamic> {
+    let names = names(call, 0)?;
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> = names.iter().map(|name| does(session, name)).collect();
+        Ok(texts?.join("\n"))
+    })
+}
 
 fn disk(call: &Call<'_>) -> Fallible<Dynamic> {
     let members = names(call, 0)?;
