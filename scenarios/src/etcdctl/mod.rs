@@ -7,7 +7,7 @@
 //! the engine.
 //!
 //! Models: etcd v3.6.13 etcdctl/ctlv3, etcdutl, pkg/cobrautl, client/v3 (retries).
-//! Left out: log lines on standard error, TLS, `-w protobuf`, interactive watches, `watch -- COMMAND`, and the commands
+//! Left out: log lines on standard error, TLS, `-w protobuf`, interactive watches, and the commands
 //! check, elect, lock, make-mirror, completion, and those that turn on authentication or a downgrade (they say so).
 
 mod answers;

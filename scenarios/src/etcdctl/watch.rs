@@ -1,15 +1,17 @@
 //! `watch`: prints changes until the host kills it.
 //!
 //! Models: etcd v3.6.13 etcdctl/ctlv3/command/watch_command.go, client/v3/watch.go (resuming after a lost connection).
-//! Left out: interactive mode, running a command for each event.
+//! Left out: interactive mode. `watch -- COMMAND` runs what [`crate::shell`] knows: `sh -c`, `echo` and the text tools.
 
 use super::Loop;
 use super::commands::{Format, client};
 use super::failure::{ERROR, Failure, INTERRUPTED};
 use super::flags::{Flag, Kind, Parsed, flag};
 use super::print;
+use super::print::quote::quoted;
 use super::session::{Session, Step};
 use super::{EtcdCall, Keys, WatchCall, WatchResponse};
+use crate::shell::{Alone, Shell};
 
 /// Pause before a lost watch is opened again, [ns] – constant; etcd: client/v3/watch.go, maxBackoff, 100 ms.
 const RESUME_PAUSE: u64 = 100_000_000;
@@ -54,6 +56,9 @@ pub(crate) fn watch(s: &mut Session, line: &Parsed) -> Step<()> {
         match s.next_watched()? {
             Some(response) => {
                 show(s, response)?;
+                if let Some(at) = line.dash {
+                    run(s, &line.args[at..], response)?;
+                }
                 if response.canceled {
                     return end();
                 }
@@ -81,11 +86,11 @@ fn watch_call(line: &Parsed) -> Result<WatchCall, Failure> {
         Some(at) if at == line.args.len() => {
             return Err(Failure::arguments(format!("{wrong} (found separator --, but no commands)")));
         }
-        Some(_) => return Err(Failure::new(ERROR, "watch -- COMMAND is not part of this simulation")),
-        None => &line.args,
+        Some(at) => &line.args[..at],
+        None => line.args.as_slice(),
     };
     let key = args.first().ok_or_else(|| Failure::arguments(wrong))?.as_bytes().to_vec();
-    let keys = match args.as_slice() {
+    let keys = match args {
         [_, _] if line.on("prefix") => {
             return Err(Failure::arguments("`range_end` and `--prefix` are mutually exclusive"));
         }
@@ -99,6 +104,33 @@ fn watch_call(line: &Parsed) -> Result<WatchCall, Failure> {
         prev_kv: line.on("prev-kv"),
         progress_notify: line.on("progress-notify"),
     })
+}
+
+/// Runs the command that follows `--`, once for each event.
+fn run(s: &mut Session, command: &[String], response: &WatchResponse) -> Step<()> {
+    for event in &response.events {
+        let shown = |bytes: &[u8]| quoted(&String::from_utf8_lossy(bytes));
+        let mut shell = Shell::default();
+        shell.variables.extend([
+            ("ETCD_WATCH_REVISION".to_owned(), response.header.revision.to_string()),
+            ("ETCD_WATCH_EVENT_TYPE".to_owned(), quoted(if event.delete { "DELETE" } else { "PUT" })),
+            ("ETCD_WATCH_KEY".to_owned(), shown(&event.kv.key)),
+            ("ETCD_WATCH_VALUE".to_owned(), shown(&event.kv.value)),
+        ]);
+        let output = shell.words_as_they_are(command, &mut Alone);
+        s.print(&output.stdout);
+        if output.code == 127 {
+            let name = quoted(command.first().map_or("", String::as_str));
+            s.error(&format!("command [{}] error (exec: {name}: executable file not found in $PATH)\n", command.join(" ")));
+            return Err(Failure::silent(ERROR).into());
+        }
+        s.error(&output.stderr);
+        if output.code != 0 {
+            s.error(&format!("command [{}] error (exit status {})\n", command.join(" "), output.code));
+            return Err(Failure::silent(ERROR).into());
+        }
+    }
+    Ok(())
 }
 
 fn is_progress(response: &WatchResponse) -> bool {

@@ -29,6 +29,7 @@ use wavetank_engine::trace::note::Scheduling;
 use wavetank_engine::trace::{Note, Record, What, jsonl};
 use wavetank_engine::world::Mail;
 
+pub use self::etcd::Signal;
 pub use self::faults::DiskSpeed;
 use self::kubectl::Kubectl;
 use self::load::Load;

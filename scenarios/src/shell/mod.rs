@@ -35,6 +35,31 @@ pub trait Machine {
     fn remove(&mut self, path: &str) -> bool;
 }
 
+/// A machine without programs, files or time: only the shell's own tools work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Machine for Alone {
+    fn run(&mut self, _program: &Invocation) -> Option<Output> {
+        None
+    }
+    fn start(&mut self, _program: &Invocation, _file: &str, _merged: bool) -> bool {
+        false
+    }
+    fn sleep(&mut self, _ns: u64) {}
+    fn wait(&mut self) {}
+    fn read(&mut self, _path: &str) -> Option<String> {
+        None
+    }
+    fn write(&mut self, _path: &str, _text: &str) {}
+    fn copy(&mut self, _from: &str, _to: &str) -> bool {
+        false
+    }
+    fn remove(&mut self, _path: &str) -> bool {
+        false
+    }
+}
+
 /// A program that is to be run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Invocation {
@@ -78,6 +103,11 @@ impl Shell {
         };
         machine.wait();
         output
+    }
+
+    /// Runs one program or tool whose words are as they are.
+    pub fn words_as_they_are(&mut self, words: &[String], machine: &mut dyn Machine) -> Output {
+        self.execute(Invocation { words: words.to_vec(), ..Invocation::default() }, machine)
     }
 
     fn list(&mut self, list: &List, stdin: Option<&str>, machine: &mut dyn Machine) -> Output {
