@@ -8,6 +8,7 @@
 //! * [`cli`] – the commands: `run`, `new`, `test`, `reference`.
 //! * [`script`] – the Rhai host: what a script may call, its bounds, its errors.
 //! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
+//! * [`scheduler_file`] – how its scheduler is configured; [`files`] – the files a script may name.
 //! * [`kubectl`] – the verbs and printers; [`etcdctl`] – the same for etcd; [`shell`] – pipes and loops around it.
 //! * [`transcript`] – what a learner would have seen at the terminal.
 //! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
@@ -17,7 +18,9 @@ pub mod artifacts;
 pub mod charts;
 pub mod cli;
 pub mod etcdctl;
+pub mod files;
 pub mod kubectl;
+pub mod scheduler_file;
 pub mod script;
 pub mod session;
 pub mod shell;

@@ -17,6 +17,7 @@ use wavetank_engine::trace::TraceLevel;
 
 use self::keys::{Field, Key};
 
+use crate::scheduler_file;
 use crate::script::{duration, hints};
 use crate::session::Overrides;
 
@@ -68,6 +69,11 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     if let Some(kubelet) = map.get("kubelet") {
         self::kubelet(kubelet, &mut setup.profile.kubelet)?;
     }
+    setup.scheduler = match (&overrides.scheduler, map.get("scheduler")) {
+        (Some(configuration), _) => configuration.clone(),
+        (None, Some(value)) => scheduler_file::from_script(value, &overrides.folder)?,
+        (None, None) => setup.scheduler,
+    };
     setup.trace = match text(map, "trace")? {
         None | Some("full") => TraceLevel::Full,
         Some("fingerprint") => TraceLevel::FingerprintOnly,

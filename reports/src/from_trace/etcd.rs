@@ -84,8 +84,11 @@ impl Etcd {
                 }
             }
             EtcdNote::Persisted { index, entries, took } => {
+                // What is persisted without entries is the term and the vote.
                 let first = (index + 1).saturating_sub(u64::from(*entries));
-                let mut shown = self.writes.range(first..=*index).filter(|(_, write)| write.member != member);
+                let written = (0..=index.saturating_sub(first)).take(*entries as usize).map(|n| first + n);
+                let mut shown =
+                    written.filter_map(|index| self.writes.get(&index)).filter(|write| write.member != member);
                 if let (Some(_), Some(drawing)) = (shown.next(), self.members.get_mut(usize::from(member))) {
                     let start = Instant::from_nanos(record.at.as_nanos().saturating_sub(took.as_nanos()));
                     let label = if *entries > 1 { format!("{entries} entries") } else { String::new() };

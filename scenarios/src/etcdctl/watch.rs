@@ -121,7 +121,10 @@ fn run(s: &mut Session, command: &[String], response: &WatchResponse) -> Step<()
         s.print(&output.stdout);
         if output.code == 127 {
             let name = quoted(command.first().map_or("", String::as_str));
-            s.error(&format!("command [{}] error (exec: {name}: executable file not found in $PATH)\n", command.join(" ")));
+            s.error(&format!(
+                "command [{}] error (exec: {name}: executable file not found in $PATH)\n",
+                command.join(" ")
+            ));
             return Err(Failure::silent(ERROR).into());
         }
         s.error(&output.stderr);

@@ -1,7 +1,7 @@
 //! A kubectl process: its requests to the API server and what comes back.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use wavetank_engine::apiserver::request::Delivery;
 use wavetank_engine::client::Agent;
@@ -11,6 +11,7 @@ use wavetank_engine::world::Mail;
 
 use super::process::{Asked, Replay};
 use super::translate;
+use crate::files;
 use crate::kubectl::{self, Answer, ApiVerb, Call, Files, Progress};
 
 /// A kubectl process.
@@ -178,24 +179,12 @@ impl Kubectl {
 struct Folder<'a>(&'a Path);
 
 impl Files for Folder<'_> {
-    #[expect(clippy::disallowed_methods, reason = "manifests are read from the script's folder")]
     fn read(&self, path: &str) -> Result<String, String> {
-        let relative: PathBuf = PathBuf::from(path);
-        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err("only files in the script's own folder can be read".to_owned());
-        }
-        std::fs::read_to_string(self.0.join(relative)).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-            _ => error.to_string(),
-        })
+        files::read_in(self.0, path)
     }
 
     fn list(&self, path: &str) -> Option<Vec<String>> {
-        let relative = PathBuf::from(path);
-        if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return None;
-        }
-        let entries = std::fs::read_dir(self.0.join(relative)).ok()?;
+        let entries = std::fs::read_dir(files::path_in(self.0, path).ok()?).ok()?;
         let files = entries.filter_map(Result::ok).filter(|entry| entry.path().is_file());
         let mut names: Vec<String> = files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();

@@ -24,6 +24,7 @@ use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::out::RecordId;
 use wavetank_engine::kernel::{Duration, Instant};
 use wavetank_engine::objects::{Kind, Object, json};
+use wavetank_engine::scheduler::config::SchedulerConfiguration;
 use wavetank_engine::setup::Setup;
 use wavetank_engine::trace::note::Scheduling;
 use wavetank_engine::trace::{Note, Record, What, jsonl};
@@ -50,6 +51,8 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// The latency profile, instead of the script's.
     pub profile: Option<String>,
+    /// The scheduler's configuration, instead of the script's.
+    pub scheduler: Option<SchedulerConfiguration>,
     /// Shuffle events of the same instant by this number.
     pub shuffle_ties: Option<u64>,
     /// The script's folder, where its manifests are.

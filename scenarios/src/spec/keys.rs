@@ -43,6 +43,14 @@ pub const CLUSTER: &[Key] = &[
     key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
     key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),
     key(
+        "scheduler",
+        "#{ percentageOfNodesToScore: 100 }",
+        "the scheduler's KubeSchedulerConfiguration: a file in the script's folder such as `\"packing.yaml\"`, the YAML text \
+            itself, or a map of its fields, in which `apiVersion` and `kind` may be left out. Profiles, plugins with their weights \
+            and `pluginConfig`, `percentageOfNodesToScore`, back-off and client limits count; extenders are refused, and what \
+            concerns the process (leader election, addresses) has no effect",
+    ),
+    key(
         "trace",
         "\"fingerprint\"",
         "`\"full\"` (default), or `\"fingerprint\"` for big clusters: no records are kept, so there is no timeline and \

@@ -145,7 +145,8 @@ fn becomes_healthy(host: &mut Host, number: u8, patience: u64) -> bool {
 /// What the recorder's variables say now.
 pub fn set_variables(host: &mut Host, shell: &mut Shell) {
     let alive = host.session.world().etcd().iter().filter(|member| member.running());
-    let mut live: Vec<String> = alive.map(|member| member.client_urls().trim_start_matches("http://").to_owned()).collect();
+    let mut live: Vec<String> =
+        alive.map(|member| member.client_urls().trim_start_matches("http://").to_owned()).collect();
     live.sort();
     shell.variables.insert("LIVE".into(), live.join(","));
     let Some(name) = shell.variables.get("KILLED").cloned() else { return };

@@ -113,7 +113,8 @@ fn plain(word: &str) -> String {
     if is_duration(word) {
         return "<dur>".into();
     }
-    let hexadecimal = (14..=16).contains(&word.len()) && word.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+    let hexadecimal =
+        (14..=16).contains(&word.len()) && word.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
     let decimal = word.len() >= 16 && word.chars().all(|c| c.is_ascii_digit());
     let number = if hexadecimal { u64::from_str_radix(word, 16).ok() } else { word.parse().ok().filter(|_| decimal) };
     match number {
@@ -181,10 +182,11 @@ fn same(theirs: &str, ours: &str) -> Result<(), String> {
         };
         let name = (1..=6).map(before).find(|word| word.starts_with(|c: char| c.is_ascii_alphabetic()));
         let lenient = match after(2) {
-            (Some(a), Some(b)) if let (Some(a), Some(b)) = (unit(a), unit(b)) => {
-                close(want_number * a, got_number * b)
+            (Some(a), Some(b)) if let (Some(a), Some(b)) = (unit(a), unit(b)) => close(want_number * a, got_number * b),
+            _ => {
+                name.is_some_and(|name| name.to_ascii_lowercase().starts_with("dbsize"))
+                    && close(want_number, got_number)
             }
-            _ => name.is_some_and(|name| name.to_ascii_lowercase().starts_with("dbsize")) && close(want_number, got_number),
         };
         if !lenient {
             return Err(format!("want `{want}`, got `{got}`"));

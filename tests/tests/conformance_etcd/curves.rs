@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use wavetank_engine::World;
-use wavetank_engine::etcd::{
-    AlarmRequest, DeleteRange, EtcdError, KeyRange, Put, Reply, Request, Response, Status,
-};
+use wavetank_engine::etcd::{AlarmRequest, DeleteRange, EtcdError, KeyRange, Put, Reply, Request, Response, Status};
 use wavetank_engine::event::EtcdValue;
 use wavetank_engine::kernel::out::RecordId;
 use wavetank_engine::kernel::{Duration, Instant};
@@ -75,7 +73,8 @@ impl Bench {
         let number = self.send(request);
         loop {
             assert!(self.world.step(), "nobody answers");
-            if let Some(mail) = std::iter::from_fn(|| self.world.receive_from_etcd()).find(|mail| mail.number == number) {
+            if let Some(mail) = std::iter::from_fn(|| self.world.receive_from_etcd()).find(|mail| mail.number == number)
+            {
                 return mail.response;
             }
         }
@@ -214,7 +213,9 @@ impl Bench {
         // How many puts a quota lets through differs a little, and so do the revisions after that.
         let theirs = point["revision"].as_f64();
         let exact = self.puts <= self.keys || self.rounds > 0;
-        if theirs.is_some_and(|theirs| if exact && self.clients > 1 { theirs != revision as f64 } else { !near(theirs, revision as f64) }) {
+        if theirs.is_some_and(|theirs| {
+            if exact && self.clients > 1 { theirs != revision as f64 } else { !near(theirs, revision as f64) }
+        }) {
             wrong.push(format!("want revision {theirs:?}, got {revision}"));
         }
         if point["status_errors"].is_array() && point["status_errors"] != serde_json::json!(errors) {

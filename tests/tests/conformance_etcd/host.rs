@@ -42,9 +42,10 @@ pub fn setup(members: u8, first_leader: u8, args: &[&str], seed: u64) -> Setup {
         settings.auto_compaction = match value("--auto-compaction-mode") {
             Some("revision") => AutoCompaction::Revision(retention.parse().expect("revisions")),
             // Without a unit these are hours.
-            _ => AutoCompaction::Periodic(duration(retention).unwrap_or_else(|| {
-                Duration::from_secs(3_600 * retention.parse::<u64>().expect("hours"))
-            })),
+            _ => AutoCompaction::Periodic(
+                duration(retention)
+                    .unwrap_or_else(|| Duration::from_secs(3_600 * retention.parse::<u64>().expect("hours"))),
+            ),
         };
     }
     if let Some(interval) = value("--heartbeat-interval").and_then(|text| text.parse().ok()) {

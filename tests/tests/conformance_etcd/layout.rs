@@ -15,7 +15,8 @@ pub fn play(case: &Value) -> Score {
     for recorded in case["types"].as_array().into_iter().flatten() {
         let named = &recorded["stored_apiVersion_kind"];
         let (version, name) = (named[0].as_str().unwrap_or_default(), named[1].as_str().unwrap_or_default());
-        let Some(kind) = Kind::ALL.iter().find(|kind| kind.name() == name && group(kind.api_version()) == group(version))
+        let Some(kind) =
+            Kind::ALL.iter().find(|kind| kind.name() == name && group(kind.api_version()) == group(version))
         else {
             unserved += 1;
             continue;

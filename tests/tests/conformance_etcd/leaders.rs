@@ -79,7 +79,9 @@ fn quantity(name: &str, runs: &[&Value], mut ours: Vec<f64>, score: &mut Score) 
     let agrees = inside(median) && within * 10 >= ours.len() * 9;
     let why = || {
         let (first, last) = (ours[0], ours[ours.len() - 1]);
-        format!("want {least} to {most} s; got {first:.3} to {last:.3} s, median {median:.3} s, {within} of {RUNS} within")
+        format!(
+            "want {least} to {most} s; got {first:.3} to {last:.3} s, median {median:.3} s, {within} of {RUNS} within"
+        )
     };
     let result = if agrees { Ok(()) } else { Err(why()) };
     score.unit(|| name.to_owned(), result);

@@ -65,7 +65,8 @@ fn play(case: &Value) -> Score {
 fn etcd_answers_as_recorded() {
     #[allow(clippy::disallowed_methods, reason = "where the vectors lie is no part of a run")]
     let (folder, only) = (std::env::var("WAVETANK_CONFORMANCE"), std::env::var("WAVETANK_CASE").unwrap_or_default());
-    let folder = folder.map_or_else(|_| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/conformance")), PathBuf::from);
+    let folder =
+        folder.map_or_else(|_| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/conformance")), PathBuf::from);
     let path = folder.join("answers/etcd.jsonl");
     let recorded = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let cases: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).expect("a case")).collect();

@@ -29,7 +29,7 @@ pub struct ConfigurationError {
 type Result<T> = std::result::Result<T, ConfigurationError>;
 
 /// The API version that is read.
-const API_VERSION: &str = "kubescheduler.config.k8s.io/v1";
+pub const API_VERSION: &str = "kubescheduler.config.k8s.io/v1";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -107,9 +107,17 @@ impl SchedulerConfiguration {
             qps: client.and_then(|client| client.qps).map_or(default.qps, |qps| qps.clamp(0.0, 1e9) as u32),
             burst: client.and_then(|client| client.burst).unwrap_or(default.burst),
         };
+        if configuration.initial_backoff == Duration::ZERO {
+            return Err(fail("podInitialBackoffSeconds", invalid(0, "must be greater than 0")));
+        }
+        if document.parallelism.is_some_and(|workers| workers <= 0) {
+            let problem = "should be an integer value greater than zero";
+            return Err(fail("parallelism", invalid(document.parallelism.unwrap_or(0), problem)));
+        }
         if configuration.max_backoff < configuration.initial_backoff {
-            let problem = "must be at least podInitialBackoffSeconds".to_owned();
-            return Err(fail("podMaxBackoffSeconds", problem));
+            let given = configuration.max_backoff.as_nanos() / 1_000_000_000;
+            let problem = "must be greater than or equal to PodInitialBackoffSeconds";
+            return Err(fail("podMaxBackoffSeconds", invalid(given, problem)));
         }
         Ok(configuration)
     }
@@ -126,10 +134,15 @@ fn profiles(document: &Document) -> Result<Vec<Profile>> {
         let name = match &from.scheduler_name {
             Some(name) if !name.is_empty() => name,
             _ if document.profiles.len() == 1 => DEFAULT_SCHEDULER,
-            _ => return Err(fail(&format!("{path}.schedulerName"), "required where there are several".to_owned())),
+            _ => {
+                return Err(fail(
+                    &format!("{path}.schedulerName"),
+                    "Required value: there are several profiles".to_owned(),
+                ));
+            }
         };
         if profiles.iter().any(|other| *other.name == *name) {
-            return Err(fail(&format!("{path}.schedulerName"), format!("{name:?} is there already")));
+            return Err(fail(&format!("{path}.schedulerName"), format!("Duplicate value: {name:?}")));
         }
         let mut args = Args::default();
         for (place, config) in from.plugin_config.iter().enumerate() {
@@ -149,8 +162,13 @@ fn profiles(document: &Document) -> Result<Vec<Profile>> {
 fn percentage(path: &str, given: Option<u32>) -> Result<u32> {
     match given.unwrap_or(0) {
         percentage @ 0..=100 => Ok(percentage),
-        other => Err(fail(path, format!("{other} is not in the range 0 to 100"))),
+        other => Err(fail(path, invalid(other, "not in valid range [0-100]"))),
     }
+}
+
+/// As upstream's field errors say it.
+fn invalid(value: impl std::fmt::Display, problem: &str) -> String {
+    format!("Invalid value: {value}: {problem}")
 }
 
 fn fail(path: &str, problem: String) -> ConfigurationError {
@@ -255,8 +273,11 @@ profiles:
     fn mistakes_are_told_with_their_place() {
         for (text, error) in [
             ("profile: []", "profile: unknown field `profile`"),
-            ("percentageOfNodesToScore: 101", "percentageOfNodesToScore: 101 is not in the range 0 to 100"),
-            ("profiles: [{}, {}]", "profiles[0].schedulerName: required where there are several"),
+            (
+                "percentageOfNodesToScore: 101",
+                "percentageOfNodesToScore: Invalid value: 101: not in valid range [0-100]",
+            ),
+            ("profiles: [{}, {}]", "profiles[0].schedulerName: Required value"),
             (
                 "profiles: [{plugins: {filter: {enabled: [{name: Foo}]}}}]",
                 "profiles[0].plugins.filter.enabled[0].name: ",
@@ -268,10 +289,15 @@ profiles:
             ("profiles: [{pluginConfig: [{name: ImageLocality, args: {a: 1}}]}]", "profiles[0].pluginConfig[0].name: "),
             (
                 "profiles: [{pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 101}}]}]",
-                "profiles[0].pluginConfig[0].args.hardPodAffinityWeight: 101 is not in the range 0 to 100",
+                "profiles[0].pluginConfig[0].args.hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]",
             ),
             ("extenders: [{urlPrefix: x}]", "extenders: extenders are not simulated"),
-            ("podMaxBackoffSeconds: 0", "podMaxBackoffSeconds: must be at least"),
+            (
+                "podMaxBackoffSeconds: 0",
+                "podMaxBackoffSeconds: Invalid value: 0: must be greater than or equal to PodInitialBackoffSeconds",
+            ),
+            ("podInitialBackoffSeconds: 0", "podInitialBackoffSeconds: Invalid value: 0: must be greater than 0"),
+            ("parallelism: 0", "parallelism: Invalid value: 0: should be an integer value greater than zero"),
         ] {
             let told = read(text).expect_err(text).to_string();
             assert!(told.starts_with(error), "{text}: {told}");

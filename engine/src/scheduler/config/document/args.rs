@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{Args, Balanced, Resource, ResourceWeight, SpreadArgs, Strategy};
-use super::{Plugin, Result, decode, fail};
+use super::{Plugin, Result, decode, fail, invalid};
 use crate::objects::meta::Name;
 use crate::objects::pod_terms::{PreferredNodes, RequiredNodes, SpreadConstraint};
 
@@ -134,34 +134,39 @@ fn fit(args: &mut Args, from: Fit, path: &str) -> Result<()> {
     if !strategy.resources.is_empty() {
         args.fit.resources = resources(&strategy.resources, &format!("{path}.resources"))?;
     }
+    if strategy.requested_to_capacity_ratio.is_some() && strategy.kind.as_deref() != Some("RequestedToCapacityRatio") {
+        let problem = "Forbidden: must be nil when type is not RequestedToCapacityRatio".to_owned();
+        return Err(fail(&format!("{path}.requestedToCapacityRatio"), problem));
+    }
     args.fit.strategy = match strategy.kind.as_deref() {
         None | Some("LeastAllocated") => Strategy::LeastAllocated,
         Some("MostAllocated") => Strategy::MostAllocated,
         Some("RequestedToCapacityRatio") => ratio(strategy.requested_to_capacity_ratio, &path)?,
         Some(other) => {
-            let known = "LeastAllocated, MostAllocated, RequestedToCapacityRatio";
-            return Err(fail(&format!("{path}.type"), format!("{other:?} is none of {known}")));
+            return Err(fail(&format!("{path}.type"), unsupported(other, STRATEGIES)));
         }
     };
     Ok(())
 }
 
 fn ratio(from: Option<Ratio>, path: &str) -> Result<Strategy> {
-    let path = format!("{path}.requestedToCapacityRatio.shape");
-    let shape = from.map(|ratio| ratio.shape).unwrap_or_default();
+    let path = format!("{path}.requestedToCapacityRatio");
+    let Some(ratio) = from else {
+        let problem = "Required value: must be specified when type is RequestedToCapacityRatio".to_owned();
+        return Err(fail(&path, problem));
+    };
+    let (path, shape) = (format!("{path}.shape"), ratio.shape);
     if shape.is_empty() {
-        return Err(fail(&path, "at least one point must be specified".to_owned()));
+        return Err(fail(&path, "Required value: at least one point must be specified".to_owned()));
     }
     let mut points: Vec<(i64, i64)> = Vec::new();
     for (place, ShapePoint { utilization, score }) in shape.into_iter().enumerate() {
         let path = format!("{path}[{place}]");
-        in_range(&format!("{path}.utilization"), utilization, 100)?;
-        in_range(&format!("{path}.score"), score, 10)?;
+        in_range(&format!("{path}.utilization"), utilization, Some(100))?;
+        in_range(&format!("{path}.score"), score, Some(10))?;
         if points.last().is_some_and(|(last, _)| *last >= utilization) {
-            return Err(fail(
-                &format!("{path}.utilization"),
-                "utilization values must be sorted in increasing order".to_owned(),
-            ));
+            let problem = invalid(utilization, "values must be sorted in increasing order");
+            return Err(fail(&format!("{path}.utilization"), problem));
         }
         // Scores of a shape go to 10, those of a node to 100.
         points.push((utilization, score * 10));
@@ -170,6 +175,10 @@ fn ratio(from: Option<Ratio>, path: &str) -> Result<Strategy> {
 }
 
 fn balanced(args: &mut Args, from: BalancedAllocation, path: &str) -> Result<()> {
+    if let Some((place, spec)) = from.resources.iter().enumerate().find(|(_, spec)| !(0..=1).contains(&spec.weight)) {
+        let path = format!("{path}.resources[{place}].weight");
+        return Err(fail(&path, invalid(spec.weight, "must be 1")));
+    }
     if !from.resources.is_empty() {
         args.balanced = Balanced(resources(&from.resources, &format!("{path}.resources"))?);
     }
@@ -182,7 +191,8 @@ fn resources(list: &[ResourceSpec], path: &str) -> Result<Vec<ResourceWeight>> {
         let weight = if spec.weight == 0 { 1 } else { spec.weight };
         if !(1..=100).contains(&weight) {
             let path = format!("{path}[{place}].weight");
-            return Err(fail(&path, format!("resource weight of {} not in valid range [1, 100]", spec.name)));
+            let problem = format!("resource weight of {} not in valid range (0, 100]", spec.name);
+            return Err(fail(&path, invalid(weight, &problem)));
         }
         Ok(ResourceWeight { resource: Resource::named(&spec.name), weight })
     };
@@ -199,10 +209,8 @@ fn spread(args: &mut Args, from: Spread, path: &str) -> Result<()> {
             for (place, constraint) in from.default_constraints.iter().enumerate() {
                 if constraint.label_selector.is_some() {
                     let path = format!("{path}.defaultConstraints[{place}].labelSelector");
-                    return Err(fail(
-                        &path,
-                        "constraint must not define a selector, as they deduced for each pod".to_owned(),
-                    ));
+                    let problem = "Forbidden: constraint must not define a selector, as they deduced for each pod";
+                    return Err(fail(&path, problem.to_owned()));
                 }
             }
             let defaults = from.default_constraints.iter().map(SpreadConstraint::from_api).collect();
@@ -210,16 +218,16 @@ fn spread(args: &mut Args, from: Spread, path: &str) -> Result<()> {
             Ok(())
         }
         None | Some("System") => {
-            let problem = "when .defaultingType is System, default constraints must be empty".to_owned();
-            Err(fail(&format!("{path}.defaultConstraints"), problem))
+            let problem = invalid("\"System\"", "when .defaultConstraints are not empty");
+            Err(fail(&format!("{path}.defaultingType"), problem))
         }
-        Some(other) => Err(fail(&format!("{path}.defaultingType"), format!("{other:?} is neither System nor List"))),
+        Some(other) => Err(fail(&format!("{path}.defaultingType"), unsupported(other, &["List", "System"]))),
     }
 }
 
 fn pod_affinity(args: &mut Args, from: PodAffinity, path: &str) -> Result<()> {
     if let Some(weight) = from.hard_pod_affinity_weight {
-        in_range(&format!("{path}.hardPodAffinityWeight"), weight, 100)?;
+        in_range(&format!("{path}.hardPodAffinityWeight"), weight, Some(100))?;
         args.pod_affinity.hard_weight = weight;
     }
     args.pod_affinity.ignore_preferred_of_existing = from.ignore_preferred_terms_of_existing_pods;
@@ -228,23 +236,31 @@ fn pod_affinity(args: &mut Args, from: PodAffinity, path: &str) -> Result<()> {
 
 fn preemption(args: &mut Args, from: Preemption, path: &str) -> Result<()> {
     if let Some(percentage) = from.min_candidate_nodes_percentage {
-        in_range(&format!("{path}.minCandidateNodesPercentage"), percentage, 100)?;
+        in_range(&format!("{path}.minCandidateNodesPercentage"), percentage, Some(100))?;
         args.preemption.min_percentage = percentage as u64;
     }
     if let Some(absolute) = from.min_candidate_nodes_absolute {
-        in_range(&format!("{path}.minCandidateNodesAbsolute"), absolute, i64::MAX)?;
+        in_range(&format!("{path}.minCandidateNodesAbsolute"), absolute, None)?;
         args.preemption.min_absolute = absolute as u64;
     }
     if args.preemption.min_percentage == 0 && args.preemption.min_absolute == 0 {
-        let problem = "minCandidateNodesPercentage and minCandidateNodesAbsolute cannot both be zero".to_owned();
-        return Err(fail(path, problem));
+        let problem = invalid(0, "cannot be zero at the same time as minCandidateNodesAbsolute");
+        return Err(fail(&format!("{path}.minCandidateNodesPercentage"), problem));
     }
     Ok(())
 }
 
-fn in_range(path: &str, value: i64, highest: i64) -> Result<()> {
-    match value {
-        value if (0..=highest).contains(&value) => Ok(()),
-        value => Err(fail(path, format!("{value} is not in the range 0 to {highest}"))),
+fn in_range(path: &str, value: i64, highest: Option<i64>) -> Result<()> {
+    if value >= 0 && highest.is_none_or(|highest| value <= highest) {
+        return Ok(());
     }
+    let range = highest.map_or("[0, inf)".to_owned(), |highest| format!("[0, {highest}]"));
+    Err(fail(path, invalid(value, &format!("not in valid range {range}"))))
+}
+
+const STRATEGIES: &[&str] = &["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"];
+
+fn unsupported(value: &str, supported: &[&str]) -> String {
+    let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+    format!("Unsupported value: {value:?}: supported values: {}", supported.join(", "))
 }
