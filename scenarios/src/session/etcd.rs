@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// The number of the member of etcd of that name: of those that had it, the last.
-    pub fn etcd_member(&self, name: &str) -> Option<u8> {
+    pub fn etcd_named(&self, name: &str) -> Option<u8> {
         self.world.etcd().iter().rev().find(|member| &**member.name() == name).map(|member| member.number())
     }
 

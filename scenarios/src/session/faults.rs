@@ -45,7 +45,7 @@ impl Session {
 
     /// The number of an etcd member: by its own name, or as `etcd-N`.
     fn etcd_number(&self, name: &str) -> Option<u8> {
-        if let Some(member) = self.etcd_member(name) {
+        if let Some(member) = self.etcd_named(name) {
             return Some(member);
         }
         let number: u8 = name.strip_prefix("etcd-")?.parse().ok()?;

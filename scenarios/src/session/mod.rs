@@ -135,7 +135,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 impl Session {
     /// Switches a cluster on and lets it come to rest; the error is for the user.
     pub fn create(spec: &Value, overrides: &Overrides) -> Result<Session, String> {
-        let setup = crate::spec::setup(spec, overrides)?;
+        Session::begin(crate::spec::setup(spec, overrides)?, overrides.folder.clone())
+    }
+
+    /// The same of a setup; `folder` is the script's.
+    pub fn begin(setup: Setup, folder: PathBuf) -> Result<Session, String> {
         let nodes = setup.nodes.len();
         let mut names: Vec<&str> = setup.nodes.iter().map(|node| &*node.name).collect();
         names.sort_unstable();
@@ -160,7 +164,7 @@ impl Session {
         Ok(Session {
             world,
             zero,
-            folder: Arc::new(overrides.folder.clone()),
+            folder: Arc::new(folder),
             processes: BTreeMap::new(),
             loads: Vec::new(),
             timers: BTreeSet::new(),

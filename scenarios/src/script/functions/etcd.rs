@@ -73,9 +73,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "metrics",
         group: Group::Etcd,
         signatures: &["metrics(\"etcd\")"],
-        summary: "What the members of etcd count, to compute with: a map with an entry for each member by its name \
-            (`default` for a single one, else `m1`, `m2` …), printing nothing. A member has `up`, and while it is up: \
-            `leader`, `has_leader`, `learner`, `db_size`, `db_size_in_use` and `quota` in bytes, `keys`, `revision`, \
+        summary: "What the members of etcd count, to compute with: a map with an entry for each member, \
+            `etcd-0`, `etcd-1` …, printing nothing. A member has `up` and `name`, and while it is up: `leader`, `has_leader`, `learner`, `db_size`, `db_size_in_use` and `quota` in bytes, `keys`, `revision`, \
             `compact_revision`, `watchers`, `leader_changes`, `proposals_applied`, `proposals_committed`, \
             `proposals_pending`, `proposals_failed`, `slow_applies`, `slow_reads`, `failed_reads`, `late_heartbeats`, \
             `puts`, `deletes`, `ranges`, `txns`, `events`, `leases_granted`, `leases_revoked`, `wal_bytes`, `alarms` \
@@ -281,10 +280,11 @@ fn metrics(call: &Call<'_>) -> Fallible<Dynamic> {
         let mut entry = Map::new();
         let found = session.etcd_metrics(number);
         entry.insert("up".into(), found.is_some().into());
+        entry.insert("name".into(), name.into());
         if let Some((_, gauges, metrics)) = found {
             fill(&mut entry, &gauges, &metrics);
         }
-        map.insert(name.into(), entry.into());
+        map.insert(format!("etcd-{number}").into(), entry.into());
     }
     Ok(map.into())
 }
