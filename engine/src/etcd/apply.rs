@@ -8,6 +8,7 @@
 use super::error::EtcdError;
 use super::event::{Effects, EtcdEvent, EtcdNote, Own};
 use super::member::{Member, Setup};
+use super::members::AlarmKind;
 use super::propose::Pending;
 use super::reply::Reply;
 use super::request::{Proposal, Value};
@@ -63,7 +64,7 @@ impl<V: Value> Member<V> {
                 told = self.store.revision();
             }
             let before = self.store.revision();
-            let result = self.apply_one(&command.proposal, setup, out);
+            let (result, full) = self.apply_one(&command.proposal, setup, out);
             self.applied = entry.index;
             let pending = self.pending.remove(&command.id);
             let own = pending.map(|pending| pending.cause);
@@ -77,6 +78,15 @@ impl<V: Value> Member<V> {
                 causes.push((revision, cause));
             }
             self.keep_time(&command.proposal, &result, out);
+            if full {
+                // Whoever asked hears of it once the alarm is raised.
+                if let Err(error) = self.raise_alarm(pending.as_ref().and_then(|pending| pending.client), out)
+                    && let Some(client) = pending.and_then(|pending| pending.client)
+                {
+                    replies.push((client, out.cause(), self.response(Err(error))));
+                }
+                continue;
+            }
             if let Some(Pending { client: Some(client), refuse, physical, .. }) = pending {
                 let response = self.response(refuse.map_or(result, Err));
                 if physical && response.body.is_ok() {
@@ -101,13 +111,15 @@ impl<V: Value> Member<V> {
         self.leave_if_removed(setup, out);
     }
 
+    /// The result, and whether an alarm is to be raised for want of space.
     fn apply_one(
         &mut self,
         proposal: &Proposal<V>,
         setup: Setup,
         out: &mut impl Effects<V>,
-    ) -> Result<Reply<V>, EtcdError> {
+    ) -> (Result<Reply<V>, EtcdError>, bool) {
         let before = self.store.revision();
+        let alarmed = self.store.members().alarmed(AlarmKind::NoSpace);
         let fits = proposal.quota_cost() == 0 || self.fits(proposal, setup);
         let change = match proposal {
             Proposal::Members(change) => self.store.members().change(change),
@@ -122,7 +134,8 @@ impl<V: Value> Member<V> {
         if !fits && result.is_ok() {
             // It is applied all the same: every member must do the same with an entry.
             result = Err(EtcdError::NoSpace);
+            return (result, !alarmed);
         }
-        result
+        (result, false)
     }
 }

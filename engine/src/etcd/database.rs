@@ -101,18 +101,23 @@ impl Database {
         self.doomed.len()
     }
 
-    /// Removes some. A full batch is committed at once, which takes the time of the answer; the last one waits for the
-    /// timer, and `None` says that nothing is left.
-    pub fn compact_step(&mut self, work: Work) -> Option<Duration> {
+    /// Removes some, and commits that at once; the answer is how long that takes, and whether it goes on. A full batch
+    /// is committed once more, and only the second commit makes its pages free; after a last batch that was not full
+    /// they wait for the next commit, whatever brings it.
+    pub fn compact_step(&mut self, work: Work) -> (Duration, bool) {
         let count = self.doomed.len().min(COMPACTION_BATCH);
+        if count == 0 {
+            self.touch(work);
+            return (Duration::ZERO, false);
+        }
         for Record { place, bytes } in self.doomed.drain(..count) {
             self.pages.remove(place, bytes);
         }
-        if self.doomed.is_empty() {
-            self.touch(work);
-            return None;
+        let took = self.commit(work.now, work);
+        match count == COMPACTION_BATCH {
+            true => (took + self.commit(work.now, work), true),
+            false => (took, false),
         }
-        Some(self.commit(work.now, work))
     }
 
     /// Commits now what the timer would have committed later.
@@ -209,7 +214,7 @@ mod tests {
         database.settle(at(100, &settings, &disk));
         let full = database.in_use();
         database.doom((2..2_502).map(record).collect());
-        let steps = (0..).take_while(|_| database.compact_step(at(200, &settings, &disk)).is_some()).count();
+        let steps = (0..).take_while(|_| database.compact_step(at(200, &settings, &disk)).1).count();
         assert_eq!(steps, 2, "and the third is the last");
         database.settle(at(300, &settings, &disk));
         database.force(at(400, &settings, &disk));

@@ -73,6 +73,13 @@ pub enum EtcdEvent<V> {
     },
     /// A client has closed its connections to this member.
     ClientGone(Endpoint),
+    /// Another member's process has closed its connections, or opened them: it ended, or it started.
+    Connection {
+        /// The other.
+        from: u8,
+        /// Whether they are open.
+        open: bool,
+    },
     /// A fault has begun or ended somewhere among the members and their links.
     Disturbed,
     /// The process starts.

@@ -1,7 +1,8 @@
 //! The hash by which members compare their stores (`etcdctl endpoint hashkv`).
 //!
 //! CRC-32C over the name of the bucket and then every record, key and value as they lie in the database. Records above
-//! the revision do not count, nor do those that a compaction at the compact revision would have removed.
+//! the revision do not count. Of those up to the compact revision only what would survive a compaction at the hash's own
+//! revision does: the key's version then, unless it is deleted.
 //!
 //! Models: etcd v3.6 server/storage/mvcc/hash.go, revision.go, api/mvccpb/kv.proto.
 
@@ -48,13 +49,21 @@ impl<V: Value> Store<V> {
     /// The hash as of `revision`; 0 is now. It walks over everything.
     pub fn hash_kv(&self, revision: u64) -> HashKv {
         let revision = if revision == 0 { self.revision() } else { revision.min(self.revision()) };
-        let mut records: Vec<_> =
-            self.keys.iter().flat_map(|(key, index)| index.all().map(move |v| (key, v))).collect();
-        records.retain(|(_, version)| version.revision() <= revision);
-        records.sort_unstable_by_key(|(_, version)| version.place());
+        let mut records = Vec::new();
+        let mut kept = 0usize;
+        for (key, index) in &self.keys {
+            let newest = index.at(revision).map_or(0, |kv| kv.mod_revision);
+            kept += usize::from(newest > 0);
+            let within = index.all().filter(|version| version.revision() <= revision);
+            records.extend(within.map(|version| (key, version, version.revision() == newest)));
+        }
+        // etcd skips nothing when nothing would be kept.
+        let compacted = if kept > 0 { self.compact_revision() } else { 0 };
+        records.retain(|(_, version, newest)| version.revision() > compacted || *newest);
+        records.sort_unstable_by_key(|(_, version, _)| version.place());
         let mut crc = Crc(!0);
         crc.add(b"key");
-        for (key, version) in records {
+        for (key, version, _) in records {
             record(&mut crc, key, version);
         }
         HashKv { hash: !crc.0, revision, compact_revision: self.compact_revision() }
@@ -96,6 +105,22 @@ mod tests {
         let hash = store.hash_kv(0);
         assert_eq!((hash.hash, hash.revision, hash.compact_revision), (2_587_454_935, 2, 0));
         assert_eq!(store.hash_kv(1).hash, 1_084_519_789);
+    }
+
+    /// The recorded sessions `make-mirror-and-hash` and `etcdutl-offline`.
+    #[test]
+    fn what_is_compacted_counts_only_if_it_is_still_current() {
+        let mut store = Store::<String>::default();
+        store.put(&Put::new("a", "1".to_string())).unwrap();
+        store.put(&Put::new("b", "2".to_string())).unwrap();
+        store.delete_range(&DeleteRange { range: KeyRange::Key("a".into()), prev_kv: false });
+        assert_eq!(store.hash_kv(0).hash, 1_562_576_432);
+        store.compact(3).unwrap();
+        assert_eq!(store.hash_kv(0).hash, 776_148_148);
+        let mut store = Store::<String>::default();
+        (1..=50).for_each(|n| drop(store.put(&Put::new("k", n.to_string())).unwrap()));
+        store.compact(40).unwrap();
+        assert_eq!(store.hash_kv(0).hash, 3_224_308_684);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Models: etcd v3.6 server/etcdserver/bootstrap.go, server.go (`Stop`, `TransferLeadership`, `publishV3`), raft.go
 //! (the soft state of a Ready).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::auto_compaction::AutoCompactor;
@@ -142,6 +142,7 @@ impl<V: Value> Member<V> {
             leader_since: Instant::START,
             moving: None,
             heard: BTreeMap::new(),
+            gone: BTreeSet::new(),
             auto: AutoCompactor::default(),
             metrics: Metrics::default(),
         }
@@ -160,6 +161,7 @@ impl<V: Value> Member<V> {
         }
         out.note(EtcdNote::Started);
         out.disturb();
+        self.tell_others(true, out);
         self.publish(out);
     }
 
@@ -182,7 +184,8 @@ impl<V: Value> Member<V> {
     /// The voter that was connected longest; the log of a slow one would hold the hand-over up.
     fn heir(&self) -> Option<u8> {
         let others = self.raft.config().voters.iter().copied().filter(|voter| *voter != self.me);
-        let alive = others.filter(|voter| self.raft.progress(*voter).is_some_and(|peer| peer.active));
+        let connected = others.filter(|voter| !self.gone.contains(voter));
+        let alive = connected.filter(|voter| self.raft.progress(*voter).is_some_and(|peer| peer.active));
         alive.min_by_key(|voter| (self.heard.get(voter).map_or(Instant::START, |(_, since)| *since), *voter))
     }
 
@@ -200,9 +203,17 @@ impl<V: Value> Member<V> {
         }
         out.note(EtcdNote::Stopped);
         out.disturb();
+        self.tell_others(false, out);
         self.running = false;
         self.life += 1;
         self.revive(setup, out);
+    }
+
+    /// The connections to the others open, or close with the process.
+    fn tell_others(&self, open: bool, out: &mut impl Effects<V>) {
+        for other in self.raft.config().others(self.me) {
+            out.send(other, EtcdEvent::Connection { from: self.me, open });
+        }
     }
 
     /// Nothing but what is on disk.
@@ -215,6 +226,7 @@ impl<V: Value> Member<V> {
         self.blocked.clear();
         self.causes.clear();
         self.heard.clear();
+        self.gone.clear();
         self.watchers = Watchers::default();
         self.lessor.demote();
         self.timers = Timers::default();

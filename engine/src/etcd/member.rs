@@ -10,7 +10,7 @@
 //!
 //! Models: etcd v3.6 server/etcdserver/server.go (`applyAll`), raft.go (the Ready loop).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::auto_compaction::AutoCompactor;
@@ -93,6 +93,8 @@ pub struct Member<V> {
     pub(super) moving: Option<(Client, u8, Instant)>,
     /// When others were last heard of, and since when without a gap.
     pub(super) heard: BTreeMap<u8, (Instant, Instant)>,
+    /// Those whose processes have ended.
+    pub(super) gone: BTreeSet<u8>,
     pub(super) auto: AutoCompactor,
     pub(super) metrics: Metrics,
 }
@@ -142,7 +144,15 @@ impl<V: Value> Member<V> {
         let setup = Setup { seed, settings };
         match event {
             EtcdEvent::Started => self.start(setup, out),
-            EtcdEvent::Disturbed => self.raft.disturb(setup.moment(out)),
+            EtcdEvent::Disturbed => {
+                if self.raft.clock().resting() {
+                    // The silence so far was rest, not a gap.
+                    for other in self.raft.config().others(self.me) {
+                        self.heard.entry(other).or_insert((out.now(), Instant::START)).0 = out.now();
+                    }
+                }
+                self.raft.disturb(setup.moment(out));
+            }
             EtcdEvent::Request { from, id, .. } if !self.running => {
                 let response = self.response(Err(EtcdError::ConnectionRefused));
                 return out.reply(from, id, response);
@@ -168,6 +178,11 @@ impl<V: Value> Member<V> {
             EtcdEvent::Forwarded { client, request } => self.lease_for(client, &request, out),
             EtcdEvent::Returned { client, response } => return out.reply(client.endpoint, client.id, *response),
             EtcdEvent::Peer { from, message } => self.peer(from, message, setup, out),
+            EtcdEvent::Connection { from, open: false } => drop(self.gone.insert(from)),
+            EtcdEvent::Connection { from, open: true } => {
+                self.gone.remove(&from);
+                self.heard.insert(from, (out.now(), out.now()));
+            }
         }
         if self.running {
             self.pump(setup, out);
@@ -254,6 +269,7 @@ impl<V: Value> Member<V> {
         let (last, since) = self.heard.get(&from).copied().unwrap_or((now, now));
         let since = if now.since(last) > super::propose::CONNECTION_PATIENCE { now } else { since };
         self.heard.insert(from, (now, since));
+        self.gone.remove(&from);
         if let Body::Propose { change, data } = message.body {
             if let Ok(Some(index)) = self.raft.propose(change, data) {
                 self.causes.insert(index, out.note(EtcdNote::Proposed { index }));

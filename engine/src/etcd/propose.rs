@@ -59,13 +59,18 @@ impl<V: Value> Member<V> {
         if proposal.quota_cost() > 0 {
             self.settle(setup, out);
             if !self.fits(&proposal, setup) {
-                out.note(EtcdNote::NoSpace);
-                let alarm = AlarmMember { member_id: self.store.members().id(self.me), kind: AlarmKind::NoSpace };
-                let proposal = Proposal::Alarm(AlarmRequest::Activate(alarm));
-                return self.enter(client, proposal, Some(EtcdError::NoSpace), false, out);
+                return self.raise_alarm(client, out);
             }
         }
         self.enter(client, proposal, None, false, out)
+    }
+
+    /// Raises the alarm for want of space; the client is refused once that is done.
+    pub(super) fn raise_alarm(&mut self, client: Option<Client>, out: &mut impl Effects<V>) -> Result<(), EtcdError> {
+        out.note(EtcdNote::NoSpace);
+        let alarm = AlarmMember { member_id: self.store.members().id(self.me), kind: AlarmKind::NoSpace };
+        let proposal = Proposal::Alarm(AlarmRequest::Activate(alarm));
+        self.enter(client, proposal, Some(EtcdError::NoSpace), false, out)
     }
 
     /// Whether the quota leaves room for it. – etcd looks at the file's size, holes included.
@@ -240,6 +245,9 @@ impl<V: Value> Member<V> {
 
     /// Since when a member has been heard of without a gap; `None` if it is silent now.
     pub(super) fn connected_since(&self, peer: u8, now: Instant) -> Option<Instant> {
+        if self.gone.contains(&peer) {
+            return None;
+        }
         if self.raft.clock().resting() {
             // Nothing is wrong with anybody then.
             return Some(self.heard.get(&peer).map_or(Instant::START, |(_, since)| *since));

@@ -62,8 +62,11 @@ impl<V: Value> Member<V> {
         let disk = self.disk.clone();
         let (member, now) = (self.me, out.now());
         let work = Work { member, now, seed: setup.seed, settings: setup.settings, disk: &disk };
-        if let Some(took) = self.database.compact_step(work) {
+        let (took, more) = self.database.compact_step(work);
+        if took > Duration::ZERO {
             self.metrics.backend_commit.observe(took);
+        }
+        if more {
             self.timers.compact = true;
             return self.later(COMPACTION_PAUSE + took, Own::Compact, out);
         }

@@ -21,6 +21,8 @@ pub trait Machine {
     fn run(&mut self, program: &Invocation) -> Option<Output>;
     /// Starts a program that writes to a file, and both streams to the same one if `merged`; false if there is none of that name.
     fn start(&mut self, program: &Invocation, file: &str, merged: bool) -> bool;
+    /// One of the shell's own tools has run.
+    fn tool(&mut self) {}
     /// Lets time pass. [ns]
     fn sleep(&mut self, ns: u64);
     /// Waits until nothing runs in the background that holds the terminal.
@@ -303,7 +305,10 @@ impl Shell {
                 Output::default()
             }
             ["head", "-c", count, path] if *path == "/dev/zero" => match count.parse::<usize>() {
-                Ok(count) if count <= MAX_ZEROS => Output { stdout: "\0".repeat(count), ..Output::default() },
+                Ok(count) if count <= MAX_ZEROS => {
+                    machine.tool();
+                    Output { stdout: "\0".repeat(count), ..Output::default() }
+                }
                 _ => failed("head", &format!("invalid number of bytes: '{count}'")),
             },
             _ => self.tool_or_program(program, machine),
@@ -313,6 +318,7 @@ impl Shell {
     fn tool_or_program(&mut self, program: Invocation, machine: &mut dyn Machine) -> Output {
         let mut read = |path: &str| machine.read(path);
         if let Some(output) = tools::tool(&program.words, program.stdin.as_deref(), &mut read) {
+            machine.tool();
             return output;
         }
         machine.run(&program).unwrap_or_else(|| {

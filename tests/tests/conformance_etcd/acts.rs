@@ -123,7 +123,7 @@ fn running(host: &Host, number: u8) -> bool {
 fn stop(host: &mut Host, numbers: &[u8], signal: Signal) {
     for number in numbers {
         host.session.stop_etcd(*number, signal);
-        for _ in 0..PATIENCE / LOOK {
+        for _ in 0..PATIENCE / (SECOND / 100) {
             host.pass(SECOND / 100);
             if !running(host, *number) {
                 break;

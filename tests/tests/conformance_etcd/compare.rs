@@ -59,7 +59,15 @@ fn canonical(text: &str, command: &str) -> String {
         if log || ["Git SHA", "Go Version", "Go OS/Arch"].iter().any(|word| line.starts_with(word)) {
             continue;
         }
-        let mut line = words(line).iter().map(|word| plain(word)).collect::<Vec<_>>().concat();
+        // How long something took can be whole seconds, too.
+        let line = match line.split_once("took ") {
+            Some((before, rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                let end = rest.find(". ").unwrap_or(rest.len());
+                format!("{before}took <dur>{}", &rest[end..])
+            }
+            _ => line.to_owned(),
+        };
+        let mut line = words(&line).iter().map(|word| plain(word)).collect::<Vec<_>>().concat();
         if several && !command.contains(" endpoint ") {
             line = without_number(&line, "\"member_id\":");
         }
@@ -110,17 +118,18 @@ fn plain(word: &str) -> String {
     if word.starts_with("---") {
         return "-".into();
     }
+    let (word, dot) = word.strip_suffix('.').map_or((word, ""), |word| (word, "."));
     if is_duration(word) {
-        return "<dur>".into();
+        return format!("<dur>{dot}");
     }
     let hexadecimal =
         (14..=16).contains(&word.len()) && word.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
     let decimal = word.len() >= 16 && word.chars().all(|c| c.is_ascii_digit());
     let number = if hexadecimal { u64::from_str_radix(word, 16).ok() } else { word.parse().ok().filter(|_| decimal) };
     match number {
-        Some(number) if !IDENTITIES.contains(&number) => "<id>".into(),
-        _ if word == "<lease>" => "<id>".into(),
-        _ => word.into(),
+        Some(number) if !IDENTITIES.contains(&number) => format!("<id>{dot}"),
+        _ if word == "<lease>" => format!("<id>{dot}"),
+        _ => format!("{word}{dot}"),
     }
 }
 

@@ -16,11 +16,14 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// What came of a case: units that match, all units, what differs.
+/// What came of a case.
 #[derive(Default)]
 pub struct Score {
+    /// Units that match.
     pub matched: usize,
+    /// All units.
     pub of: usize,
+    /// What differs.
     pub differences: Vec<String>,
 }
 
@@ -34,6 +37,7 @@ impl Score {
         }
     }
 
+    /// Adds another case's.
     pub fn add(&mut self, other: Score) {
         self.matched += other.matched;
         self.of += other.of;
