@@ -42,6 +42,8 @@ impl<V: Value> Member<V> {
         let wal = Wal::new(hard, base);
         let mut member = Member::with(me, formation, store, Database::default(), wal, raft);
         (member.leader, member.running) = (Some(leader), true);
+        let others = member.raft.config().others(me).map(|other| (other, (Instant::START, Instant::START)));
+        member.heard = others.collect();
         member
     }
 

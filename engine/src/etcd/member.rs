@@ -267,7 +267,9 @@ impl<V: Value> Member<V> {
     fn peer(&mut self, from: u8, message: PeerMessage<V>, setup: Setup, out: &mut impl Effects<V>) {
         let now = out.now();
         let (last, since) = self.heard.get(&from).copied().unwrap_or((now, now));
-        let since = if now.since(last) > super::propose::CONNECTION_PATIENCE { now } else { since };
+        // Who rests is silent without being gone.
+        let gap = !self.raft.clock().resting() && now.since(last) > super::propose::CONNECTION_PATIENCE;
+        let since = if gap { now } else { since };
         self.heard.insert(from, (now, since));
         self.gone.remove(&from);
         if let Body::Propose { change, data } = message.body {
