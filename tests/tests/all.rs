@@ -3,8 +3,7 @@
 mod api_answers;
 mod conformance_controllers;
 mod determinism;
-#[path = "etcd/main.rs"]
-mod etcd;
+mod etcd_store;
 mod kubectl_answers;
 mod lab_scripts;
 mod scheduler_speed;

@@ -77,16 +77,6 @@ impl FakeEtcd {
         FakeEtcd::new(vec![server], 14_841_639_068_965_178_418)
     }
 
-    /// Three members on one machine.
-    pub fn three() -> Self {
-        let servers = vec![
-            server("m1", 0xd9f1_11f0_45b4_f22f, "127.0.0.1", "2379", "2380"),
-            server("m2", 0x39e4_fce3_d1b2_e663, "127.0.0.1", "3379", "3380"),
-            server("m3", 0x00c8_f66a_5aba_87b8, "127.0.0.1", "4379", "4380"),
-        ];
-        FakeEtcd::new(servers, 6_520_256_953_682_092_283)
-    }
-
     fn new(servers: Vec<Server>, cluster_id: u64) -> Self {
         FakeEtcd {
             now: 1_700_000_000 * SECOND,

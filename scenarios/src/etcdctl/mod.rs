@@ -37,8 +37,6 @@ mod fake_shell;
 #[cfg(test)]
 mod fake_store;
 #[cfg(test)]
-mod vectors;
-#[cfg(test)]
 mod verbs_tests;
 
 pub use answers::*;

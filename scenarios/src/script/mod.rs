@@ -19,6 +19,8 @@ pub mod convert;
 mod drive;
 pub mod duration;
 pub mod errors;
+#[cfg(test)]
+mod etcd_tests;
 pub mod functions;
 pub mod hints;
 mod host;

@@ -14,7 +14,7 @@ fn plain(text: &str) -> Run {
 }
 
 /// The transcript of a script that has no mistake.
-fn transcript(text: &str) -> String {
+pub(super) fn transcript(text: &str) -> String {
     let run = plain(text);
     assert_eq!(report(&run), "");
     run.transcript.text().to_string()
@@ -25,7 +25,7 @@ fn report(run: &Run) -> String {
 }
 
 /// The report of a script that is stopped by a mistake.
-fn mistake(text: &str) -> String {
+pub(super) fn mistake(text: &str) -> String {
     let run = plain(text);
     assert_eq!(run.exit_code(), 2, "{}", run.transcript.text());
     report(&run)

@@ -5,6 +5,7 @@ use wavetank_engine::etcd::{EtcdEvent, Gauges, Metrics};
 use wavetank_engine::kernel::Duration;
 
 use super::etcdctl::Etcdctl;
+use super::faults::DOWN;
 use super::machine::{self, Machine};
 use super::process::{Program, Wake};
 use super::{ProcessId, Session, unix};
@@ -68,6 +69,7 @@ impl Session {
     pub fn start_etcd(&mut self, dir: &str) -> Result<u8, String> {
         let number = self.machine.install(dir, &mut self.world)?;
         self.world.etcd_event(number, EtcdEvent::Started);
+        self.world.fault_ended(&format!("etcd-{number}{DOWN}"));
         Ok(number)
     }
 

@@ -186,7 +186,7 @@ impl Session {
 }
 
 /// How the name of a fault ends that a start ends, not `heal`.
-const DOWN: &str = " down";
+pub(super) const DOWN: &str = " down";
 
 #[cfg(test)]
 mod tests {

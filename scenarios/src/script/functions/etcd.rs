@@ -58,6 +58,30 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: etcdutl,
     },
     Function {
+        name: "etcd_start",
+        group: Group::Etcd,
+        signatures: &["etcd_start(directory)"],
+        summary: "Starts a member of etcd on a virtual data directory: one that `etcdutl snapshot restore` has made, or the \
+            member's own. The member that had the place must be down: `terminate(\"etcd-0\")`. Which place it is follows \
+            from the order of the names in `--initial-cluster`.",
+        example: "terminate(\"etcd-0\");\netcdutl(\"snapshot restore backup.db --data-dir new\");\netcd_start(\"new\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: etcd_start,
+    },
+    Function {
+        name: "etcd_join",
+        group: Group::Etcd,
+        signatures: &["etcd_join(name, peer_url)"],
+        summary: "Starts a member of etcd that `etcdctl member add` has added, with an empty data directory `NAME.etcd`. \
+            Clients reach it at the port below its peers' port. Members start in the order in which they were added.",
+        example: "etcdctl(\"member add m4 --peer-urls=http://127.0.0.1:5380 --learner\");\n\
+            etcd_join(\"m4\", \"http://127.0.0.1:5380\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: etcd_join,
+    },
+    Function {
         name: "curl",
         group: Group::Etcd,
         signatures: &["curl(command)"],
@@ -184,6 +208,22 @@ fn finish(call: &Call<'_>, mut exit: Exit, tools: &[Vec<String>]) -> Fallible<Dy
         }
     }
     Ok(result(&exit))
+}
+
+fn etcd_start(call: &Call<'_>) -> Fallible<Dynamic> {
+    let dir = call.text(0, "data directory")?;
+    let mut host = borrow(call.host);
+    let number = host.session()?.start_etcd(&dir).map_err(|text| Problem::with_lines(&text))?;
+    host.say(Kind::Output, &format!("(etcd-{number} is started on {dir})"))?;
+    Ok(Dynamic::UNIT)
+}
+
+fn etcd_join(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (name, peer) = (call.text(0, "name")?, call.text(1, "peer URL")?);
+    let mut host = borrow(call.host);
+    let number = host.session()?.join_etcd(&name, &peer).map_err(|text| Problem::with_lines(&text))?;
+    host.say(Kind::Output, &format!("(etcd-{number} is started as {name})"))?;
+    Ok(Dynamic::UNIT)
 }
 
 /// Whether a command of etcdctl goes on until it is stopped.

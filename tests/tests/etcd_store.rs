@@ -1,5 +1,6 @@
 //! The etcd store against the simplest store that can be right: one whole map per revision and one list of all changes.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,10 +8,20 @@ use proptest::prelude::*;
 use wavetank_engine::etcd::watch::{Caught, Watchers};
 use wavetank_engine::etcd::{
     Compare, CompareTarget, DeleteRange, EtcdError, KeyEvent, KeyRange, KeyValue, LeaseId, Op, Proposal, Put,
-    RangeRequest, Relation, Reply, SortOrder, SortTarget, Store, Txn, WatchRequest,
+    RangeRequest, Relation, Reply, SortOrder, SortTarget, Store, Txn, Value, WatchRequest,
 };
 
-use super::Text;
+#[derive(Clone, Debug, PartialEq)]
+struct Text(Arc<str>);
+
+impl Value for Text {
+    fn size(&self) -> usize {
+        self.0.len()
+    }
+    fn order(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
 
 type Kv = KeyValue<Text>;
 type Map = BTreeMap<String, Kv>;
