@@ -12,8 +12,9 @@ fn shown(members: u8, text: &str) -> String {
 fn etcdctl_runs_like_kubectl() {
     let text = shown(1, "let r = etcdctl(\"put a 1\"); etcdctl(\"etcdctl get a\"); print(`${r.code} ${r.stdout}`);");
     assert_eq!(text, "$ etcdctl put a 1\nOK\n$ etcdctl get a\na\n1\n0 OK\n");
-    let text = shown(1, "etcdctl(\"put\", \"x\"); etcdctl(\"txn\", `\n\nput a 1\nput b 2\n\n\n`);");
-    assert!(text.contains("Error: ") && text.contains("SUCCESS\n\nOK\n\nOK\n"), "{text}");
+    let text =
+        shown(1, "etcdctl(\"put k\", \"x\"); etcdctl(\"get k\"); etcdctl(\"txn\", `\n\nput a 1\nput b 2\n\n\n`);");
+    assert!(text.contains("$ etcdctl get k\nk\nx\n") && text.contains("SUCCESS\n\nOK\n\nOK\n"), "{text}");
 }
 
 #[test]

@@ -45,9 +45,11 @@ pub struct CommandLine {
     pub stdin: Option<String>,
 }
 
-/// Reads a command line; the error is a sentence for the user.
-pub fn command_line(text: &str) -> Result<CommandLine, String> {
+/// Reads a command line; the error is a sentence for the user. A here-document loses the indentation its lines share and, unless
+/// `keep_blank` (`etcdctl txn` reads them), blank lines around it.
+pub fn command_line(text: &str, keep_blank: bool) -> Result<CommandLine, String> {
     let (line, stdin) = here_document(text.trim())?;
+    let stdin = stdin.map(|body| if keep_blank { undent(&body) } else { dedent(&body) });
     let mut words = split(&line)?;
     let mut shown = line.trim().to_string();
     let program = words.first().and_then(|word| Program::named(word));
@@ -163,12 +165,19 @@ fn here_document(text: &str) -> Result<(String, Option<String>), String> {
     for text_line in rest.lines() {
         let text_line = if indented { text_line.trim_start_matches('\t') } else { text_line };
         if text_line.trim() == mark {
-            return Ok((line.to_string(), Some(dedent(&body))));
+            return Ok((line.to_string(), Some(body)));
         }
         body.push_str(text_line);
         body.push('\n');
     }
     Err(format!("the here-document is not closed: a line with only {mark} is missing"))
+}
+
+/// Takes away the indentation all lines share; ends the text with a line break.
+pub fn undent(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let indent = lines.iter().filter(|line| !line.trim().is_empty()).map(|line| indent_of(line)).min().unwrap_or(0);
+    lines.iter().map(|line| line.get(indent..).unwrap_or("").trim_end_matches('\r').to_owned() + "\n").collect()
 }
 
 /// Takes away the indentation all lines share, and blank lines around the text; ends it with a line break.
@@ -200,7 +209,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        command_line(text).unwrap().words
+        command_line(text, false).unwrap().words
     }
 
     #[test]
@@ -224,21 +233,29 @@ mod tests {
             ("delete pod $(x)", "backticks"),
             ("apply -f - < f", "second argument"),
         ] {
-            let error = command_line(text).unwrap_err();
+            let error = command_line(text, false).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
         assert_eq!(words("get pods -o jsonpath='{.items[?(@.x>1)]}'").len(), 4);
-        assert_eq!(command_line("get 'pods").unwrap_err(), "a quote ' is not closed");
-        assert!(command_line("  kubectl ").is_err());
+        assert_eq!(command_line("get 'pods", false).unwrap_err(), "a quote ' is not closed");
+        assert!(command_line("  kubectl ", false).is_err());
     }
 
     #[test]
     fn a_here_document_is_standard_input() {
         let line =
-            command_line("kubectl apply -f - <<'EOF'\n    kind: Pod\n    metadata:\n      name: x\n    EOF").unwrap();
+            command_line("kubectl apply -f - <<'EOF'\n    kind: Pod\n    metadata:\n      name: x\n    EOF", false)
+                .unwrap();
         assert_eq!(line.stdin.as_deref(), Some("kind: Pod\nmetadata:\n  name: x\n"));
         assert_eq!((line.shown.as_str(), line.words.len()), ("apply -f -", 3));
-        assert!(command_line("apply -f - <<EOF\nkind: Pod").unwrap_err().contains("not closed"));
+        assert!(command_line("apply -f - <<EOF\nkind: Pod", false).unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn blank_lines_stay_where_they_count() {
+        assert_eq!(undent("\n\n  put a 1\n\n\n"), "\n\nput a 1\n\n\n");
+        let line = command_line("txn <<EOF\n\nput a 1\n\nEOF", true).unwrap();
+        assert_eq!(line.stdin.as_deref(), Some("\nput a 1\n\n"));
     }
 
     #[test]

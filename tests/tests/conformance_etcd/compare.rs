@@ -221,7 +221,7 @@ fn same(theirs: &str, ours: &str, shift: i64) -> Result<(), String> {
 
 /// Bytes of a unit of size.
 fn unit(word: &str) -> Option<f64> {
-    ["B", "kB", "MB", "GB"].iter().position(|unit| *unit == word).map(|power| 1_000f64.powi(power as i32))
+    [("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)].iter().find(|(unit, _)| *unit == word).map(|(_, bytes)| *bytes)
 }
 
 /// Whether two sizes count as the same.

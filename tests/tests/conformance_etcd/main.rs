@@ -72,6 +72,7 @@ fn etcd_answers_as_recorded() {
     let folder =
         folder.map_or_else(|_| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/conformance")), PathBuf::from);
     let path = folder.join("answers/etcd.jsonl");
+    #[allow(clippy::disallowed_methods, reason = "the vectors are read")]
     let recorded = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let cases: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).expect("a case")).collect();
     let mut failed = Vec::new();

@@ -3,7 +3,7 @@
 use super::super::drive::{pass_until_exit, poll};
 use super::super::errors::{Fallible, Problem};
 use super::super::host::{Shared, borrow};
-use super::super::words::{CommandLine, Program, command_line, dedent};
+use super::super::words::{CommandLine, Program, command_line, dedent, undent};
 use super::{Call, Function, Group, Handle, Receiver};
 use crate::etcdctl::Tool;
 use crate::session::{Exit, Nanos, ProcessId};
@@ -193,7 +193,7 @@ fn read_any(call: &Call<'_>, command: usize, stdin: usize, program: Program) -> 
         Program::Kubectl => text,
         _ => text.replace("kubectl", program.name()).replace("get pods", "get / --prefix"),
     };
-    let mut line = command_line(&text).map_err(|text| Problem::new(of(text)))?;
+    let mut line = command_line(&text, program != Program::Kubectl).map_err(|text| Problem::new(of(text)))?;
     if call.args.len() > stdin {
         let given = call.text(stdin, "standard input")?;
         if line.stdin.is_some() {
@@ -202,7 +202,7 @@ fn read_any(call: &Call<'_>, command: usize, stdin: usize, program: Program) -> 
             )
             .into());
         }
-        line.stdin = Some(dedent(&given));
+        line.stdin = Some(if program == Program::Kubectl { dedent(&given) } else { undent(&given) });
     }
     Ok(line)
 }
