@@ -5,19 +5,21 @@
 //!
 //! The map, in reading order:
 //!
-//! * [`cli`] – the commands: `run`, `new`, `test`, `reference`.
+//! * [`cli`] – the commands: `run`, `explain`, `compare`, `new`, `test`, `reference`.
 //! * [`script`] – the Rhai host: what a script may call, its bounds, its errors.
 //! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
 //! * [`scheduler_file`] – how its scheduler is configured; [`files`] – the files a script may name.
 //! * [`kubectl`] – the verbs and printers; [`etcdctl`] – the same for etcd; [`shell`] – pipes and loops around it.
 //! * [`transcript`] – what a learner would have seen at the terminal.
 //! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
+//! * [`explaining`] – why the scheduler put a pod where it is, from a trace.
 //! * [`snapshot`] – a run against what it gave before.
 
 pub mod artifacts;
 pub mod charts;
 pub mod cli;
 pub mod etcdctl;
+pub mod explaining;
 pub mod files;
 pub mod kubectl;
 pub mod scheduler_file;

@@ -174,7 +174,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_other_luck() {
     assert_eq!(run("--out c --shuffle-ties 9").figure("fingerprint"), first.figure("fingerprint"));
     assert_ne!(run("--out d --seed 7").figure("fingerprint"), first.figure("fingerprint"));
     assert_ne!(run("--out e --profile production").figure("fingerprint"), first.figure("fingerprint"));
-    assert!(folder.read("d/trace.jsonl").starts_with("{\"wavetank_trace\":1,"));
+    assert!(folder.read("d/trace.jsonl").starts_with("{\"wavetank_trace\":2,"));
     assert!(folder.read("d/trace.jsonl").lines().next().unwrap().contains("\"seed\":7"));
 }
 

@@ -13,7 +13,7 @@ use super::diagnosis::{self, fit_error};
 use super::explain::{Explanation, Woken};
 use super::framework::{Cycle, Decision, Profile};
 use super::preemption::{PostFilter, post_filter};
-use super::{EXPLAINED_NODES, Scheduler, SchedulerEvent, object_of};
+use super::{Scheduler, SchedulerEvent, object_of};
 use crate::apiserver::request::{Answer, Patch, Subresource};
 use crate::apiserver::status::Status;
 use crate::client::Agent;
@@ -24,7 +24,7 @@ use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
 use crate::objects::{Condition, Kind, Name, Object, Pod, Uid};
 use crate::setup::Setup;
-use crate::trace::note::{NodeScore, Scheduling};
+use crate::trace::note::Scheduling;
 use crate::trace::{Note, TraceLevel, What};
 
 /// A cycle under way, whose outcome is known but has not taken effect.
@@ -36,7 +36,6 @@ pub(super) struct Running {
     /// The names of the node and of that of a preemption: indexes may change meanwhile.
     node: Option<Name>,
     promised: Option<Name>,
-    scores: Vec<NodeScore>,
     explanation: Option<Arc<Explanation>>,
 }
 
@@ -80,7 +79,7 @@ impl Scheduler {
         let configuration = &setup.scheduler;
         let fallback = Profile::default();
         let profile = configuration.profile(&pod.terms().scheduler).map_or(&fallback, |(_, profile)| profile);
-        let explain = setup.trace == TraceLevel::Full && self.cache.nodes().len() <= EXPLAINED_NODES;
+        let explain = setup.trace == TraceLevel::Full;
         let cycle = Cycle { pod: &pod, profile, explain };
         let mut draw = |n| setup.luck("kube-scheduler", "tie", &pod.key.name, 0).below(n);
         let mut decision = cycle.run(&mut self.cache, &mut self.start, &mut draw);
@@ -88,13 +87,6 @@ impl Scheduler {
         let post_filter = (decision.chosen.is_none() && decision.nodes > 0)
             .then(|| post_filter(&cycle, &mut decision, &mut self.cache, &mut offset));
         let name = |node: u32| self.cache.nodes().get(node).name().clone();
-        let scores =
-            decision.feasible.iter().enumerate().take(if decision.ratings.is_empty() { 0 } else { usize::MAX });
-        let scores = scores.map(|(place, (index, total))| NodeScore {
-            node: name(*index),
-            total: *total,
-            plugins: decision.explain(place).map(|(plugin, _, score, weight)| (plugin.name(), score, weight)).collect(),
-        });
         let attempt = (profile.name.clone(), attempt, woken);
         Running {
             node: decision.chosen.map(name),
@@ -102,7 +94,6 @@ impl Scheduler {
                 Some(PostFilter::Preempt(preemption)) => Some(name(preemption.node)),
                 _ => None,
             },
-            scores: scores.collect(),
             explanation: explain
                 .then(|| Arc::new(Explanation::of(&decision, post_filter.as_ref(), &pod.spec, &self.cache, attempt))),
             pod,
@@ -178,7 +169,6 @@ impl Scheduler {
     fn note(&self, running: &Running, node: Option<Name>, message: &str, out: &mut Effects) {
         let scheduling = Scheduling {
             node,
-            scores: running.scores.clone(),
             message: message.into(),
             evaluated: running.decision.evaluated() as u32,
             explanation: running.explanation.clone(),

@@ -316,8 +316,6 @@ fn candidate(identity: Name) -> LeaderElection {
 
 /// The machine it runs on, the first part of its name in the election.
 const HOST: &str = "control-plane";
-/// Up to so many nodes a full trace explains each decision by the plugins' scores.
-const EXPLAINED_NODES: usize = 100;
 
 /// A pod's object as the informer has it.
 fn object_of(pods: &Informer, pod: &cache::pod_info::PodInfo) -> Option<Arc<crate::objects::Object>> {

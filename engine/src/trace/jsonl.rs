@@ -6,7 +6,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::note::{Change, Scheduling, What};
+use super::note::{Change, What};
 use super::tracer::Record;
 use crate::client::Agent;
 use crate::etcd::EtcdNote;
@@ -15,8 +15,10 @@ use crate::objects::calendar;
 use crate::objects::json::EPOCH_NS;
 use crate::setup::Setup;
 
+mod scheduling;
+
 /// The version of the schema.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The names of the steps of a request, in the order of [`What::Reply`].
 const STEPS: [&str; 6] = ["authentication", "authorization", "admission", "validation", "storage", "reply"];
@@ -178,7 +180,7 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
             json.text("reason", reason);
             json.text("message", message);
         }
-        What::Schedule(scheduling) => scheduling_fields(scheduling, json),
+        What::Schedule(scheduling) => scheduling::fields(scheduling, json),
         What::Pod { step, detail } => {
             json.text("step", step.as_str());
             json.text_if_any("detail", detail);
@@ -242,28 +244,6 @@ fn change_fields(change: &Change, json: &mut Json) {
     }
 }
 
-fn scheduling_fields(scheduling: &Scheduling, json: &mut Json) {
-    if let Some(node) = &scheduling.node {
-        json.text("node", node);
-    }
-    json.text_if_any("message", &scheduling.message);
-    json.value("evaluated", scheduling.evaluated);
-    if scheduling.scores.is_empty() {
-        return;
-    }
-    json.array("scores", &scheduling.scores, |score, json| {
-        json.text("node", &score.node);
-        json.value("total", score.total);
-        if !score.plugins.is_empty() {
-            json.array("plugins", &score.plugins, |(plugin, score, weight), json| {
-                json.text("plugin", plugin);
-                json.value("score", score);
-                json.value("weight", weight);
-            });
-        }
-    });
-}
-
 /// What the calendar says at an instant, with as many digits as it takes.
 fn rfc3339(at: Instant) -> String {
     let unix = i128::from(EPOCH_NS) + i128::from(at.as_nanos());
@@ -304,6 +284,10 @@ impl Json {
 
     fn text(&mut self, key: &str, value: &str) {
         self.key(key);
+        self.quoted(value);
+    }
+
+    fn quoted(&mut self, value: &str) {
         self.text.push('"');
         for c in value.chars() {
             match c {
@@ -332,6 +316,24 @@ impl Json {
         self.text.push('{');
         fill(self);
         self.text.push('}');
+    }
+
+    /// An array of numbers.
+    fn numbers(&mut self, key: &str, values: &[i64]) {
+        self.key(key);
+        let values: Vec<String> = values.iter().map(i64::to_string).collect();
+        let _ = write!(self.text, "[{}]", values.join(","));
+    }
+
+    /// An array of strings.
+    fn texts<T: AsRef<str>>(&mut self, key: &str, values: &[T]) {
+        self.key(key);
+        self.text.push('[');
+        for (place, value) in values.iter().enumerate() {
+            self.text.push_str(if place > 0 { "," } else { "" });
+            self.quoted(value.as_ref());
+        }
+        self.text.push(']');
     }
 
     fn array<T>(&mut self, key: &str, items: &[T], fill: impl Fn(&T, &mut Json)) {

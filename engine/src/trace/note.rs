@@ -199,18 +199,16 @@ impl PodStep {
     }
 }
 
-/// How the scheduler decided. The scores are kept only for people to read and count for no fingerprint: they follow from the rest.
+/// How the scheduler decided. The explanation counts for no fingerprint: it follows from the rest.
 #[derive(Clone, Debug)]
 pub struct Scheduling {
     /// The chosen node; `None` if no node fits.
     pub node: Option<Arc<str>>,
-    /// Nodes that fit, with their total score.
-    pub scores: Vec<NodeScore>,
     /// The text of the failure; empty for none.
     pub message: Arc<str>,
     /// How many nodes were looked at.
     pub evaluated: u32,
-    /// The whole table, kept like the scores where a full trace of a small cluster is.
+    /// Why; kept in a full trace only.
     pub explanation: Option<Arc<Explanation>>,
 }
 
@@ -218,17 +216,6 @@ impl std::hash::Hash for Scheduling {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         (&self.node, &self.message, self.evaluated).hash(state);
     }
-}
-
-/// The score of one node.
-#[derive(Clone, Debug)]
-pub struct NodeScore {
-    /// Node.
-    pub node: Arc<str>,
-    /// Sum of the weighted scores.
-    pub total: i64,
-    /// Plugin, normalised score and weight.
-    pub plugins: Vec<(&'static str, i64, i64)>,
 }
 
 impl Note {

@@ -238,7 +238,7 @@ fn a_decision_reaches_to_its_binding() {
     let schedule = |node: Option<&str>, message: &str| {
         let node = node.map(Into::into);
         let message = message.into();
-        What::Schedule(Box::new(Scheduling { node, scores: Vec::new(), message, evaluated: 2, explanation: None }))
+        What::Schedule(Box::new(Scheduling { node, message, evaluated: 2, explanation: None }))
     };
     run.about(0, Agent::Scheduler, Kind::Pod, POD, schedule(None, "0/2 nodes are available: 2 Insufficient cpu."));
     run.about(5, Agent::Scheduler, Kind::Pod, POD, What::Reconcile);

@@ -1,7 +1,8 @@
-//! The command line: `wavetank run`, `new`, `test`, `reference`.
+//! The command line: `wavetank run`, `explain`, `compare`, `new`, `test`, `reference`.
 //!
 //! Exit codes: 0 all is well; 1 an expectation failed or a snapshot differs; 2 the command or the script has a mistake.
 
+mod explain;
 mod new;
 mod reference;
 mod run;
@@ -28,6 +29,7 @@ Examples:
   wavetank new my-lab                     write a first script, my-lab.rhai
   wavetank run my-lab.rhai                run it: transcript here, files in out/my-lab/
   wavetank run my-lab.rhai --seed 7       the same, with other luck
+  wavetank explain pod/web-0 --out out/my-lab   why is that pod where it is?
   wavetank test scripts/                  does every script give what it gave before?
   wavetank reference | less               everything a script may call
 
@@ -40,6 +42,8 @@ Exit codes:
 enum Command {
     /// Run a script: print its transcript, write transcript, trace and timeline
     Run(run::RunArgs),
+    /// Say why the scheduler put a pod where it is, or why nowhere
+    Explain(explain::ExplainArgs),
     /// Write a first script to start from
     New(new::NewArgs),
     /// Run scripts and compare transcript and trace with what they gave before
@@ -60,6 +64,7 @@ pub fn main() -> ExitCode {
     // clap itself ends the process with code 2 for a wrong argument, and 0 after --help.
     let code = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::New(args) => new::new(&args),
         Command::Test(args) => test::test(&args),
         Command::Reference => reference::reference(),

@@ -26,8 +26,7 @@ use wavetank_engine::kernel::{Duration, Instant};
 use wavetank_engine::objects::{Kind, Object, json};
 use wavetank_engine::scheduler::config::SchedulerConfiguration;
 use wavetank_engine::setup::Setup;
-use wavetank_engine::trace::note::Scheduling;
-use wavetank_engine::trace::{Note, Record, What, jsonl};
+use wavetank_engine::trace::{Note, What, jsonl};
 use wavetank_engine::world::Mail;
 
 pub use self::etcd::Signal;
@@ -289,21 +288,6 @@ impl Session {
     /// Changes whenever anything stored does.
     pub fn object_version(&self) -> u64 {
         self.world.revision()
-    }
-
-    /// The scheduler's last decision about a pod, as far as the trace goes.
-    pub fn decision(&self, namespace: &str, name: &str) -> Option<Scheduling> {
-        let about = |record: &&Record| {
-            record
-                .note
-                .object
-                .as_ref()
-                .is_some_and(|(kind, key)| *kind == Kind::Pod && &*key.name == name && &*key.namespace == namespace)
-        };
-        self.world.trace().records().iter().rev().filter(about).find_map(|record| match &record.note.what {
-            What::Schedule(scheduling) => Some((**scheduling).clone()),
-            _ => None,
-        })
     }
 
     /// Starts a client that writes from now on; its number is the answer.

@@ -12,8 +12,9 @@ use crate::kernel::out::RecordId;
 use crate::objects::{EventType, Key, Kind, Phase};
 use crate::process::Ending;
 use crate::profiles;
+use crate::scheduler::explain::{DryRun, Explanation, InVainNodes, NodeScore, Rejected, Woken};
 use crate::trace::Note;
-use crate::trace::note::{NodeScore, PodState, PodStep};
+use crate::trace::note::{PodState, PodStep, Scheduling};
 
 const SCHEMA: &str = include_str!("../SCHEMA.md");
 
@@ -36,7 +37,7 @@ fn the_header_is_as_documented() {
     let mut setup = setup();
     let text = header(&Header { version: "1.2.3".into(), ..Header::of(&setup, Instant::START) });
     let golden =
-        r#"{"wavetank_trace":1,"version":"1.2.3","seed":42,"profile":"laptop","epoch":"2026-01-01T00:00:00Z","#;
+        r#"{"wavetank_trace":2,"version":"1.2.3","seed":42,"profile":"laptop","epoch":"2026-01-01T00:00:00Z","#;
     assert_eq!(text, format!(r#"{golden}"etcd_members":1,"nodes":3}}"#));
 
     (setup.seed, setup.shuffle_ties) = (Seed(u64::MAX), Some(9));
@@ -249,14 +250,8 @@ fn next(what: &What) -> Option<What> {
             What::Event { kind: EventType::Warning, reason: "Failed".into(), message: "It failed".into() }
         }
         What::Event { .. } => {
-            let scores = vec![NodeScore { node: node.clone(), total: 10, plugins: vec![("NodeResourcesFit", 10, 1)] }];
-            What::Schedule(Box::new(Scheduling {
-                node: Some(node),
-                scores,
-                message: "none".into(),
-                evaluated: 3,
-                explanation: None,
-            }))
+            let explanation = Some(std::sync::Arc::new(explanation(&node)));
+            What::Schedule(Box::new(Scheduling { node: Some(node), message: "none".into(), evaluated: 3, explanation }))
         }
         What::Schedule(_) => What::Pod { step: PodStep::Killing, detail: "nginx".into() },
         What::Pod { .. } => What::Leading,
@@ -264,6 +259,32 @@ fn next(what: &What) -> Option<What> {
         What::Ended { .. } => What::Restarting { after: Duration::ZERO },
         What::Restarting { .. } => return None,
     })
+}
+
+/// An explanation in which everything has something to say.
+fn explanation(node: &std::sync::Arc<str>) -> Explanation {
+    let (reasons, nodes) = (vec!["Insufficient cpu".to_owned()], vec![node.clone()]);
+    Explanation {
+        profile: "default-scheduler".into(),
+        attempt: 2,
+        woken: Woken::Event { event: "NodeAdd", plugin: "NodeResourcesFit" },
+        nodes: 3,
+        fitting: 1,
+        plugins: vec![("NodeResourcesFit", 1)],
+        scores: vec![NodeScore { node: node.clone(), total: 10, raw: vec![10], normalized: vec![10] }],
+        rejected: vec![Rejected {
+            plugin: "NodeResourcesFit",
+            reasons: reasons.clone(),
+            unresolvable: false,
+            count: 1,
+            nodes: nodes.clone(),
+        }],
+        refused: Some(("NodeAffinity", "no")),
+        nominated: Some(node.clone()),
+        victims: vec!["ns/pod".into()],
+        candidates: vec![DryRun { node: node.clone(), victims: 1, violations: 0, highest: 5 }],
+        in_vain: vec![InVainNodes { reasons, count: 1, nodes }],
+    }
 }
 
 fn without_optional_fields(what: &What) -> Option<What> {
@@ -275,13 +296,9 @@ fn without_optional_fields(what: &What) -> Option<What> {
         }
         What::Committed { revision, .. } => What::Committed { revision, change: Change::Deleted },
         What::Reconciled { .. } => What::Reconciled { error: "".into() },
-        What::Schedule(_) => What::Schedule(Box::new(Scheduling {
-            node: None,
-            scores: Vec::new(),
-            message: none(),
-            evaluated: 0,
-            explanation: None,
-        })),
+        What::Schedule(_) => {
+            What::Schedule(Box::new(Scheduling { node: None, message: none(), evaluated: 0, explanation: None }))
+        }
         What::Pod { step, .. } => What::Pod { step, detail: none() },
         What::Ended { .. } => What::Ended { how: Ending::Terminated },
         _ => return None,
