@@ -209,6 +209,11 @@ impl World {
         &self.etcd
     }
 
+    /// The API server, to look at.
+    pub fn apiserver(&self) -> &ApiServer {
+        &self.apiserver
+    }
+
     /// Lets something happen at a member of etcd now: a kill, a start, an operator's request.
     pub fn etcd_event(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
         self.push(self.now, Endpoint::Outside, Queued::anybody(Event::Etcd(member, event), RecordId(0)));

@@ -8,6 +8,7 @@
 //!
 //! * [`timeline`] – the picture of a run: a lane per component, a bar per pod, the script's marks; its own axis of time.
 //! * [`from_trace`] – from a run's trace to its timeline.
+//! * [`series`] – quantities over time, a panel each over one axis of time; as a table, too.
 //! * [`explanation`] – why the scheduler put a pod where it is: text and heatmap.
 //! * [`theme`] – colours, sizes; light and dark.
 //! * [`canvas`] – the display list every chart is laid out on, and its two outputs, SVG and PNG.
@@ -27,6 +28,7 @@ pub mod explanation;
 pub mod font;
 pub mod from_trace;
 pub mod output;
+pub mod series;
 pub mod table;
 pub mod theme;
 pub mod timeline;

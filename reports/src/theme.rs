@@ -4,6 +4,7 @@
 //! greys for states in which nothing happens yet. Colour is never the only sign: event kinds differ in shape, and the
 //! bar of a pod that is not running is lower.
 
+use crate::series::Hue;
 use crate::timeline::model::{PodState, SpanKind, TickKind};
 
 /// A colour with its opacity.
@@ -191,6 +192,28 @@ impl Theme {
             PodState::Failed => VERMILION,
             PodState::BackOff => ORANGE,
         }
+    }
+
+    /// Colour of a line, or of who leads.
+    pub fn hue(&self, hue: Hue) -> Color {
+        // Orange and vermilion mean writes and failures everywhere.
+        let members = [self.neutral(0x0072B2, 0x56B4E9), GREEN, PURPLE, self.neutral(0x3A424C, 0xD5DCE4)];
+        let further = [SKY, self.neutral(0x8A6D00, 0xF0E442), self.neutral(0x7C8894, 0x94A1AE)];
+        match hue {
+            Hue::Plain => self.neutral(0x0072B2, 0x56B4E9),
+            Hue::Member(number) => {
+                let place = usize::from(number) % (members.len() + further.len());
+                members.into_iter().chain(further).nth(place).unwrap_or(self.ink)
+            }
+            Hue::Read => self.neutral(0x5A6572, 0xA3AFBD),
+            Hue::Write => ORANGE,
+            Hue::Error => VERMILION,
+        }
+    }
+
+    /// Colour of faults.
+    pub fn fault(&self) -> Color {
+        VERMILION
     }
 
     fn neutral(&self, light: u32, dark: u32) -> Color {

@@ -7,7 +7,7 @@ mod models;
 use wavetank_reports::canvas::Area;
 use wavetank_reports::theme::TimeAxis;
 use wavetank_reports::timeline::{
-    self, Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
+    self, Band, Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
 };
 use wavetank_reports::{ReportError, Theme};
 
@@ -169,7 +169,12 @@ fn nonsense(seed: u64) -> Timeline {
     let marks = (0..luck.pick(&[0, 1, 4, 30, 90])).map(|_| Mark { at: luck.instant(start, end), label: luck.words() });
     let marks = marks.collect();
     let pod_groups = luck.pick(&[PodGroups::Node, PodGroups::Owner, PodGroups::Ungrouped]);
-    Timeline { title: luck.words(), subtitle: luck.words(), start, end, lanes, pods, pod_groups, marks }
+    let bands = (0..luck.pick(&[0, 0, 1, 5, 40])).map(|_| {
+        let (start, end) = (luck.instant(start, end), luck.instant(start, end));
+        Band { label: luck.words(), start, end }
+    });
+    let bands = bands.collect();
+    Timeline { title: luck.words(), subtitle: luck.words(), start, end, lanes, pods, pod_groups, marks, bands }
 }
 
 #[test]

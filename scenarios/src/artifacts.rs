@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 /// What can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Format {
-    /// The timeline as SVG: timeline.svg
+    /// The charts as SVG: timeline.svg, series.svg
     Svg,
-    /// The timeline as a bitmap: timeline.png
+    /// The charts as bitmaps: timeline.png, series.png
     Png,
+    /// The values of the time series as a table: series.csv
+    Csv,
     /// Every record of the trace, a JSON object a line: trace.jsonl
     Trace,
     /// What a learner would have seen: transcript.txt
@@ -23,18 +25,24 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 4] = [Format::Transcript, Format::Trace, Format::Svg, Format::Png];
+    pub const ALL: [Format; 5] = [Format::Transcript, Format::Trace, Format::Svg, Format::Png, Format::Csv];
 
-    /// The file's name.
-    pub fn file_name(self) -> &'static str {
+    /// The names of its files.
+    pub fn file_names(self) -> &'static [&'static str] {
         match self {
-            Format::Svg => "timeline.svg",
-            Format::Png => "timeline.png",
-            Format::Trace => "trace.jsonl",
-            Format::Transcript => "transcript.txt",
+            Format::Svg => &[TIMELINE_SVG, "series.svg"],
+            Format::Png => &[TIMELINE_PNG, "series.png"],
+            Format::Csv => &["series.csv"],
+            Format::Trace => &[TRACE],
+            Format::Transcript => &["transcript.txt"],
         }
     }
 }
+
+/// The file of the trace, in a run's folder.
+pub const TRACE: &str = "trace.jsonl";
+const TIMELINE_SVG: &str = "timeline.svg";
+const TIMELINE_PNG: &str = "timeline.png";
 
 /// Draws a run. `None` means that there is nothing to draw.
 pub trait Charts {
@@ -42,6 +50,8 @@ pub trait Charts {
     fn svg(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String>;
     /// The timeline as PNG.
     fn png(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String>;
+    /// The time series in a format: SVG, PNG or CSV.
+    fn series(&self, run: &Run, title: &str, format: Format) -> Result<Option<Vec<u8>>, String>;
 }
 
 /// Draws nothing.
@@ -54,6 +64,10 @@ impl Charts for NoCharts {
     }
 
     fn png(&self, _run: &Run, _title: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
+    fn series(&self, _run: &Run, _title: &str, _format: Format) -> Result<Option<Vec<u8>>, String> {
         Ok(None)
     }
 }
@@ -80,16 +94,19 @@ pub fn write(
     let failed = |path: &Path, error: &dyn std::fmt::Display| format!("cannot write {}: {error}", path.display());
     fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
     let mut written = Vec::new();
-    for format in Format::ALL.into_iter().filter(|format| formats.contains(format)) {
-        let path = folder.join(format.file_name());
+    let wanted = Format::ALL.into_iter().filter(|format| formats.contains(format));
+    for (format, name) in wanted.flat_map(|format| format.file_names().iter().map(move |name| (format, *name))) {
+        let path = folder.join(name);
+        let drawn = |chart: Result<Option<Vec<u8>>, String>| chart.map_err(|error| failed(&path, &error));
         let done = match (format, &run.session) {
             (Format::Transcript, _) => {
                 whole(&path, |out| out.write_all(run.transcript.text().as_bytes())).map(|()| true)
             }
             (Format::Trace, Some(session)) => whole(&path, |out| session.trace_jsonl(out)).map(|()| true),
             (Format::Trace, None) => Ok(false),
-            (Format::Svg, _) => bytes(&path, charts.svg(run, title).map_err(|error| failed(&path, &error))?),
-            (Format::Png, _) => bytes(&path, charts.png(run, title).map_err(|error| failed(&path, &error))?),
+            (Format::Svg, _) if name == TIMELINE_SVG => bytes(&path, drawn(charts.svg(run, title))?),
+            (Format::Png, _) if name == TIMELINE_PNG => bytes(&path, drawn(charts.png(run, title))?),
+            (Format::Svg | Format::Png | Format::Csv, _) => bytes(&path, drawn(charts.series(run, title, format))?),
         };
         match done.map_err(|error| failed(&path, &error))? {
             true => written.push(path),

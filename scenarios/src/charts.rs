@@ -1,8 +1,8 @@
-//! The pictures of a run, drawn from its trace.
+//! The pictures of a run, drawn from its trace and its samples.
 
-use wavetank_reports::{Theme, Timeline, from_trace, timeline};
+use wavetank_reports::{Theme, Timeline, from_trace, series, timeline};
 
-use crate::artifacts::Charts;
+use crate::artifacts::{Charts, Format};
 use crate::script::Run;
 
 /// Pixels of the bitmap for one of the drawing.
@@ -39,5 +39,18 @@ impl Charts for Drawings {
     fn png(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String> {
         let Some(model) = Drawings::timeline(run, title) else { return Ok(None) };
         timeline::png(&model, &self.theme, SCALE).map(Some).map_err(|error| error.to_string())
+    }
+
+    fn series(&self, run: &Run, title: &str, format: Format) -> Result<Option<Vec<u8>>, String> {
+        let Some(chart) = run.session.as_ref().and_then(|session| crate::series::chart(session, title)) else {
+            return Ok(None);
+        };
+        let drawn = match format {
+            Format::Svg => series::svg(&chart, &self.theme).map(String::into_bytes),
+            Format::Png => series::png(&chart, &self.theme, SCALE),
+            Format::Csv => Ok(series::csv(&chart).into_bytes()),
+            Format::Trace | Format::Transcript => return Ok(None),
+        };
+        drawn.map(Some).map_err(|error| error.to_string())
     }
 }

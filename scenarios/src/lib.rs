@@ -24,6 +24,7 @@ pub mod files;
 pub mod kubectl;
 pub mod scheduler_file;
 pub mod script;
+pub mod series;
 pub mod session;
 pub mod shell;
 pub mod snapshot;

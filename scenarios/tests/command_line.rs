@@ -140,14 +140,15 @@ fn help_names_every_command_and_the_exit_codes() {
 }
 
 #[test]
-fn a_run_prints_its_transcript_and_writes_four_whole_files() {
+fn a_run_prints_its_transcript_and_writes_whole_files() {
     let folder = Folder::with_lab("run");
     let run = folder.run("run lab.rhai").ends(0).says("✓ 2 replicas are ready").says("1 held, 0 failed");
     let fingerprint = run.figure("fingerprint");
     assert!(fingerprint.len() == 16 && fingerprint.chars().all(|c| c.is_ascii_hexdigit()), "{fingerprint}");
     assert!(run.figure("virtual time").ends_with('s') && run.figure("events") != "0");
-    let names = ["timeline.png", "timeline.svg", "trace.jsonl", "transcript.txt"].map(|name| format!("out/lab/{name}"));
-    let mut expected: Vec<String> = names.to_vec();
+    let series = ["series.csv", "series.png", "series.svg"];
+    let names = ["timeline.png", "timeline.svg", "trace.jsonl", "transcript.txt"];
+    let mut expected: Vec<String> = series.iter().chain(&names).map(|name| format!("out/lab/{name}")).collect();
     expected.insert(0, "lab.rhai".into());
     assert_eq!(folder.files(), expected, "nothing else, no temporary file");
     let transcript = folder.read("out/lab/transcript.txt");
@@ -155,6 +156,13 @@ fn a_run_prints_its_transcript_and_writes_four_whole_files() {
     assert!(transcript.ends_with('\n') && folder.read("out/lab/timeline.svg").trim_end().ends_with("</svg>"));
     assert_eq!(folder.bytes("out/lab/timeline.png")[..8], *b"\x89PNG\r\n\x1a\n");
     assert!(folder.bytes("out/lab/timeline.png").ends_with(b"IEND\xaeB`\x82"));
+    assert!(folder.read("out/lab/series.svg").trim_end().ends_with("</svg>"));
+    assert!(folder.bytes("out/lab/series.png").ends_with(b"IEND\xaeB`\x82"));
+    let csv = folder.read("out/lab/series.csv");
+    assert!(csv.starts_with("seconds,quantity,subject,statistic,value,unit\r\n") && csv.ends_with("\r\n"));
+    for quantity in ["etcd_leader", "etcd_db_size", "etcd_wal_fsync_duration", "apiserver_request_duration"] {
+        assert!(csv.contains(&format!(",{quantity},")), "{quantity}");
+    }
     for line in folder.read("out/lab/trace.jsonl").lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
@@ -163,11 +171,12 @@ fn a_run_prints_its_transcript_and_writes_four_whole_files() {
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_one_other_luck() {
     let folder = Folder::with_lab("seed");
-    let run =
-        |arguments: &str| folder.run(&format!("run lab.rhai --quiet --format transcript,trace {arguments}")).ends(0);
+    let run = |arguments: &str| {
+        folder.run(&format!("run lab.rhai --quiet --format transcript,trace,svg,csv {arguments}")).ends(0)
+    };
     let (first, second) = (run("--out a"), run("--out b"));
     assert_eq!(first.figure("fingerprint"), second.figure("fingerprint"));
-    for name in ["transcript.txt", "trace.jsonl"] {
+    for name in ["transcript.txt", "trace.jsonl", "series.svg", "series.csv"] {
         assert_eq!(folder.bytes(&format!("a/{name}")), folder.bytes(&format!("b/{name}")), "{name}");
     }
     assert!(!first.stdout.contains("kubectl"), "--quiet: {}", first.stdout);
@@ -182,8 +191,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_other_luck() {
 fn format_and_out_choose_what_is_written_where() {
     let folder = Folder::with_lab("format");
     folder.run("run lab.rhai --out deep/er --format svg").ends(0).says("deep/er/timeline.svg");
-    assert_eq!(folder.files(), ["deep/er/timeline.svg", "lab.rhai"]);
-    folder.run("run lab.rhai --format pdf").ends(2).complains("svg, png, trace, transcript");
+    assert_eq!(folder.files(), ["deep/er/series.svg", "deep/er/timeline.svg", "lab.rhai"]);
+    folder.run("run lab.rhai --format pdf").ends(2).complains("svg, png, csv, trace, transcript");
     let refused = folder.run("run lab.rhai --out lab.rhai").ends(2).complains("lab.rhai is a file, not a folder");
     assert_eq!(refused.stdout, "", "it is refused before anything runs");
     assert_eq!(folder.read("lab.rhai"), LAB);

@@ -15,6 +15,7 @@ mod authentication;
 mod authorization;
 pub mod cache;
 pub mod defaulting;
+pub mod metrics;
 pub mod patch;
 mod registry;
 pub mod request;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::cache::{Change, WatchCache};
+use self::metrics::Metrics;
 use self::request::{Answer, Body, Delivery, ListOptions, Reply, Request, Subresource, Verb, WatchEvent};
 use self::status::Status;
 use self::storage::{EventLeases, Storage};
@@ -69,6 +71,7 @@ pub struct ApiServer {
     leases: EventLeases,
     /// How many processes there have been before this one.
     life: u32,
+    metrics: Metrics,
 }
 
 /// A request on its way.
@@ -176,7 +179,8 @@ impl ApiServer {
         for (client, number) in self.cache.watchers() {
             heard.push((client, Delivery::WatchEnded { number, status: None }));
         }
-        *self = ApiServer { life: self.life + 1, ..ApiServer::default() };
+        let metrics = std::mem::take(&mut self.metrics);
+        *self = ApiServer { life: self.life + 1, metrics, ..ApiServer::default() };
         heard
     }
 
@@ -195,6 +199,11 @@ impl ApiServer {
     /// The watch cache, to look at.
     pub fn cache(&self) -> &WatchCache {
         &self.cache
+    }
+
+    /// What it has counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// A request arrives: everything before storage takes its time.
@@ -514,6 +523,7 @@ impl ApiServer {
             Ok(_) => (200, "".into()),
             Err(status) => (status.code, status.reason.clone()),
         };
+        self.metrics.observe(request.verb, code, flight.steps);
         let mut key = request.key;
         if let Ok(Answer::Object(object)) = &result {
             key = object.key();

@@ -244,6 +244,11 @@ impl<V: Value> Member<V> {
         &mut self.disk
     }
 
+    /// How many proposals that were made here wait to be applied.
+    pub fn proposals_pending(&self) -> u64 {
+        self.pending.len() as u64
+    }
+
     /// What it has counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

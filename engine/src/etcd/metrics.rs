@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::kernel::Duration;
+use crate::kernel::{Duration, Spread};
 
 /// A histogram of durations with etcd's buckets: 1 ms, doubling up to 8.192 s.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,7 @@ pub struct Histogram {
     buckets: Vec<u64>,
     sum: f64,
     count: u64,
+    spread: Spread,
 }
 
 /// All that a member counts. Gauges that can be read elsewhere are in [`Gauges`].
@@ -105,7 +106,7 @@ pub struct Gauges {
 impl Histogram {
     /// `count` buckets from `first` seconds on, each twice the one before.
     pub fn doubling(first: f64, count: usize) -> Self {
-        Histogram { first, buckets: vec![0; count], sum: 0.0, count: 0 }
+        Histogram { first, buckets: vec![0; count], sum: 0.0, count: 0, spread: Spread::default() }
     }
 
     /// Counts one.
@@ -121,11 +122,17 @@ impl Histogram {
         }
         self.sum += seconds;
         self.count += 1;
+        self.spread.observe(took);
     }
 
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The same in classes narrower than etcd's, for whoever may look into the process.
+    pub fn spread(&self) -> &Spread {
+        &self.spread
     }
 
     /// Their sum. [s]
@@ -151,7 +158,8 @@ impl Histogram {
     /// What was counted since `earlier`.
     pub fn since(&self, earlier: &Histogram) -> Histogram {
         let buckets = self.buckets.iter().zip(&earlier.buckets).map(|(now, then)| now - then).collect();
-        Histogram { first: self.first, buckets, sum: self.sum - earlier.sum, count: self.count - earlier.count }
+        let (sum, count) = (self.sum - earlier.sum, self.count - earlier.count);
+        Histogram { first: self.first, buckets, sum, count, spread: self.spread.since(&earlier.spread) }
     }
 
     fn render(&self, name: &str, help: &str, text: &mut String) {

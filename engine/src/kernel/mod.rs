@@ -7,6 +7,7 @@ pub mod network;
 pub mod out;
 pub mod queue;
 pub mod random;
+pub mod spread;
 pub mod time;
 
 pub use latency::Latency;
@@ -14,4 +15,5 @@ pub use network::{Endpoint, Network, Trouble};
 pub use out::{Action, Out};
 pub use queue::{Queue, TimerId};
 pub use random::{Luck, Seed, hash_bytes, hash_words};
+pub use spread::Spread;
 pub use time::{Duration, Instant};

@@ -148,6 +148,7 @@ impl Cluster {
             pods: self.pods,
             pod_groups: PodGroups::Node,
             marks: Vec::new(),
+            bands: Vec::new(),
         }
     }
 }

@@ -73,6 +73,8 @@ pub(crate) enum Shape {
     Rectangle { area: Area, fill: Color },
     /// A straight line.
     Line { from: (f64, f64), to: (f64, f64), width: f64, color: Color },
+    /// A line from point to point.
+    Path { points: Vec<(f64, f64)>, width: f64, color: Color },
     /// A filled polygon.
     Polygon { points: Vec<(f64, f64)>, fill: Color },
     /// A filled circle.
@@ -168,6 +170,22 @@ impl Scene {
             self.line((x, y), (x, (y + DASH).min(bottom)), width, color);
             y += DASH + GAP;
         }
+    }
+
+    /// Adds a level dashed line.
+    pub fn dashed_across(&mut self, y: f64, left: f64, right: f64, width: f64, color: Color) {
+        const DASH: f64 = 7.0;
+        const GAP: f64 = 4.0;
+        let mut x = left;
+        while x < right {
+            self.line((x, y), ((x + DASH).min(right), y), width, color);
+            x += DASH + GAP;
+        }
+    }
+
+    /// Adds a line from point to point; it should be opaque, for it may cross itself.
+    pub fn path(&mut self, points: Vec<(f64, f64)>, width: f64, color: Color) {
+        self.shapes.push(Shape::Path { points, width, color });
     }
 
     /// Adds a filled polygon.

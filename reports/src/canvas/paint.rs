@@ -27,6 +27,11 @@ impl<B: DrawingBackend> Painter<'_, B> {
         match shape {
             Shape::Rectangle { area, fill } => self.rectangle(area, *fill),
             Shape::Line { from, to, width, color } => self.line(*from, *to, *width, *color),
+            Shape::Path { points, width, color } => {
+                let points: Vec<_> = points.iter().map(|&point| self.point(point)).collect();
+                let stroke = self.length(*width).max(1).unsigned_abs();
+                self.backend.draw_path(points, &style(*color, stroke)).map_err(failed)
+            }
             Shape::Polygon { points, fill } => {
                 let points: Vec<_> = points.iter().map(|&point| self.point(point)).collect();
                 let style = style(*fill, 1);

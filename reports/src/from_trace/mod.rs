@@ -15,6 +15,7 @@ mod clients;
 mod controllers;
 mod drawing;
 mod etcd;
+mod faults;
 mod kubelets;
 mod pods;
 mod scheduler;
@@ -31,10 +32,11 @@ use self::clients::Clients;
 use self::controllers::Controllers;
 use self::drawing::Window;
 use self::etcd::Etcd;
+use self::faults::Faults;
 use self::kubelets::Kubelets;
 use self::pods::Pods;
 use self::scheduler::Scheduler;
-use crate::timeline::{PodGroups, Timeline};
+use crate::timeline::{Band, Mark, PodGroups, Timeline};
 
 /// The timeline of what the records tell between `zero`, which becomes its zero, and `end`. What began before is cut
 /// off there, if its beginning is among the records; what has not ended by `end` reaches up to it.
@@ -47,6 +49,7 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
     let mut scheduler = Scheduler::new(window);
     let mut kubelets = Kubelets::new(window, setup);
     let mut pods = Pods::new(window);
+    let mut faults = Faults::new(window, setup);
     for record in records.iter().take_while(|record| record.at <= end) {
         clients.take(record);
         apiserver.take(record);
@@ -55,6 +58,7 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
         scheduler.take(record);
         kubelets.take(record);
         pods.take(record);
+        faults.take(record);
     }
     let (client, marks) = clients.finish();
     let mut lanes = vec![client, apiserver.finish()];
@@ -71,7 +75,19 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
         pods: pods.finish(),
         pod_groups: PodGroups::Node,
         marks,
+        bands: faults.finish(),
     }
+}
+
+/// What charts of any kind show of a run besides their own: the script's marks, and what was broken when.
+pub fn marks_and_faults(records: &[Record], setup: &Setup, zero: Instant, end: Instant) -> (Vec<Mark>, Vec<Band>) {
+    let window = Window { zero, end };
+    let (mut clients, mut faults) = (Clients::new(window), Faults::new(window, setup));
+    for record in records.iter().take_while(|record| record.at <= end) {
+        clients.take(record);
+        faults.take(record);
+    }
+    (clients.finish().1, faults.finish())
 }
 
 /// Whether a request belongs to what a cluster does all the time even if nobody wants anything of it.
@@ -84,7 +100,7 @@ pub fn background(from: Agent, verb: Verb, kind: Kind, subresource: Subresource)
 }
 
 /// What is needed to make the picture again.
-fn subtitle(setup: &Setup) -> String {
+pub fn subtitle(setup: &Setup) -> String {
     let (seed, profile, version) = (setup.seed.0, setup.profile.name, env!("CARGO_PKG_VERSION"));
     let nodes = setup.nodes.len();
     let plural = if nodes == 1 { "" } else { "s" };

@@ -49,7 +49,7 @@ fn claim(text: &Text) -> Area {
 }
 
 /// A number with its thousands apart: `112,500`.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

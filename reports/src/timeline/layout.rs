@@ -2,14 +2,16 @@
 
 use super::axis::Axis;
 use super::model::Timeline;
-use super::{lanes, legend, marks, pods, scale};
+use super::{bands, lanes, legend, marks, pods, scale};
 use crate::canvas::{Anchor, Area, Scene, Text};
 use crate::duration::{self, Clock, MICROSECOND};
 use crate::font::{self, Weight};
 use crate::theme::{Color, Theme};
 
+/// Narrowest picture. [px]
+pub(crate) const NARROWEST: u32 = 480;
 /// Free border of the picture. [px]
-const MARGIN: f64 = 26.0;
+pub(crate) const MARGIN: f64 = 26.0;
 /// Least and most part of the width that names may take.
 const GUTTER: (f64, f64) = (0.07, 0.16);
 /// Most bytes of hover texts in an SVG.
@@ -18,7 +20,7 @@ const HINTS: usize = 90_000;
 const TEAR: f64 = 7.0;
 
 /// The picture while it is being laid out.
-pub(super) struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     pub timeline: &'a Timeline,
     pub theme: &'a Theme,
     pub scene: Scene,
@@ -38,12 +40,14 @@ pub(super) struct Plan<'a> {
 }
 
 /// Lays the whole picture out.
-pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
+pub(crate) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     let mut plan = Plan::new(timeline, theme);
     plan.heading();
     let flags = marks::Flags::place(&mut plan);
     plan.y += flags.height(&plan);
     let flags_bottom = plan.y;
+    let bands = bands::Bands::place(&plan);
+    plan.y += bands.height(&plan);
     let axis_top = plan.y;
     plan.y += scale::height(&plan);
     let body_top = plan.y;
@@ -56,6 +60,7 @@ pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     }
     let body_bottom = plan.y;
     lanes.draw_back(&mut plan);
+    bands.draw_back(&mut plan, body_top, body_bottom);
     scale::draw_grid(&mut plan, body_top, body_bottom);
     if is_empty {
         plan.nothing((body_top + body_bottom) / 2.0);
@@ -66,6 +71,7 @@ pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
     scale::draw_breaks(&mut plan, body_top, body_bottom);
     scale::draw_labels(&mut plan, axis_top, body_bottom);
     flags.draw(&mut plan, flags_bottom);
+    bands.draw(&mut plan, axis_top);
     legend::draw(&mut plan);
     flags.draw_key(&mut plan);
     plan.scene.limit_hints(HINTS);
@@ -75,13 +81,19 @@ pub(super) fn lay_out(timeline: &Timeline, theme: &Theme) -> Scene {
 
 impl<'a> Plan<'a> {
     fn new(timeline: &'a Timeline, theme: &'a Theme) -> Plan<'a> {
-        let width = f64::from(theme.width.max(480));
+        let width = f64::from(theme.width.max(NARROWEST));
         let names = timeline.lanes.iter().map(|lane| font::text_width(&lane.name, theme.font_size, Weight::Regular));
         let widest = names.fold(pods::names_width(timeline, theme.font_size), f64::max) + 24.0;
         let left = (MARGIN + widest.clamp(GUTTER.0 * width, GUTTER.1 * width)).round();
         let right = width - MARGIN;
         let instants = instants(timeline);
         let axis = Axis::fit(&instants, (timeline.start, timeline.end), (left, right), theme.time_axis);
+        Plan::framed(timeline, theme, (left, right), axis)
+    }
+
+    /// A plan whose names end, and whose time begins and ends, at given places.
+    pub fn framed(timeline: &'a Timeline, theme: &'a Theme, (left, right): (f64, f64), axis: Axis) -> Plan<'a> {
+        let width = f64::from(theme.width.max(NARROWEST));
         let scene = Scene::new(width, 0.0, theme.background, &timeline.title);
         let clock = Clock::until(timeline.end);
         let (margin, y, mark_lines) = (MARGIN, MARGIN * 0.8, Vec::new());
@@ -103,7 +115,7 @@ impl<'a> Plan<'a> {
         start <= self.timeline.end && end >= self.timeline.start
     }
 
-    fn heading(&mut self) {
+    pub fn heading(&mut self) {
         let room = self.right - self.margin;
         for (words, part, weight, color) in [
             (&self.timeline.title, 1.6, Weight::Bold, self.theme.ink),
@@ -122,7 +134,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Says that there is nothing to see, lest a reader should think that the picture is broken.
-    fn nothing(&mut self, middle: f64) {
+    pub fn nothing(&mut self, middle: f64) {
         let size = self.size(1.0);
         let (x, baseline) = ((self.left + self.right) / 2.0, middle + font::CAPITAL * size / 2.0);
         let (content, color) = ("nothing to show".to_string(), self.theme.muted);
@@ -174,12 +186,13 @@ fn instants(timeline: &Timeline) -> Vec<u64> {
     let ticks = timeline.lanes.iter().flat_map(|lane| lane.ticks.iter().map(|tick| tick.at));
     let pods = timeline.pods.iter().flat_map(|pod| pod.segments.iter().flat_map(|part| [part.start, part.end]));
     let marks = timeline.marks.iter().map(|mark| mark.at);
-    spans.chain(ticks).chain(pods).chain(marks).collect()
+    let bands = timeline.bands.iter().flat_map(|band| [band.start, band.end]);
+    spans.chain(ticks).chain(pods).chain(marks).chain(bands).collect()
 }
 
 /// Room already taken, and the question whether something still fits.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Room {
+pub(crate) struct Room {
     taken: Vec<Area>,
 }
 

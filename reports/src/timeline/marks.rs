@@ -37,7 +37,7 @@ struct Flag {
 }
 
 /// All marks, placed.
-pub(super) struct Flags {
+pub(crate) struct Flags {
     flags: Vec<Flag>,
     rows: usize,
     /// Instant and words of each mark, if the flags bear numbers.

@@ -9,26 +9,28 @@
 //! * [`model`] – what to show, as plain values.
 //! * `axis` – where an instant lies; cuts idle time out.
 //! * `condense` – too many lanes become fewer.
-//! * `layout` – the parts from top to bottom; `marks`, `scale`, `lanes` (with `bars`, `glyphs`, `labels`), `pods`, `legend` –
-//!   one part each.
+//! * `layout` – the parts from top to bottom; `marks`, `scale`, `lanes` (with `bars`, `glyphs`, `labels`), `pods`, `legend`,
+//!   `bands` – one part each.
 //! * `strip` – amounts over time, for rows that hold too much to draw one by one.
 
-mod axis;
+pub(crate) mod axis;
+pub(crate) mod bands;
 mod bars;
 mod condense;
 mod glyphs;
 mod labels;
 mod lanes;
-mod layout;
+pub(crate) mod layout;
 mod legend;
-mod marks;
+pub(crate) mod marks;
 pub mod model;
 mod pods;
-mod scale;
+pub(crate) mod scale;
 mod strip;
 
+pub(crate) use labels::thousands;
 pub use model::{
-    Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
+    Band, Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
 };
 
 use crate::canvas::{self, Scene};

@@ -25,6 +25,8 @@ pub struct Timeline {
     pub pod_groups: PodGroups,
     /// The script's marks.
     pub marks: Vec<Mark>,
+    /// Stretches of time in which something was broken.
+    pub bands: Vec<Band>,
 }
 
 /// One component and what it did.
@@ -307,4 +309,15 @@ pub struct Mark {
     pub at: u64,
     /// The words.
     pub label: String,
+}
+
+/// A stretch of time in which something was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Band {
+    /// What was broken.
+    pub label: String,
+    /// Since when. [ns]
+    pub start: u64,
+    /// Until when. [ns]
+    pub end: u64,
 }

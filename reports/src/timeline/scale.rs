@@ -14,7 +14,7 @@ const HIGH: f64 = 640.0;
 const TOOTH: (f64, f64) = (5.0, 7.0);
 
 /// Height of the scale over the lanes. [px]
-pub(super) fn height(plan: &Plan<'_>) -> f64 {
+pub(crate) fn height(plan: &Plan<'_>) -> f64 {
     plan.size(SIZE * 1.75).round()
 }
 
@@ -34,8 +34,9 @@ fn steps(clock: Clock) -> Vec<u64> {
     }
     if clock == Clock::Minutes {
         steps.retain(|&step| step <= 10 * SECOND);
-        steps
-            .extend([15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 18_000, 36_000, 86_400].map(|step| step * SECOND));
+        steps.extend(
+            [15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400].map(|step| step * SECOND),
+        );
     }
     steps
 }
@@ -44,7 +45,11 @@ fn ticks(plan: &Plan<'_>, piece: &Piece) -> Ticks {
     let scale = (piece.right - piece.left) / (piece.end - piece.start) as f64;
     let steps = steps(plan.clock);
     let roomy = |step: &u64| {
-        let widest = font::text_width(&plan.clock.label(piece.end, *step), plan.size(SIZE), Weight::Regular);
+        // `2m` is followed by `2m10s`: the last label alone does not tell how wide they get.
+        let last = piece.end / step * step;
+        let ends = [piece.end, last, last.saturating_sub(*step)].map(|at| plan.clock.label(at, *step));
+        let widths = ends.iter().map(|label| font::text_width(label, plan.size(SIZE), Weight::Regular));
+        let widest = widths.fold(0.0, f64::max);
         *step as f64 * scale >= widest + plan.size(1.6)
     };
     let wanted = steps.iter().position(roomy).unwrap_or(steps.len() - 1);
@@ -70,12 +75,9 @@ fn windows(plan: &Plan<'_>) -> Vec<Piece> {
 }
 
 /// Draws the grid behind the lanes and the line of the axis.
-pub(super) fn draw_grid(plan: &mut Plan<'_>, top: f64, bottom: f64) {
-    for piece in windows(plan) {
-        for at in ticks(plan, &piece).instants {
-            let x = plan.x(at);
-            plan.scene.line((x, top), (x, bottom), 1.0, plan.theme.grid);
-        }
+pub(crate) fn draw_grid(plan: &mut Plan<'_>, top: f64, bottom: f64) {
+    for x in grid_lines(plan) {
+        plan.scene.line((x, top), (x, bottom), 1.0, plan.theme.grid);
     }
     for piece in plan.axis.pieces().to_vec() {
         if piece.kind != PieceKind::Break {
@@ -84,8 +86,13 @@ pub(super) fn draw_grid(plan: &mut Plan<'_>, top: f64, bottom: f64) {
     }
 }
 
+/// Where the grid's lines run down. [px]
+pub(crate) fn grid_lines(plan: &Plan<'_>) -> Vec<f64> {
+    windows(plan).iter().flat_map(|piece| ticks(plan, piece).instants).map(|at| plan.x(at)).collect()
+}
+
 /// Tears lanes and bars apart where time is cut out.
-pub(super) fn draw_breaks(plan: &mut Plan<'_>, top: f64, bottom: f64) {
+pub(crate) fn draw_breaks(plan: &mut Plan<'_>, top: f64, bottom: f64) {
     for cut in plan.axis.breaks().copied().collect::<Vec<_>>() {
         let middle = (cut.left + cut.right) / 2.0;
         let edge = |offset: f64| {
@@ -110,7 +117,7 @@ pub(super) fn draw_breaks(plan: &mut Plan<'_>, top: f64, bottom: f64) {
 }
 
 /// Writes the labels over the lanes and, if the body is high, under it.
-pub(super) fn draw_labels(plan: &mut Plan<'_>, axis_top: f64, body_bottom: f64) {
+pub(crate) fn draw_labels(plan: &mut Plan<'_>, axis_top: f64, body_bottom: f64) {
     let top = axis_top + height(plan);
     labels(plan, top, -1.0);
     if body_bottom - top > HIGH {

@@ -1,7 +1,7 @@
 //! `wavetank explain pod/NAME`: why the scheduler put a pod where it is, from the trace a run has left.
 
 use super::{FINE, MISTAKE, complain, print};
-use crate::artifacts::Format;
+use crate::artifacts::TRACE;
 use crate::explaining::{Decisions, pod_name};
 use clap::Args;
 use std::fs::File;
@@ -119,7 +119,7 @@ fn draw(args: &ExplainArgs, why: &Explanation) -> Result<Vec<PathBuf>, String> {
 
 /// The trace in a run's folder.
 fn trace_of(folder: Option<&Path>) -> Result<PathBuf, String> {
-    let file = Format::Trace.file_name();
+    let file = TRACE;
     let Some(folder) = folder else { return only_run(Path::new("out")) };
     let trace = if folder.is_file() { folder.to_path_buf() } else { folder.join(file) };
     match trace.is_file() {
@@ -136,10 +136,10 @@ fn trace_of(folder: Option<&Path>) -> Result<PathBuf, String> {
 fn only_run(out: &Path) -> Result<PathBuf, String> {
     let entries = std::fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
     let mut runs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join(Format::Trace.file_name()).is_file()).collect();
+        entries.map(|entry| entry.path()).filter(|path| path.join(TRACE).is_file()).collect();
     runs.sort();
     match &runs[..] {
-        [only] => Ok(only.join(Format::Trace.file_name())),
+        [only] => Ok(only.join(TRACE)),
         [] => Err("there is no run in out/\nhelp: `wavetank run SCRIPT` makes one; another folder: --out DIR".into()),
         several => {
             let names: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();

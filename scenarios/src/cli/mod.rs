@@ -40,7 +40,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a script: print its transcript, write transcript, trace and timeline
+    /// Run a script: print its transcript, write transcript, trace, timeline and time series
     Run(run::RunArgs),
     /// Say why the scheduler put a pod where it is, or why nowhere
     Explain(explain::ExplainArgs),

@@ -35,8 +35,8 @@ pub(super) struct RunArgs {
     /// Where the files go [default: out/<name of the script>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What to write
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "transcript,trace,svg,png")]
+    /// What to write: svg and png are the timeline and the time series, csv is the values of the latter
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "transcript,trace,svg,png,csv")]
     format: Vec<Format>,
     /// Do not print the transcript
     #[arg(long, short)]

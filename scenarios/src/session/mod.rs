@@ -10,6 +10,7 @@ mod kubectl;
 mod load;
 mod machine;
 mod process;
+pub mod sampler;
 mod translate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +37,7 @@ use self::load::Load;
 pub use self::load::{LoadFigures, LoadSpec};
 pub use self::machine::Machine;
 use self::process::{Asked, Program, Running, Wake};
+use self::sampler::Sampler;
 use crate::script::hints;
 
 /// Virtual time. [ns since the script's time zero]
@@ -124,6 +126,7 @@ pub struct Session {
     output: Vec<Output>,
     /// The virtual files of etcd's operators.
     machine: Machine,
+    sampler: Sampler,
 }
 
 /// The script begins this long after every node has become ready.
@@ -161,6 +164,7 @@ impl Session {
         while world.receive().is_some() {}
         world.forget_trace();
         Ok(Session {
+            sampler: Sampler::new(&world, zero),
             world,
             zero,
             folder: Arc::new(folder),
@@ -195,7 +199,9 @@ impl Session {
         while self.next_at().is_some_and(|next| next <= at) {
             self.step();
         }
-        self.world.run_until(self.zero + Duration::from_nanos(at));
+        let at = self.zero + Duration::from_nanos(at);
+        self.sample_until(at);
+        self.world.run_until(at);
     }
 
     /// Handles the next event, of the world or of a process.
@@ -204,6 +210,7 @@ impl Session {
             && self.world.next_at().is_none_or(|next| at < next)
             && self.timers.first().is_none_or(|(timer, ..)| at < *timer)
         {
+            self.sample_until(at);
             self.world.run_until(at);
             self.write(load);
             return true;
@@ -211,13 +218,15 @@ impl Session {
         let timer = self.timers.first().copied();
         match (timer, self.world.next_at()) {
             (Some((at, process, wake)), next) if next.is_none_or(|next| at < next) => {
+                self.sample_until(at);
                 self.timers.pop_first();
                 self.world.run_until(at);
                 self.wake(process, Wake::Timer(wake));
                 true
             }
             (_, None) => false,
-            (_, Some(_)) => {
+            (_, Some(next)) => {
+                self.sample_until(next);
                 self.world.step();
                 while let Some(mail) = self.world.receive() {
                     self.deliver(mail);
@@ -226,6 +235,18 @@ impl Session {
                 true
             }
         }
+    }
+
+    /// Nothing happens before `at`: samples what is due until then.
+    fn sample_until(&mut self, at: Instant) {
+        if self.sampler.is_due(at) {
+            self.sampler.advance(&self.world, at);
+        }
+    }
+
+    /// What was seen of the run over time.
+    pub fn sampler(&self) -> &Sampler {
+        &self.sampler
     }
 
     /// When the next event is.
