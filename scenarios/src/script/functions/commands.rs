@@ -238,7 +238,7 @@ pub(super) fn launch(call: &Call<'_>, line: CommandLine, background: bool) -> Fa
         None => format!("$ {name} {}{job}", line.shown),
         Some(text) => {
             let end = end_mark(text);
-            format!("$ {name} {} <<{end}{job}\n{}\n{end}", line.shown, text.trim_end_matches('\n'))
+            format!("$ {name} {} <<{end}{job}\n{}\n{end}", line.shown, text.strip_suffix('\n').unwrap_or(text))
         }
     };
     host.say(Kind::Command, &shown)?;
