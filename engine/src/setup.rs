@@ -17,7 +17,7 @@ pub struct Setup {
     pub shuffle_ties: Option<u64>,
     /// How much of the trace is kept.
     pub trace: TraceLevel,
-    /// etcd members: 1, 3 or 5.
+    /// etcd members: 1 to 7.
     pub etcd_members: u8,
     /// Their names, addresses, and which of them was the first to lead.
     pub formation: Formation,
@@ -31,6 +31,8 @@ pub struct Setup {
     pub profile: Profile,
     /// How the scheduler is configured.
     pub scheduler: SchedulerConfiguration,
+    /// How often the API server forgets etcd's history; zero is never. – kube-apiserver: --etcd-compaction-interval, 5 min.
+    pub etcd_compaction_interval: Duration,
 }
 
 /// A node as it is set up.
@@ -185,6 +187,7 @@ impl Setup {
             nodes: (0..nodes).map(NodeSpec::plain).collect(),
             profile,
             scheduler: SchedulerConfiguration::default(),
+            etcd_compaction_interval: Duration::from_secs(300),
         }
     }
 

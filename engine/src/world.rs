@@ -330,6 +330,12 @@ impl World {
         self.transmit(Endpoint::Outside, Endpoint::ApiServer, delay, Queued::anybody(event, cause));
     }
 
+    /// Asks the API server how it is (`/readyz`, `/livez`), on behalf of a program outside the cluster.
+    pub fn ask_health(&mut self, number: u64, path: &str, cause: RecordId) {
+        let event = Event::ApiServer(ApiServerEvent::Health { number, path: path.into() });
+        self.transmit(Endpoint::Outside, Endpoint::ApiServer, Duration::ZERO, Queued::anybody(event, cause));
+    }
+
     /// Ends a watch of a program outside the cluster.
     pub fn unwatch(&mut self, number: u64) {
         self.apiserver.unwatch(Endpoint::Outside, number);
@@ -537,6 +543,8 @@ impl etcd::Value for Arc<Object> {
 }
 
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::apiserver::request::{Body, Subresource, Verb};
@@ -694,7 +702,7 @@ mod tests {
     fn every_process_may_die_and_come_back() {
         let all: Vec<Process> = cluster().process_list().collect();
         assert_eq!(all.len(), 3 + 3 + 3);
-        for process in all.into_iter().filter(|process| *process != Process::ApiServer) {
+        for process in all {
             let mut world = cluster();
             apply(&mut world);
             run(&mut world, SECOND.fraction(1, 2));

@@ -12,12 +12,14 @@ use std::sync::Arc;
 use super::request::{ListOptions, WatchEvent, WatchKind};
 use super::selectable;
 use super::status::Status;
-use crate::kernel::Endpoint;
 use crate::kernel::out::RecordId;
+use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::{Key, Kind, Name, Object};
 
-/// How many recent changes of a kind a watch can start from.
-const WINDOW: usize = 1_000;
+/// How many recent changes of a kind a watch can start from: the least and the most; Kubernetes: watch_cache.go.
+const WINDOW: (usize, usize) = (100, 102_400);
+/// The window grows to hold changes of so long; Kubernetes: eventFreshDuration, 75 s.
+const FRESH: Duration = Duration::from_secs(75);
 
 /// Who watches: the receiver and the number of its request.
 pub type WatcherId = (Endpoint, u64);
@@ -33,6 +35,10 @@ struct KindCache {
     objects: BTreeMap<Key, Arc<Object>>,
     version: u64,
     window: VecDeque<Change>,
+    /// How many changes the window holds at most.
+    capacity: usize,
+    /// Whether it has been filled.
+    ready: bool,
     /// The oldest version from which the window is complete.
     window_start: u64,
     watchers: BTreeMap<WatcherId, Watcher>,
@@ -57,6 +63,8 @@ pub struct Change {
     pub new: Option<Arc<Object>>,
     /// Its version.
     pub version: u64,
+    /// When the cache heard of it.
+    pub at: Instant,
     /// The record of the write.
     pub cause: RecordId,
 }
@@ -100,6 +108,25 @@ impl WatchCache {
         within.map(|(_, object)| object).filter(wanted).cloned().collect()
     }
 
+    /// Whether the cache of a kind is filled.
+    pub fn ready(&self, kind: Kind) -> bool {
+        self.of(kind).ready
+    }
+
+    /// Fills the cache of a kind with everything there is at a revision; watches may start from there.
+    pub fn fill(&mut self, kind: Kind, objects: BTreeMap<Key, Arc<Object>>, revision: u64) {
+        let cache = &mut self.kinds[kind as usize];
+        (cache.objects, cache.version, cache.window_start, cache.ready) = (objects, revision, revision, true);
+        cache.window.clear();
+    }
+
+    /// Forgets a kind, until it is filled again; these watches end.
+    pub fn empty(&mut self, kind: Kind) -> Vec<WatcherId> {
+        let watchers = std::mem::take(&mut self.kinds[kind as usize].watchers);
+        self.kinds[kind as usize] = KindCache::default();
+        watchers.into_keys().collect()
+    }
+
     /// How many objects of a kind there are.
     pub fn len(&self, kind: Kind) -> usize {
         self.of(kind).objects.len()
@@ -119,12 +146,7 @@ impl WatchCache {
                 deliver(id, event);
             }
         }
-        cache.window.push_back(change);
-        if cache.window.len() > WINDOW
-            && let Some(gone) = cache.window.pop_front()
-        {
-            cache.window_start = gone.version;
-        }
+        cache.keep(change);
     }
 
     /// Opens a watch and returns what it hears first.
@@ -203,6 +225,26 @@ impl WatchCache {
 }
 
 impl KindCache {
+    /// The window takes a change in. It doubles when it is full and its oldest change is fresh, and halves when most are old.
+    fn keep(&mut self, change: Change) {
+        let now = change.at;
+        let old = |change: Option<&Change>| change.is_some_and(|change| now.since(change.at) > FRESH);
+        self.capacity = self.capacity.max(WINDOW.0);
+        if self.window.len() >= self.capacity {
+            if !old(self.window.front()) {
+                self.capacity = (self.capacity * 2).min(WINDOW.1);
+            } else if old(self.window.get(self.window.len() - self.window.len() / 4)) {
+                self.capacity = (self.capacity / 2).max(WINDOW.0);
+            }
+            while self.window.len() >= self.capacity {
+                if let Some(gone) = self.window.pop_front() {
+                    self.window_start = gone.version;
+                }
+            }
+        }
+        self.window.push_back(change);
+    }
+
     fn interested(&self, kind: Kind, change: &Change) -> Vec<WatcherId> {
         let mut ids = self.general.clone();
         if !self.by_field.is_empty() {
@@ -258,4 +300,49 @@ pub fn matches(options: &ListOptions, object: &Object) -> bool {
         && options.fields.as_ref().is_none_or(|fields| {
             fields.terms().iter().all(|term| selectable::holds(object, &term.field, &term.value) != term.negated)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::{Namespace, ObjectMeta};
+
+    fn change(version: u64, seconds: u64) -> (Key, Change) {
+        let mut meta = ObjectMeta::named("", &format!("n{version}"));
+        meta.resource_version = version;
+        let object = Arc::new(Object::Namespace(Namespace::new(meta)));
+        let at = Instant::START + Duration::from_secs(seconds);
+        (object.key(), Change { old: None, new: Some(object), version, at, cause: RecordId::default() })
+    }
+
+    fn missed(cache: &mut WatchCache, from: u64) -> Result<usize, (u16, String)> {
+        let options = ListOptions { resource_version: Some(from), ..ListOptions::default() };
+        let id = (Endpoint::Outside, from);
+        let heard = cache.watch(id, Kind::Namespace, "".into(), options);
+        heard.map(|events| events.len()).map_err(|status| (status.code, status.message.to_string()))
+    }
+
+    #[test]
+    fn a_watch_starts_within_the_window_or_not_at_all() {
+        let mut cache = WatchCache::default();
+        cache.fill(Kind::Namespace, BTreeMap::new(), 50);
+        assert_eq!(missed(&mut cache, 49), Err((410, "too old resource version: 49 (50)".to_owned())));
+        for version in 51..=400 {
+            let (key, change) = change(version, 1);
+            cache.apply(Kind::Namespace, key, change, &mut |_, _| {});
+        }
+        assert_eq!(missed(&mut cache, 50), Ok(350), "what is fresh is kept");
+        // An hour later the window is small again.
+        for version in 401..=2_000 {
+            let (key, change) = change(version, 100 * version);
+            cache.apply(Kind::Namespace, key, change, &mut |_, _| {});
+        }
+        assert_eq!(cache.of(Kind::Namespace).capacity, WINDOW.0);
+        assert_eq!(
+            (missed(&mut cache, 1_900), missed(&mut cache, 1_899).map_err(|(code, _)| code)),
+            (Ok(100), Err(410))
+        );
+        assert_eq!(cache.empty(Kind::Namespace).len(), 2);
+        assert!(!cache.ready(Kind::Namespace) && cache.watchers().is_empty());
+    }
 }

@@ -1,20 +1,26 @@
 //! The API server: a request's way as separate steps.
 //!
 //! Reading order: `request` (what is said), `authentication`, `authorization`, `admission`, `defaulting` and `validation`, `registry` (what a
-//! request makes of an object), `storage` (how that reaches etcd), `cache` (watches), `status` (errors).
+//! request makes of an object), `storage` and `etcd_client` (how that reaches etcd), `cache` (watches), `caching` (how the cache is filled),
+//! `deadline`, `compactor`, `status` (errors).
 //!
 //! A request's way: it arrives; authentication, authorization, admission and validation take their time; then the registry says what is to
 //! be written, storage writes it on the condition that nobody else has, and the reply goes out. If somebody else has, the
 //! registry is asked again with the newer state, up to the point where the request itself names a version: then it is a conflict.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain), registry/generic/registry/store.go,
-//! storage/etcd3/store.go. Left out: flow control, audit, impersonation, webhooks, request timeouts.
+//! storage/etcd3/store.go. Left out: flow control, audit, impersonation, webhooks.
 
 pub mod admission;
 mod authentication;
 mod authorization;
 pub mod cache;
+mod caching;
+mod compactor;
+mod deadline;
 pub mod defaulting;
+pub mod etcd_client;
+mod health;
 pub mod metrics;
 pub mod patch;
 mod registry;
@@ -27,13 +33,18 @@ pub mod validation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::cache::{Change, WatchCache};
+use self::cache::WatchCache;
+use self::caching::Waiting;
+use self::compactor::Compactor;
+use self::deadline::Deadlines;
+use self::etcd_client::EtcdClient;
+use self::health::Checking;
 use self::metrics::Metrics;
-use self::request::{Answer, Body, Delivery, ListOptions, Reply, Request, Subresource, Verb, WatchEvent};
+use self::request::{Answer, Delivery, Reply, Request, Subresource, Verb, WatchEvent};
 use self::status::Status;
 use self::storage::{EventLeases, Storage};
 use crate::client::Agent;
-use crate::etcd::{Response, WatchReply};
+use crate::etcd::Response;
 use crate::event::{Effects, EtcdValue, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant, Luck};
@@ -49,6 +60,15 @@ pub enum ApiServerEvent {
     Start,
     /// A request arrived.
     Request(Box<Request>),
+    /// Somebody outside asks how the server is.
+    Health {
+        /// The number of the question.
+        number: u64,
+        /// `/readyz`, `/livez`, `/healthz`.
+        path: Arc<str>,
+    },
+    /// A health check has waited long enough for etcd.
+    HealthTimeout(u64),
     /// A client's process has ended, and its connections with it.
     Disconnected(Endpoint),
     /// The checks before storage are done.
@@ -60,6 +80,23 @@ pub enum ApiServerEvent {
         /// What it says.
         response: Box<Response<EtcdValue>>,
     },
+    /// Some request's time may be up.
+    Deadline,
+    /// Time to try to connect to etcd again.
+    Reconnect {
+        /// Whose client.
+        group: u8,
+        /// Which of its timers.
+        timer: u32,
+    },
+    /// A member of etcd has been silent for too long.
+    Silent(u8),
+    /// Time to ask whether a resumed watch has caught up.
+    AskProgress(Kind),
+    /// Time to fill the cache of a kind anew.
+    Refill(Kind),
+    /// Time to forget history.
+    Compact,
 }
 
 /// The state of the API server.
@@ -69,6 +106,11 @@ pub struct ApiServer {
     in_flight: BTreeMap<u64, InFlight>,
     storage: Storage,
     leases: EventLeases,
+    waiting: Waiting,
+    deadlines: Deadlines,
+    compactor: Compactor,
+    checks: Vec<Checking>,
+    probes: u64,
     /// How many processes there have been before this one.
     life: u32,
     metrics: Metrics,
@@ -80,6 +122,7 @@ struct InFlight {
     request: Box<Request>,
     /// The trace record of its arrival.
     record: RecordId,
+    arrived: Instant,
     /// When the step it is in began.
     since: Instant,
     steps: [Duration; 6],
@@ -141,6 +184,8 @@ fn address(request: &Request) -> u64 {
 
 /// The bits of the counter in a request's number.
 const ATTEMPTS: u64 = 7;
+/// How often a resumed watch is asked whether it has caught up; Kubernetes: progressRequestPeriod, 100 ms.
+const PROGRESS: Duration = Duration::from_millis(100);
 /// The trace's places for the steps.
 const STORAGE: usize = 4;
 const REPLY: usize = 5;
@@ -151,20 +196,39 @@ impl ApiServer {
         match event {
             ApiServerEvent::Start => {
                 out.note(Note::new(Agent::ApiServer, What::Started));
-                self.storage.watch_everything(out);
+                self.storage.client = EtcdClient::of_life(self.life);
+                self.fill_caches(out);
+                self.compactor.plan(setup, out);
             }
             ApiServerEvent::Request(request) => self.receive(request, setup, out),
+            ApiServerEvent::Health { number, path } => self.health(Endpoint::Outside, number, path, out),
+            ApiServerEvent::HealthTimeout(id) => self.checked_health(id, false, out),
             ApiServerEvent::Disconnected(client) => self.disconnected(client, out),
             ApiServerEvent::Checked(id) => self.checked(id, setup, out),
             ApiServerEvent::Etcd { id, response } => {
-                // What the client library asks again by itself comes back later.
-                let Some(response) = self.storage.hear(id, *response, setup, out) else { return };
-                match self.storage.watched_kind(id) {
-                    Some(kind) => self.told(kind, response, setup, out),
-                    None if EventLeases::is_grant(id) => self.granted(response, out),
-                    None => self.answered(id & !ATTEMPTS, response, setup, out),
-                }
+                let mut heard = Vec::new();
+                self.storage.client.hear(id, *response, setup, out, &mut heard);
+                self.hear_all(heard, setup, out);
             }
+            ApiServerEvent::Deadline => self.deadline(out),
+            ApiServerEvent::Reconnect { group, timer } => self.storage.client.reconnect(group, timer, setup, out),
+            ApiServerEvent::Silent(member) => {
+                let mut heard = Vec::new();
+                self.storage.client.silent(member, out, &mut heard);
+                self.hear_all(heard, setup, out);
+            }
+            ApiServerEvent::AskProgress(kind) => self.storage.client.ask_progress(kind, out),
+            ApiServerEvent::Refill(kind) => self.storage.list_all(kind, out),
+            ApiServerEvent::Compact => {
+                self.compactor.tick(&mut self.storage.client, out);
+                self.compactor.plan(setup, out);
+            }
+        }
+    }
+
+    fn hear_all(&mut self, heard: Vec<etcd_client::Heard>, setup: &Setup, out: &mut Effects) {
+        for one in heard {
+            self.heard(one, setup, out);
         }
     }
 
@@ -192,8 +256,21 @@ impl ApiServer {
         let asked = self.in_flight.iter().filter(|(_, flight)| flight.request.from == client);
         let asked: Vec<u64> = asked.map(|(id, _)| *id).collect();
         for id in asked {
-            self.reply(id, Err(Status::canceled()), out);
+            self.give_up(
+                id,
+                Status::timeout("request did not complete within requested timeout - context canceled"),
+                out,
+            );
         }
+    }
+
+    /// A request ends before it is done, and nothing more is asked for it. A write that is with etcd may still come about.
+    fn give_up(&mut self, id: u64, status: Status, out: &mut Effects) {
+        if let Some(flight) = self.in_flight.get_mut(&id) {
+            flight.collection = None;
+        }
+        self.storage.client.forget(id, id | ATTEMPTS);
+        self.reply(id, Err(status), out);
     }
 
     /// The watch cache, to look at.
@@ -231,8 +308,10 @@ impl ApiServer {
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(ApiServerEvent::Checked(id)));
-        let (since, warnings) = (out.now(), Vec::new());
-        let flight = InFlight { request, record, since, steps, asked: 0, pending: None, warnings, collection: None };
+        let (arrived, since, warnings) = (out.now(), out.now(), Vec::new());
+        let flight =
+            InFlight { request, record, arrived, since, steps, asked: 0, pending: None, warnings, collection: None };
+        self.mind_deadline(&flight, out);
         self.in_flight.insert(id, flight);
     }
 
@@ -374,6 +453,7 @@ impl ApiServer {
         let Some(pending) = flight.pending.take() else { return };
         let request = &flight.request;
         let missing = || Status::not_found(request.kind, &request.key.name);
+        let revision = response.revision;
         let found = match storage::Found::of(response) {
             Ok(found) => found,
             Err(error) => return self.reply(id, Err(storage::to_status(error)), out),
@@ -383,7 +463,7 @@ impl ApiServer {
                 let result = object.map(Answer::Object).ok_or_else(missing);
                 self.reply(id, result, out);
             }
-            (Pending::List, _) => self.list_from_cache(id, out),
+            (Pending::List, _) => self.list_at(id, revision, out),
             (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
             (Pending::Reread, _) => {
                 let status = missing();
@@ -424,86 +504,6 @@ impl ApiServer {
                 }
             },
             (Pending::Get, storage::Found::Written(_)) => {}
-        }
-    }
-
-    /// A list of the most recent state asks etcd for its revision first.
-    fn list(&mut self, id: u64, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let recent = !matches!(&flight.request.body, Body::List(options) if options.resource_version.is_some());
-        if recent {
-            flight.pending = Some(Pending::List);
-            self.storage.revision(flight.ask(id), out);
-        } else {
-            self.list_from_cache(id, out);
-        }
-    }
-
-    fn list_from_cache(&mut self, id: u64, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get(&id) else { return };
-        let request = &flight.request;
-        let everything = ListOptions::default();
-        let options = match &request.body {
-            Body::List(options) => options,
-            Body::DeleteCollection(options) => &options.1,
-            _ => &everything,
-        };
-        let items = self.cache.list(request.kind, &request.key.namespace, options);
-        let resource_version = self.storage.revision_seen();
-        if request.verb == Verb::DeleteCollection {
-            if let Some(flight) = self.in_flight.get_mut(&id) {
-                flight.collection = Some(Box::new(Collection { listed: items, resource_version, done: 0 }));
-            }
-            return out.after(Duration::ZERO, Event::ApiServer(ApiServerEvent::Checked(id)));
-        }
-        self.reply(id, Ok(Answer::List { resource_version, items }), out);
-    }
-
-    fn watch(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get(&id) else { return };
-        let request = &flight.request;
-        let watcher = (request.from, request.number);
-        let options =
-            if let Body::List(options) = &request.body { (**options).clone() } else { ListOptions::default() };
-        match self.cache.watch(watcher, request.kind, request.key.namespace.clone(), options) {
-            Ok(events) => {
-                let cost = setup.profile.api.watch.sample(&mut self.luck(setup, "watch", request));
-                self.reply(id, Ok(Answer::Watching), out);
-                send_events(watcher, events, cost, out);
-            }
-            Err(status) => self.reply(id, Err(status), out),
-        }
-    }
-
-    /// Ends a client's watch: it has gone away.
-    pub fn unwatch(&mut self, from: Endpoint, number: u64) {
-        self.cache.unwatch((from, number));
-    }
-
-    /// etcd told of changes: the cache takes them in, the watchers hear of them.
-    fn told(&mut self, kind: Kind, response: Response<EtcdValue>, setup: &Setup, out: &mut Effects) {
-        let revision = response.revision;
-        self.storage.saw(revision);
-        let Ok(crate::etcd::Reply::Watch(WatchReply::Events { events, causes })) = response.body else { return };
-        let mut deliveries: BTreeMap<cache::WatcherId, Vec<WatchEvent>> = BTreeMap::new();
-        for (event, cause) in events.into_iter().zip(causes) {
-            let object = |kv: Option<Arc<crate::etcd::KeyValue<EtcdValue>>>| kv?.value.object().cloned();
-            let (new, before) = (object(event.kv), object(event.prev_kv));
-            let Some(object) = new.as_ref().or(before.as_ref()) else { continue };
-            let key = object.key();
-            out.because(cause);
-            let what =
-                What::Committed { revision: event.revision, change: change_note(before.is_none(), &new, object) };
-            let cause = out.note(Note::about(Agent::ApiServer, kind, key.clone(), what));
-            let change = Change { old: None, new, version: event.revision, cause };
-            self.cache.apply(kind, key, change, &mut |id, event| deliveries.entry(id).or_default().push(event));
-        }
-        if deliveries.is_empty() {
-            return;
-        }
-        let cost = setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), revision);
-        for (watcher, events) in deliveries {
-            send_events(watcher, events, cost, out);
         }
     }
 

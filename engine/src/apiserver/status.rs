@@ -125,10 +125,27 @@ impl Status {
         Self::about(405, "MethodNotAllowed", kind, "", message)
     }
 
-    /// 504: the client went away before the request was done.
-    pub fn canceled() -> Self {
-        let message = "Timeout: request did not complete within requested timeout - context canceled".into();
-        Status { code: 504, reason: "Timeout".into(), message, details: None }
+    /// 504 because `why`.
+    pub fn timeout(why: &str) -> Self {
+        Status { code: 504, reason: "Timeout".into(), message: format!("Timeout: {why}").into(), details: None }
+    }
+
+    /// 504 as clients understand the bare answer of the server's time-out filter.
+    pub fn no_answer(verb: &str, kind: Kind, name: &str) -> Self {
+        let space = if name.is_empty() { "" } else { " " };
+        let message = format!(
+            "the server was unable to return a response in the time allotted, but may still be processing the request \
+             ({verb} {}{space}{name})",
+            kind.qualified()
+        );
+        Self::about(504, "Timeout", kind, name, message)
+    }
+
+    /// 429: the cache of this kind is being filled; clients come back in a second.
+    pub fn initializing() -> Self {
+        let details = json!({"retryAfterSeconds": 1});
+        let message = "storage is (re)initializing".into();
+        Status { code: 429, reason: "TooManyRequests".into(), message, details: Some(Arc::new(details)) }
     }
 
     /// Nobody listens at the server's address: what a client has instead of an answer. Its code is 0.

@@ -31,8 +31,9 @@ use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
-use crate::apiserver::request::{Delivery, Reply, WatchEvent};
+use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
+use crate::client::connection::Call;
 use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
 use crate::client::rate_limit::CONTROLLER_MANAGER;
 use crate::client::recorder::Verdict;
@@ -251,6 +252,9 @@ impl ControllerManager {
                 for informer in self.caches.iter_mut() {
                     informer.start(agent, &mut self.connection, out);
                 }
+                // The allocator of pod addresses looks which ranges are taken; here it gives none.
+                let nodes = Call::list(Kind::Node, &"".into(), ListOptions::default());
+                self.connection.send(Agent::NodeController, nodes, Duration::ZERO, out);
             }
             Turn::Lost => {
                 let (lease, agent) = (election.reference(), Agent::ControllerManager);
@@ -305,11 +309,17 @@ impl ControllerManager {
                 informer.take(event, &mut changes);
             }
             for change in changes.drain(..) {
+                if let (Kind::Node, None, Some(node)) = (kind, &change.old, &change.new) {
+                    self.controllers.node_lifecycle.say(node.reference(), node_lifecycle::registered(node), out);
+                }
                 each!(self.controllers, one => one.concerns(kind, &change, &self.caches, out));
             }
         }
         let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
         each!(self.controllers, one => one.work(around));
+        if kind == Kind::Node {
+            self.controllers.node_lifecycle.tell(around);
+        }
     }
 
     /// A watch ended, or could not be opened: open it again in a while.

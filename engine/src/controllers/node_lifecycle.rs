@@ -2,7 +2,8 @@
 //!
 //! Models: kubernetes v1.36.2 pkg/controller/nodelifecycle/node_lifecycle_controller.go (doNoScheduleTaintingPass),
 //! pkg/controller/util/node/controller_utils.go (SwapNodeControllerTaint), pkg/controller/controller_utils.go (AddOrUpdateTaintOnNode,
-//! RemoveTaintOffNode). Left out so far: watching the nodes' leases, NoExecute taints, zones, events of nodes.
+//! RemoveTaintOffNode). Left out so far: watching the nodes' leases, NoExecute taints, zones, events of
+//! nodes but for their being registered.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::client::informer::Change;
 use crate::client::routine::{Routine, Step};
 use crate::kernel::Instant;
 use crate::objects::node::Taint;
-use crate::objects::{ConditionStatus, Key, Kind, Name, Node};
+use crate::objects::{ConditionStatus, Key, Kind, Name, Node, Object};
 
 const NO_SCHEDULE: &str = "NoSchedule";
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
@@ -91,6 +92,12 @@ impl Controller for NodeLifecycleController {
         }
         Ok(())
     }
+}
+
+/// What the controller says of a node that it sees for the first time since it leads.
+pub fn registered(node: &Object) -> (&'static str, String) {
+    let name = &node.meta().name;
+    ("RegisteredNode", format!("Node {name} event: Registered Node {name} in Controller"))
 }
 
 /// Reads the node, and writes its taints as `change` leaves them.

@@ -20,7 +20,8 @@ use crate::client::{Agent, Connection, Recorder, WorkQueue};
 use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
-use crate::objects::{Key, Kind, Text};
+use crate::objects::event::EventType;
+use crate::objects::{Key, Kind, ObjectReference, Text};
 use crate::setup::Setup;
 use crate::trace::{Note, What};
 
@@ -91,6 +92,11 @@ impl<C: Controller> Running<C> {
     /// The controller's identity.
     pub fn agent(&self) -> Agent {
         C::AGENT
+    }
+
+    /// Says something to people outside of a reconcile; it is sent with the next work.
+    pub fn say(&mut self, regarding: ObjectReference, (reason, message): (&'static str, String), out: &mut Effects) {
+        self.recorder.record(C::AGENT, regarding, EventType::Normal, reason, message.into(), out);
     }
 
     /// A cache changed.

@@ -257,6 +257,7 @@ impl Rig {
                 }
                 Ok(Answer::Object(known))
             }
+            (Verb::List, _) => Ok(Answer::List { resource_version: self.revision, items: Vec::new() }),
             _ => panic!("an unexpected request: {request:?}"),
         }
     }

@@ -39,6 +39,8 @@ pub enum KubeletEvent {
     Start,
     /// Something from the API server.
     Delivery(Delivery),
+    /// Time to try to register the node again.
+    Register,
     /// The node has become ready to run pods.
     NodeReady,
     /// Time to look at the node's status.
@@ -162,6 +164,7 @@ impl Kubelet {
                 self.watch_broke(status.as_deref(), setup, out);
             }
             KubeletEvent::Delivery(Delivery::WatchEnded { .. }) => {}
+            KubeletEvent::Register => self.register(setup, out),
             KubeletEvent::Rewatch => self.informer.start(self.agent(), &mut self.connection, out),
             KubeletEvent::NodeReady => self.node_ready(setup, out),
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
@@ -228,6 +231,7 @@ impl Kubelet {
         let Some(purpose) = self.requests.remove(&reply.number) else { return };
         match purpose {
             Purpose::Register => self.registered(reply.result, setup, out),
+            Purpose::NodeStatus if reply.result.is_err() => self.status_failed(),
             Purpose::NodeStatus => {}
             Purpose::LeaseGet | Purpose::LeaseCreate | Purpose::LeaseRenew => {
                 self.lease_replied(purpose, reply.result, setup, out)
@@ -238,8 +242,12 @@ impl Kubelet {
             Purpose::PodStatus(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.patched(reply.result, around))
             }
-            Purpose::Token(uid) => self.with_worker(uid, setup, out, PodWorker::token_came),
-            Purpose::RootCa(uid) => self.with_worker(uid, setup, out, PodWorker::root_ca_came),
+            Purpose::Token(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.token_came(reply.result, around))
+            }
+            Purpose::RootCa(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.root_ca_came(reply.result, around))
+            }
             Purpose::PodDelete => {}
         }
     }

@@ -45,6 +45,11 @@ impl NodeState {
     }
 }
 
+/// After a failed renewal, and after a failed look at the lease; Kubernetes: component-helpers/apimachinery/lease, backoffEnsureLease
+/// (200 ms to 7 s; the wait in between is an estimate).
+const LEASE_RETRY: Duration = Duration::from_millis(200);
+const LEASE_BACKOFF: Duration = Duration::from_secs(2);
+
 /// The address of the n-th node.
 pub(super) fn node_ip(index: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(172, 18, 0, 2)) + index)
@@ -69,12 +74,17 @@ impl Kubelet {
         let timing = &setup.profile.kubelet;
         if result.is_err_and(|status| !status.is_already_exists()) {
             let wait = Duration::from_secs(1);
-            out.after(wait, Event::Kubelet(self.index, KubeletEvent::Start));
+            out.after(wait, Event::Kubelet(self.index, KubeletEvent::Register));
             return;
         }
         let wait = setup.draw(&timing.node_ready, "kubelet", "node-ready", &self.name, 0);
         out.after(wait, Event::Kubelet(self.index, KubeletEvent::NodeReady));
         self.get_lease(out);
+    }
+
+    /// A report of the node's status failed: the next check makes another.
+    pub(super) fn status_failed(&mut self) {
+        self.node.reported = None;
     }
 
     pub(super) fn node_ready(&mut self, setup: &Setup, out: &mut Effects) {
@@ -146,9 +156,10 @@ impl Kubelet {
                 let wait = interval + interval.fraction(jitter, 1_000);
                 out.after(wait, Event::Kubelet(self.index, KubeletEvent::RenewLease));
             }
-            (_, Err(_)) => {
+            (purpose, Err(_)) => {
                 self.node.lease = None;
-                out.after(setup.profile.kubelet.lease_renew, Event::Kubelet(self.index, KubeletEvent::RenewLease));
+                let wait = if matches!(purpose, Purpose::LeaseRenew) { LEASE_RETRY } else { LEASE_BACKOFF };
+                out.after(wait, Event::Kubelet(self.index, KubeletEvent::RenewLease));
             }
         }
     }

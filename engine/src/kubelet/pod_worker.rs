@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::images::{self, PullBackoff, Registry};
 use super::report::Reporting;
-use super::{Purpose, Surroundings, node, pod_of};
+use super::{Outcome, Purpose, Surroundings, node, pod_of};
 use crate::apiserver::request::{Body, Subresource, Verb};
 use crate::client::connection::Call;
 use crate::kernel::{Duration, Instant};
@@ -27,6 +27,8 @@ pub enum PodEvent {
     Admitted,
     /// Its sandbox stands.
     SandboxReady,
+    /// Time to try its volumes again.
+    Mount,
     /// It is its turn to pull.
     Pull,
     /// A pull has ended.
@@ -101,6 +103,7 @@ pub(super) struct PodWorker {
     pub(super) containers: Vec<Container>,
     pub(super) reporting: Reporting,
     pub(super) reports: u64,
+    mounts_failed: u32,
     pulls: u64,
     pull_began: Option<(Instant, Instant)>,
     pull_size: u64,
@@ -123,6 +126,7 @@ impl PodWorker {
             containers: spec.containers.iter().map(Container::of).collect(),
             reporting: Reporting::default(),
             reports: 0,
+            mounts_failed: 0,
             pulls: 0,
             pull_began: None,
             pull_size: 0,
@@ -215,6 +219,8 @@ impl PodWorker {
             _ if self.stage >= Stage::Terminating => {}
             PodEvent::Admitted => self.admit(around),
             PodEvent::SandboxReady => self.sandbox_ready(around),
+            PodEvent::Mount if self.stage == Stage::Volumes => self.mount(around),
+            PodEvent::Mount => {}
             PodEvent::Pull => self.pull(around),
             PodEvent::PullEnded => self.pull_ended(around),
             PodEvent::Retry => self.start_next(around),
@@ -238,6 +244,10 @@ impl PodWorker {
             return;
         }
         self.stage = Stage::Volumes;
+        self.mount(around);
+    }
+
+    fn mount(&mut self, around: &mut Surroundings<'_, '_>) {
         if self.pod().token.is_none() {
             return self.start_sandbox(around);
         }
@@ -254,9 +264,13 @@ impl PodWorker {
         around.requests.insert(number, Purpose::Token(self.uid));
     }
 
-    pub(super) fn token_came(&mut self, around: &mut Surroundings<'_, '_>) {
+    /// The token is there, or is not: then the volume is set up again after a while, and longer each time.
+    pub(super) fn token_came(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
         if self.stage != Stage::Volumes {
             return;
+        }
+        if result.is_err() {
+            return self.mount_later(around);
         }
         let key = Key { namespace: self.pod().meta.namespace.clone(), name: "kube-root-ca.crt".into() };
         let number =
@@ -264,10 +278,20 @@ impl PodWorker {
         around.requests.insert(number, Purpose::RootCa(self.uid));
     }
 
-    pub(super) fn root_ca_came(&mut self, around: &mut Surroundings<'_, '_>) {
+    pub(super) fn root_ca_came(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
         if self.stage == Stage::Volumes {
-            self.start_sandbox(around);
+            if result.is_err() { self.mount_later(around) } else { self.start_sandbox(around) }
         }
+    }
+
+    fn mount_later(&mut self, around: &mut Surroundings<'_, '_>) {
+        let (first, longest) = MOUNT_RETRY;
+        let mut wait = first;
+        for _ in 0..self.mounts_failed.min(16) {
+            wait = wait.times(2).min(longest);
+        }
+        self.mounts_failed += 1;
+        around.after(wait, self.uid, PodEvent::Mount);
     }
 
     fn start_sandbox(&mut self, around: &mut Surroundings<'_, '_>) {
@@ -513,6 +537,8 @@ impl PodWorker {
     }
 }
 
+/// First and longest wait before a volume is tried again; Kubernetes: pkg/util/goroutinemap/exponentialbackoff, 500 ms to 2 min 2 s.
+const MOUNT_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(122));
 /// From a failed pull to the sync that finds the image in back-off: as the played kubelets of the recordings do it, no figure of upstream's.
 const BACK_OFF_SEEN: Duration = Duration::from_millis(500);
 /// Ending a pod of which nothing runs: likewise read off the recordings' played kubelets.

@@ -11,6 +11,9 @@ use crate::client::connection::Call;
 use crate::kernel::Duration;
 use crate::objects::{Kind, Object};
 
+/// Between the rounds of the status manager; Kubernetes: syncPeriod.
+const SYNC: Duration = Duration::from_secs(10);
+
 /// Where the reporting of a pod stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Reporting {
@@ -34,6 +37,11 @@ impl PodWorker {
         around.after(lag, self.uid, PodEvent::Report);
     }
 
+    /// A report failed: the next round of the status manager sends it again. Kubernetes: syncPeriod, 10 s.
+    fn report_later(&mut self, around: &mut Surroundings<'_, '_>) {
+        around.after(SYNC, self.uid, PodEvent::Report);
+    }
+
     /// Reports without delay.
     pub(super) fn report_now(&mut self, around: &mut Surroundings<'_, '_>) {
         if self.reporting.under_way {
@@ -48,6 +56,10 @@ impl PodWorker {
 
     /// The pod as the API server has it: is there anything to tell?
     pub(super) fn got(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
+        if result.as_ref().is_err_and(|status| !status.is_not_found()) {
+            self.reporting.under_way = false;
+            return self.report_later(around);
+        }
         let current = result.ok().and_then(|answer| answer.object().cloned());
         let Some(Object::Pod(pod)) = current.as_deref() else {
             self.reporting.under_way = false;
@@ -75,7 +87,7 @@ impl PodWorker {
         match result {
             Ok(_) => self.after_report(around),
             Err(status) if status.is_not_found() => {}
-            Err(_) => self.report_soon(around),
+            Err(_) => self.report_later(around),
         }
     }
 

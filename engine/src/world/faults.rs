@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::World;
+use crate::apiserver::ApiServerEvent;
+use crate::apiserver::etcd_client::KEEPALIVE;
 use crate::client::Agent;
 use crate::etcd::EtcdEvent;
+use crate::event::{Event, Queued};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Trouble};
 use crate::trace::{Note, What};
@@ -71,8 +74,24 @@ impl World {
         self.network.unhealthy()
     }
 
+    /// A connection of the API server to etcd that has been silent for too long is closed: what was on its way is gone.
+    pub(super) fn keep_alive(&mut self, member: u8, event: Event) -> Option<Event> {
+        let (server, etcd) = (Endpoint::ApiServer, Endpoint::Etcd(member));
+        if !self.network.is_cut(server, etcd) && !self.network.is_cut(etcd, server) {
+            return None;
+        }
+        self.held.retain(|(from, to, _)| (*from, *to) != (server, etcd) && (*from, *to) != (etcd, server));
+        Some(event)
+    }
+
     /// A link between members of etcd has changed: their heartbeats rest no longer.
     fn disturb_etcd(&mut self, from: Endpoint, to: Endpoint) {
+        if let (Endpoint::ApiServer, Endpoint::Etcd(member)) | (Endpoint::Etcd(member), Endpoint::ApiServer) =
+            (from, to)
+        {
+            let event = Event::ApiServer(ApiServerEvent::Silent(member));
+            self.push(self.now + KEEPALIVE, Endpoint::Outside, Queued::anybody(event, RecordId(0)));
+        }
         if matches!((from, to), (Endpoint::Etcd(_), Endpoint::Etcd(_))) {
             (0..self.etcd.len() as u8).for_each(|member| self.etcd_event(member, EtcdEvent::Disturbed));
         }

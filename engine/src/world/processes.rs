@@ -130,6 +130,9 @@ impl World {
 
     /// What becomes of an event that arrives: it may have been meant for a process that is gone.
     pub(super) fn arrives(&mut self, event: Event, life: u32, cause: RecordId) -> Option<Event> {
+        if let Event::ApiServer(ApiServerEvent::Silent(member)) = event {
+            return self.keep_alive(member, event);
+        }
         let receiver = event.receiver();
         let Some(process) = Process::at(receiver).filter(|process| !matches!(process, Process::Etcd(_))) else {
             return Some(event);
@@ -140,12 +143,17 @@ impl World {
         if goes_on || meant && self.processes.running(process) {
             return Some(event);
         }
-        if let Event::ApiServer(ApiServerEvent::Request(request)) = event {
+        let asked = match event {
+            Event::ApiServer(ApiServerEvent::Request(request)) => Some((request.from, request.number)),
+            Event::ApiServer(ApiServerEvent::Health { number, .. }) => Some((Endpoint::Outside, number)),
+            _ => None,
+        };
+        if let Some((from, number)) = asked {
             // Nobody listens: the machine says so at once.
-            let reply = Reply { number: request.number, result: Err(Status::refused()), warnings: Vec::new() };
-            let event = Event::delivery(request.from, Delivery::Reply(Box::new(reply)));
-            let life = self.processes.life(request.from);
-            self.transmit(Endpoint::ApiServer, request.from, Duration::ZERO, Queued { event, cause, life });
+            let reply = Reply { number, result: Err(Status::refused()), warnings: Vec::new() };
+            let event = Event::delivery(from, Delivery::Reply(Box::new(reply)));
+            let life = self.processes.life(from);
+            self.transmit(Endpoint::ApiServer, from, Duration::ZERO, Queued { event, cause, life });
         }
         None
     }

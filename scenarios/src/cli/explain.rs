@@ -135,8 +135,7 @@ fn trace_of(folder: Option<&Path>) -> Result<PathBuf, String> {
 
 fn only_run(out: &Path) -> Result<PathBuf, String> {
     let entries = std::fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
-    let mut runs: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.join(TRACE).is_file()).collect();
+    let mut runs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.join(TRACE).is_file()).collect();
     runs.sort();
     match &runs[..] {
         [only] => Ok(only.join(TRACE)),

@@ -248,6 +248,8 @@ pub struct ApiCall {
     pub field_validation: Option<String>,
     /// --request-timeout. [ns]
     pub timeout: Option<u64>,
+    /// A path of the server's that is no resource, such as `/readyz`; then nothing else counts. The body is its text.
+    pub raw: Option<String>,
 }
 
 /// What came of a call. Every answer carries the time at which kubectl has it. [ns since the Unix epoch]
@@ -293,6 +295,11 @@ pub enum Answer {
         /// When.
         at: i64,
     },
+    /// The connection broke before the answer came.
+    Broken {
+        /// When.
+        at: i64,
+    },
     /// No answer in time.
     Timeout {
         /// When.
@@ -310,6 +317,7 @@ impl Answer {
             | Answer::StreamEnded { at }
             | Answer::Slept { at }
             | Answer::ConnectionRefused { at }
+            | Answer::Broken { at }
             | Answer::Timeout { at } => *at,
         }
     }

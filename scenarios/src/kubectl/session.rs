@@ -164,6 +164,7 @@ impl<'a> Session<'a> {
                     return Err(Failure::Unreachable(why).into());
                 }
                 Answer::ConnectionRefused { .. } => return Err(Failure::Refused.into()),
+                Answer::Broken { .. } => return Err(Failure::Unreachable("unexpected EOF".into()).into()),
                 Answer::Event { .. } | Answer::StreamEnded { .. } | Answer::Slept { .. } => {
                     return Err(out_of_order());
                 }
@@ -183,7 +184,9 @@ impl<'a> Session<'a> {
         let Some(answer) = self.take() else { return Err(Stop::Waiting(Call::WatchNext { stream, deadline })) };
         match answer {
             Answer::Event { kind, object, .. } => Ok(WatchStep::Event { kind, object }),
-            Answer::StreamEnded { .. } | Answer::ConnectionRefused { .. } => Ok(WatchStep::Ended),
+            Answer::StreamEnded { .. } | Answer::ConnectionRefused { .. } | Answer::Broken { .. } => {
+                Ok(WatchStep::Ended)
+            }
             Answer::Timeout { .. } => Ok(WatchStep::TimedOut),
             Answer::Err { status, .. } => Err(Failure::Status(status.clone()).into()),
             Answer::Ok { .. } | Answer::Slept { .. } => Err(out_of_order()),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use wavetank_engine::apiserver::request::Delivery;
+use wavetank_engine::apiserver::status::Status;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::{Duration, Instant};
 use wavetank_engine::objects::json;
@@ -67,6 +68,8 @@ impl Kubectl {
                         Answer::Ok { at: now, body, warnings: reply.warnings }
                     }
                     (Ok(_), None) => return false,
+                    (Err(status), _) if status == Status::refused() => Answer::ConnectionRefused { at: now },
+                    (Err(status), _) if status.is_network() => Answer::Broken { at: now },
                     (Err(status), _) => Answer::Err { at: now, status: status.to_json() },
                 };
                 self.answer(answer)
@@ -140,8 +143,15 @@ impl Kubectl {
                 }
             }
             Some(Call::Api(call)) => {
-                self.requests += 1;
                 let number = *next;
+                if let Some(path) = call.raw {
+                    *next += 1;
+                    self.request = Some(number);
+                    asked.timer = call.timeout.map(|ns| now + Duration::from_nanos(ns));
+                    asked.health = Some((number, path));
+                    return asked;
+                }
+                self.requests += 1;
                 match translate::request(&call, number, agent, self.requests) {
                     Ok(request) => {
                         *next += 1;

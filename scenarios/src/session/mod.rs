@@ -189,6 +189,11 @@ impl Session {
         &self.world
     }
 
+    /// The world, for faults.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
     /// The instant of the script's time zero.
     pub fn zero(&self) -> Instant {
         self.zero
@@ -448,6 +453,10 @@ impl Session {
         let record = running.record;
         if let Some(at) = asked.timer {
             self.timers.insert((at, process, running.wake));
+        }
+        if let Some((number, path)) = asked.health {
+            self.requests.insert(number, process);
+            self.world.ask_health(number, &path, record);
         }
         if let Some((number, request)) = asked.request {
             self.requests.insert(number, process);

@@ -58,6 +58,8 @@ pub(super) struct Asked {
     pub(super) etcd: Vec<(u8, u64, etcd::Request<EtcdValue>)>,
     /// Work on the machine's files.
     pub(super) file: Option<FileCall>,
+    /// A question about the API server's health, with its number.
+    pub(super) health: Option<(u64, String)>,
     pub(super) timer: Option<Instant>,
     pub(super) at_once: bool,
 }

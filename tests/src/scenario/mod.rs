@@ -6,6 +6,7 @@
 //! scenario by name.
 
 pub mod compare;
+pub mod control;
 pub mod format;
 pub mod milestones;
 pub mod observe;

@@ -34,7 +34,8 @@ pub fn observe(scenario: &Scenario, run: &Run) -> Observed {
     let mut observed = Observed { api: api(run), keys: keys(scenario, run), ..Observed::default() };
     let versions = versions(run);
     observed.names = names(&versions);
-    observed.events = events(&versions);
+    let recorded_system = scenario.events.iter().any(|said| said.about == "Lease");
+    observed.events = events(&versions, recorded_system);
     observed.history = versions.into_iter().filter(|version| version.write.kind != "Event").map(|v| v.write).collect();
     observed
 }
@@ -112,9 +113,12 @@ fn api(run: &Run) -> BTreeMap<String, u64> {
             Agent::Kubectl(number) if run.onlookers.contains(&ProcessId(*number)) => continue,
             agent => agent.name(),
         };
-        let informer = component != "kubectl" && key.namespace.is_empty() && *verb == Verb::List;
+        let informer =
+            !matches!(component, "kubectl" | "node-controller") && key.namespace.is_empty() && *verb == Verb::List;
+        // The recorder counts what the process itself does when it starts by another name.
+        let startup = component == "kube-controller-manager" && *kind == Kind::Event;
         let own_node = component == "kubelet" && *kind == Kind::Node && *verb == Verb::Get;
-        if *kind == Kind::Lease || *verb == Verb::Watch || informer || own_node {
+        if *kind == Kind::Lease || *verb == Verb::Watch || informer || own_node || startup {
             continue;
         }
         let part = if subresource.as_str().is_empty() { String::new() } else { format!("/{}", subresource.as_str()) };
@@ -164,9 +168,13 @@ fn names(versions: &[Version]) -> BTreeMap<String, String> {
     names
 }
 
-fn events(versions: &[Version]) -> Vec<Said> {
+fn events(versions: &[Version], recorded_system: bool) -> Vec<Said> {
     let mut events: BTreeMap<(&str, &str), Said> = BTreeMap::new();
     for Version { write, object } in versions.iter().filter(|version| version.write.kind == "Event") {
+        // The recorder saw the system's own events in some runs only.
+        if write.namespace == "kube-system" && !recorded_system {
+            continue;
+        }
         if write.change == Change::Deleted {
             continue;
         }

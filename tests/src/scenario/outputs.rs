@@ -18,7 +18,8 @@ pub fn compare(scenario: &Scenario, run: &Run, recorded: &Wording, played: &Word
     for (step, outcome) in both.filter(|(_, outcome)| outcome.unsupported.is_none()) {
         let (stdout, stderr) = printed(outcome);
         for (theirs, ours, stream) in [(&step.stdout, stdout, "stdout"), (&step.stderr, stderr, "stderr")] {
-            let (left, right) = (lines(theirs, recorded), lines(ours, played));
+            let own = |text: &str| if step.command.starts_with("cpctl") { untimed(text) } else { text.to_owned() };
+            let (left, right) = (lines(&own(theirs), recorded), lines(&own(ours), played));
             let pairs = common(&left, &right);
             aspect.matched(pairs.len());
             let (in_left, in_right): (BTreeSet<usize>, BTreeSet<usize>) = pairs.into_iter().unzip();
@@ -40,6 +41,16 @@ pub fn compare(scenario: &Scenario, run: &Run, recorded: &Wording, played: &Word
         }
     }
     aspect
+}
+
+/// The lines of the recorder's own commands without the measured time in front.
+fn untimed(text: &str) -> String {
+    let number = |word: &str| word.parse::<f64>().is_ok();
+    let rest = |line: &str| match line.trim_start().split_once(' ') {
+        Some((first, rest)) if number(first) => format!("{rest}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(rest).collect()
 }
 
 /// Whether the recorder cut an output short: a table's last row has a line end.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use wavetank::session::{Overrides, ProcessId, Session, Stream};
 
+use super::control;
 use super::format::{Scenario, Step};
 use super::shell::{self, Line, Stop};
 
@@ -57,6 +58,9 @@ const START: u64 = 3_200_000_000;
 pub fn play(scenario: &Scenario, seed: u64) -> Result<Run, String> {
     let (spec, unsupported) = cluster(scenario, seed);
     let mut session = Session::create(&spec, &Overrides::default())?;
+    // In the recordings nobody starts the control plane's processes again, unless `cpctl supervise` does.
+    let processes: Vec<_> = session.world().process_list().collect();
+    processes.into_iter().for_each(|process| session.world_mut().supervise(process, false));
     session.run_until(START);
     let first_revision = session.world().revision();
     let first_keys = session.world().keys().iter().map(|key| key.to_string()).collect();
@@ -80,6 +84,9 @@ struct Job {
     stdin: Option<String>,
     line: Line,
     results: Vec<Finished>,
+    /// A command of the recorder's own, whose requests are nobody's.
+    own: bool,
+    began: u64,
     waits: Waits,
     outcome: Played,
 }
@@ -87,6 +94,8 @@ struct Job {
 enum Waits {
     Process(ProcessId),
     Until(u64),
+    /// For a process that was told to stop.
+    Gone(String),
     Nothing,
 }
 
@@ -137,6 +146,12 @@ impl Player {
             self.session.step();
             self.collect();
             for index in 0..self.jobs.len() {
+                if let Waits::Gone(process) = &self.jobs[index].waits
+                    && !control::runs(&self.session, process)
+                {
+                    self.go_on(index, Finished::default());
+                    return true;
+                }
                 if let Waits::Process(process) = self.jobs[index].waits
                     && let Some(exit) = self.session.poll(process)
                 {
@@ -185,6 +200,8 @@ impl Player {
             stdin: step.stdin.clone(),
             line,
             results: Vec::new(),
+            own: step.command.starts_with("cpctl"),
+            began: self.session.now(),
             waits: Waits::Nothing,
             outcome: Played { unsupported, ..Played::default() },
         });
@@ -210,12 +227,24 @@ impl Player {
             }
             Err(Stop::Kubectl { arguments, stdin }) => {
                 let process = self.session.start_kubectl(arguments, stdin);
-                if job.snapshot {
+                if job.snapshot || job.own {
                     self.onlookers.push(process);
                 }
                 job.waits = Waits::Process(process);
             }
             Err(Stop::Sleep(seconds)) => job.waits = Waits::Until(self.session.now() + nanos(seconds)),
+            Err(Stop::Control { act, process }) => {
+                let since = job.began;
+                match control::act(&mut self.session, act, &process, since) {
+                    // The line goes on when the process is gone.
+                    Ok(None) => job.waits = Waits::Gone(process),
+                    Ok(Some(finished)) => self.go_on(index, finished),
+                    Err(complaint) => {
+                        job.outcome.unsupported = Some(complaint);
+                        self.ended(index);
+                    }
+                }
+            }
             Err(Stop::Unsupported(command)) => {
                 job.outcome.unsupported = Some(command);
                 self.ended(index);

@@ -43,8 +43,30 @@ pub enum Stop {
     },
     /// This sleep has no result yet. [s]
     Sleep(f64),
+    /// This has to be done to a process of the control plane or to a kubelet.
+    Control {
+        /// What.
+        act: Act,
+        /// Which: `etcd-0`, `kube-scheduler`, `kubelet/worker-1`, …
+        process: String,
+    },
     /// Nobody knows this.
     Unsupported(String),
+}
+
+/// What can be done to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM.
+    Terminate,
+    /// Started, if it does not run: then the result is 0.
+    Start,
+    /// Started again from now on when it ends.
+    Supervise,
+    /// No longer; what became of it since is printed.
+    Leave,
 }
 
 /// Parses a line; the error says what is not supported.
@@ -226,6 +248,9 @@ fn add(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
+/// Whom `cpctl supervise` starts again.
+const SUPERVISED: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
+
 struct Evaluation<'a> {
     results: &'a [Finished],
     taken: usize,
@@ -279,11 +304,78 @@ impl Evaluation<'_> {
                 let seconds = arguments.first().and_then(|text| text.trim_end_matches('s').parse().ok());
                 self.awaited(Stop::Sleep(seconds.unwrap_or_default()))?
             }
+            "cpctl" => self.cpctl(arguments)?.ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
+            "nodectl" => self.nodectl(arguments)?.ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
             _ => filter(program, arguments, &stdin.unwrap_or_default())
                 .ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
         };
         finished.stderr.insert_str(0, &complaints);
         Ok(finished)
+    }
+
+    /// The recorder's own command for the processes of the control plane; `None` if it is used in another way.
+    fn cpctl(&mut self, arguments: &[String]) -> Result<Option<Finished>, Stop> {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut all = Finished::default();
+        match words[..] {
+            ["kill", process] => {
+                self.control(Act::Kill, process)?;
+                all.stdout = format!("{process} killed (SIGKILL)\n");
+            }
+            ["term", process] => {
+                self.control(Act::Terminate, process)?;
+                all.stdout = format!("{process} ended (SIGTERM)\n");
+            }
+            ["startone", process] => all.stdout = self.started(process)?.0,
+            ["start"] => {
+                let (etcd, began) = self.started("etcd")?;
+                let (server, also) = self.started("kube-apiserver")?;
+                if began || also {
+                    // It waits until the API server is ready before it starts the server's clients.
+                    let arguments = ["get", "--raw=/readyz"].map(str::to_owned).to_vec();
+                    while self.awaited(Stop::Kubectl { arguments: arguments.clone(), stdin: None })?.code != 0 {
+                        self.awaited(Stop::Sleep(0.2))?;
+                    }
+                }
+                let (manager, _) = self.started("kube-controller-manager")?;
+                let (scheduler, _) = self.started("kube-scheduler")?;
+                all.stdout = format!("{etcd}{server}{manager}{scheduler}fakenodes already running\n");
+            }
+            ["supervise", seconds] => {
+                let Ok(seconds) = seconds.parse() else { return Ok(None) };
+                for process in SUPERVISED {
+                    self.control(Act::Supervise, process)?;
+                }
+                self.awaited(Stop::Sleep(seconds))?;
+                for process in SUPERVISED {
+                    all.stdout += &self.control(Act::Leave, process)?.stdout;
+                }
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(all))
+    }
+
+    /// The recorder's own command for kubelets.
+    fn nodectl(&mut self, arguments: &[String]) -> Result<Option<Finished>, Stop> {
+        let (act, node) = match arguments {
+            [act, node] if act == "kill" => (Act::Kill, node),
+            [act, node] if act == "revive" => (Act::Start, node),
+            _ => return Ok(None),
+        };
+        self.control(act, &format!("kubelet/{node}"))?;
+        Ok(Some(Finished::default()))
+    }
+
+    fn control(&mut self, act: Act, process: &str) -> Result<Finished, Stop> {
+        let process = if process == "etcd" { "etcd-0" } else { process };
+        self.awaited(Stop::Control { act, process: process.to_owned() })
+    }
+
+    /// Starts a process; what is said of it, and whether it did not run.
+    fn started(&mut self, process: &str) -> Result<(String, bool), Stop> {
+        let began = self.control(Act::Start, process)?.code == 0;
+        Ok((if began { format!("started {process}\n") } else { format!("{process} already running\n") }, began))
     }
 
     fn awaited(&mut self, stop: Stop) -> Result<Finished, Stop> {
@@ -411,7 +503,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_said() {
-        assert_eq!(run("nodectl kill a", &[]), Err(Stop::Unsupported("nodectl kill a".into())));
+        assert_eq!(run("nodectl paint a", &[]), Err(Stop::Unsupported("nodectl paint a".into())));
+        let kill = Stop::Control { act: Act::Kill, process: "etcd-0".into() };
+        assert_eq!(run("cpctl kill etcd", &[]), Err(kill));
         for line in ["for i in 1 2; do true; done", "echo $HOME", "cat <<EOF", "kubectl get 'x", ""] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -3,7 +3,7 @@
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/get/get.go,
 //! staging/src/k8s.io/cli-runtime/pkg/printers/tableprinter.go. The real server computes the table's cells; here
 //! kubectl does, from the objects (see `printers`).
-//! Left out: --raw, --subresource, --server-print=false.
+//! Left out: --raw of other paths than the health checks', --subresource, --server-print=false.
 
 pub(crate) mod output;
 mod sort;
@@ -17,7 +17,7 @@ use super::errors::Failure;
 use super::flags::{Args, Flag, Takes};
 use super::resources::Resource;
 use super::session::{Session, Step, attempt};
-use super::{jsonpath, manifest};
+use super::{ApiCall, jsonpath, manifest};
 use output::Format;
 use table::{Options, Table};
 
@@ -53,7 +53,13 @@ pub(crate) struct Found {
 }
 
 pub(crate) fn get(session: &mut Session, args: &Args) -> Step<()> {
-    for flag in ["raw", "subresource", "template"] {
+    if args.has("raw") {
+        let call = ApiCall { raw: Some(args.text("raw").into()), ..ApiCall::default() };
+        let body = session.call(call)?;
+        session.print(body.as_str().unwrap_or_default());
+        return Ok(());
+    }
+    for flag in ["subresource", "template"] {
         if args.has(flag) {
             return Err(Failure::message(format!("get --{flag} is not simulated")).into());
         }
