@@ -61,6 +61,11 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         Some("etcd") => true,
         Some(other) => return Err(format!("`only` can be \"etcd\", not \"{other}\"")),
     };
+    if let Some(Value::Object(map)) = map.get("etcd")
+        && let Some(interval) = map.get("compaction_interval")
+    {
+        setup.etcd_compaction_interval = Duration::from_nanos(time("compaction_interval", interval)?);
+    }
     setup.formation = Formation::control_plane(setup.etcd_members);
     if setup.only_etcd {
         setup.formation = Formation::local(setup.etcd_members);

@@ -254,6 +254,11 @@ impl Session {
         &self.sampler
     }
 
+    /// What was seen within the last `window`.
+    pub fn recent(&self, window: Nanos) -> sampler::Sample {
+        self.sampler.recent(&self.world, window)
+    }
+
     /// When the next event is.
     pub fn next_at(&mut self) -> Option<Nanos> {
         let timer = self.timers.first().map(|(at, _, _)| *at);

@@ -142,6 +142,17 @@ impl Sampler {
         (now.samples, now.spells)
     }
 
+    /// What was seen within the last `window`, as far back as samples reach.
+    pub fn recent(&self, world: &World, window: Nanos) -> Sample {
+        let end = world.now().since(self.zero).as_nanos();
+        let (samples, _) = self.finished(world);
+        let mut all = Sample::default();
+        for sample in samples.iter().filter(|sample| sample.end > end.saturating_sub(window)) {
+            all.join(sample);
+        }
+        all
+    }
+
     /// How long a sample is. [ns]
     pub fn interval(&self) -> Nanos {
         INTERVALS[self.interval]

@@ -66,7 +66,12 @@ pub const ETCD: &[Key] = &[
         "auto_compaction",
         "\"1h\"",
         "history etcd forgets by itself: what is older than this, or all but so many revisions (`1000`); default `\"off\"`, \
-            for the API server compacts every 5 minutes",
+            for the API server compacts by itself",
+    ),
+    key(
+        "compaction_interval",
+        "\"1m\"",
+        "how often the API server compacts (its `--etcd-compaction-interval`; default 5m, `\"0s\"` is never)",
     ),
     key("heartbeat", "\"50ms\"", "between heartbeats (default 100ms)"),
     key("election", "\"2s\"", "shortest time without a leader before an election (default 1s)"),

@@ -10,8 +10,7 @@ use super::{Call, Function, Group, Receiver};
 use crate::session::{Exit, Nanos};
 use crate::shell::tools;
 use crate::transcript::Kind;
-use rhai::{Array, Dynamic, Map};
-use wavetank_engine::etcd::{Gauges, Histogram, Metrics};
+use rhai::Dynamic;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -50,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Etcd,
         signatures: &["etcdutl(command)"],
         summary: "Runs etcdutl on the virtual files: snapshots that `etcdctl snapshot save` has written, and the \
-            members' data directories, `NAME.etcd` (`default.etcd` for a single member, else `m1.etcd`, `m2.etcd` …). \
+            members' data directories, `NAME.etcd` (`etcd-0.etcd`, `etcd-1.etcd` …; of a cluster of etcd alone `default.etcd`, or `m1.etcd` and so on). \
             `snapshot status`, `snapshot restore`, `hashkv`, `defrag`. Returns `#{ code, stdout, stderr }`.",
         example: "etcdctl(\"snapshot save backup.db\");\netcdutl(\"snapshot status backup.db -w table\");",
         receiver: Receiver::Cluster,
@@ -92,23 +91,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         receiver: Receiver::Cluster,
         arity: 1..=1,
         run: curl,
-    },
-    Function {
-        name: "metrics",
-        group: Group::Etcd,
-        signatures: &["metrics(\"etcd\")"],
-        summary: "What the members of etcd count, to compute with: a map with an entry for each member, \
-            `etcd-0`, `etcd-1` …, printing nothing. A member has `up` and `name`, and while it is up: `leader`, `has_leader`, `learner`, `db_size`, `db_size_in_use` and `quota` in bytes, `keys`, `revision`, \
-            `compact_revision`, `watchers`, `leader_changes`, `proposals_applied`, `proposals_committed`, \
-            `proposals_pending`, `proposals_failed`, `slow_applies`, `slow_reads`, `failed_reads`, `late_heartbeats`, \
-            `puts`, `deletes`, `ranges`, `txns`, `events`, `leases_granted`, `leases_revoked`, `wal_bytes`, `alarms` \
-            (a list of names), and the histograms `fsync`, `commit`, `apply` and `defrag`, each with `count`, `sum`, \
-            `p50`, `p90`, `p99` in seconds; quantiles are estimated from the buckets, as Prometheus does.",
-        example: "for member in metrics(\"etcd\").values() {\n    \
-            expect(member.fsync.p99 < 0.01, \"the disks are fast enough\");\n}",
-        receiver: Receiver::Cluster,
-        arity: 1..=1,
-        run: metrics,
     },
 ];
 
@@ -303,88 +285,4 @@ fn answer(session: &mut crate::session::Session, url: &str) -> Exit {
         _ => "404 page not found\n".to_owned(),
     };
     Exit { code: 0, stdout, stderr: String::new() }
-}
-
-fn metrics(call: &Call<'_>) -> Fallible<Dynamic> {
-    let of = call.text(0, "component")?;
-    if of.as_str() != "etcd" {
-        let problem = Problem::new(format!("there are no metrics of `{of}` here"));
-        return Err(problem.hint("there are those of etcd: metrics(\"etcd\")").into());
-    }
-    let mut host = borrow(call.host);
-    let session = host.session()?;
-    let members: Vec<(u8, String)> =
-        session.world().etcd().iter().map(|member| (member.number(), member.name().to_string())).collect();
-    let mut map = Map::new();
-    for (number, name) in members {
-        let mut entry = Map::new();
-        let found = session.etcd_metrics(number);
-        entry.insert("up".into(), found.is_some().into());
-        entry.insert("name".into(), name.into());
-        if let Some((_, gauges, metrics)) = found {
-            fill(&mut entry, &gauges, &metrics);
-        }
-        map.insert(format!("etcd-{number}").into(), entry.into());
-    }
-    Ok(map.into())
-}
-
-fn fill(entry: &mut Map, gauges: &Gauges, metrics: &Metrics) {
-    for (name, flag) in
-        [("leader", gauges.is_leader), ("has_leader", gauges.has_leader), ("learner", gauges.is_learner)]
-    {
-        entry.insert(name.into(), flag.into());
-    }
-    for (name, number) in [
-        ("db_size", gauges.db_size),
-        ("db_size_in_use", gauges.db_size_in_use),
-        ("quota", gauges.quota),
-        ("keys", gauges.keys),
-        ("revision", gauges.revision),
-        ("compact_revision", gauges.compact_revision),
-        ("watchers", gauges.watchers),
-        ("proposals_committed", gauges.proposals_committed),
-        ("proposals_pending", gauges.proposals_pending),
-        ("proposals_applied", metrics.proposals_applied),
-        ("proposals_failed", metrics.proposals_failed),
-        ("leader_changes", metrics.leader_changes),
-        ("slow_applies", metrics.slow_apply),
-        ("slow_reads", metrics.slow_read_indexes),
-        ("failed_reads", metrics.read_indexes_failed),
-        ("late_heartbeats", metrics.heartbeat_send_failures),
-        ("puts", metrics.puts),
-        ("deletes", metrics.deletes),
-        ("ranges", metrics.ranges),
-        ("txns", metrics.txns),
-        ("events", metrics.events),
-        ("leases_granted", metrics.leases_granted),
-        ("leases_revoked", metrics.leases_revoked),
-        ("wal_bytes", metrics.wal_bytes),
-    ] {
-        entry.insert(name.into(), i64::try_from(number).unwrap_or(i64::MAX).into());
-    }
-    for (name, histogram) in [
-        ("fsync", &metrics.wal_fsync),
-        ("commit", &metrics.backend_commit),
-        ("apply", &metrics.apply),
-        ("defrag", &metrics.defrag),
-    ] {
-        entry.insert(name.into(), quantiles(histogram).into());
-    }
-    let alarms: Array = gauges.alarms.iter().map(|(_, alarm)| Dynamic::from((*alarm).to_owned())).collect();
-    entry.insert("alarms".into(), alarms.into());
-}
-
-fn quantiles(histogram: &Histogram) -> Map {
-    let mut map = Map::new();
-    map.insert("count".into(), i64::try_from(histogram.count()).unwrap_or(i64::MAX).into());
-    for (name, value) in [
-        ("sum", histogram.sum()),
-        ("p50", histogram.quantile(0.5)),
-        ("p90", histogram.quantile(0.9)),
-        ("p99", histogram.quantile(0.99)),
-    ] {
-        map.insert(name.into(), value.into());
-    }
-    map
 }

@@ -10,6 +10,7 @@ mod etcd;
 mod explain;
 mod faults;
 mod load;
+mod metrics;
 mod objects;
 mod prose;
 mod time;
@@ -91,6 +92,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         cluster::FUNCTIONS,
         commands::FUNCTIONS,
         etcd::FUNCTIONS,
+        metrics::FUNCTIONS,
         time::FUNCTIONS,
         load::FUNCTIONS,
         faults::FUNCTIONS,
