@@ -7,9 +7,13 @@ mod charts;
 #[path = "gallery/models.rs"]
 mod models;
 
+#[path = "gallery/explanations.rs"]
+mod explanations;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wavetank_reports::explanation::heatmap;
 use wavetank_reports::{ReportError, Theme, series, timeline, write_whole};
 
 fn main() -> ExitCode {
@@ -34,6 +38,12 @@ fn write_all(directory: &std::path::Path) -> Result<(), ReportError> {
     write_chart(directory, "series-leaders-slide", &charts::leaders(), &Theme::light().with_width(1000))?;
     for (name, model) in models::all() {
         write_one(directory, name, &model, &Theme::light())?;
+    }
+    for (name, why) in explanations::all() {
+        for (theme, look) in [(Theme::light(), ""), (Theme::dark(), "-dark")] {
+            write_whole(directory.join(format!("{name}{look}.svg")), heatmap::svg(&why, &theme)?)?;
+            write_whole(directory.join(format!("{name}{look}.png")), heatmap::png(&why, &theme, 2.0)?)?;
+        }
     }
     write_one(directory, "five-pods-dark", &models::five_pods(), &Theme::dark())?;
     write_one(directory, "five-pods-slide", &models::five_pods(), &Theme::light().with_width(1100))

@@ -10,6 +10,7 @@
 //! * [`from_trace`] – from a run's trace to its timeline.
 //! * [`series`] – quantities over time, a panel each over one axis of time; as a table, too.
 //! * [`explanation`] – why the scheduler put a pod where it is: text and heatmap.
+//! * [`comparison`] – one workload under several configurations.
 //! * [`theme`] – colours, sizes; light and dark.
 //! * [`canvas`] – the display list every chart is laid out on, and its two outputs, SVG and PNG.
 //! * [`font`] – the embedded font: measuring, shortening.
@@ -22,6 +23,7 @@
 #![allow(rustdoc::broken_intra_doc_links)]
 
 pub mod canvas;
+pub mod comparison;
 pub mod duration;
 pub mod error;
 pub mod explanation;

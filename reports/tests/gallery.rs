@@ -4,7 +4,11 @@
 #[path = "../examples/gallery/models.rs"]
 mod models;
 
-use wavetank_reports::canvas::Area;
+#[path = "../examples/gallery/explanations.rs"]
+mod explanations;
+
+use wavetank_reports::canvas::{Area, Scene};
+use wavetank_reports::explanation::heatmap;
 use wavetank_reports::theme::TimeAxis;
 use wavetank_reports::timeline::{
     self, Band, Lane, LaneGroup, Mark, PodBar, PodGroups, PodState, Segment, Span, SpanKind, Tick, TickKind, Timeline,
@@ -13,7 +17,10 @@ use wavetank_reports::{ReportError, Theme};
 
 /// Fails if a text overlaps another one or leaves the picture.
 fn check_layout(name: &str, timeline: &Timeline, theme: &Theme) {
-    let scene = timeline::scene(timeline, theme).unwrap();
+    check_scene(name, &timeline::scene(timeline, theme).unwrap());
+}
+
+fn check_scene(name: &str, scene: &Scene) {
     let picture = Area::new(0.0, 0.0, scene.width, scene.height);
     let mut boxes = scene.text_boxes();
     boxes.sort_by(|(_, a), (_, b)| a.top.total_cmp(&b.top));
@@ -44,6 +51,39 @@ fn no_text_of_the_gallery_overlaps_another_or_leaves_the_picture() {
         for theme in themes() {
             check_layout(name, &model, &theme);
         }
+    }
+}
+
+#[test]
+fn no_text_of_a_heatmap_overlaps_another_or_leaves_the_picture() {
+    for (name, why) in explanations::all() {
+        for theme in themes() {
+            check_scene(name, &heatmap::scene(&why, &theme));
+        }
+        let svg = heatmap::svg(&why, &Theme::light()).unwrap();
+        assert!(svg.len() < 300_000 && !svg.contains("NaN"), "{name}: {} bytes", svg.len());
+        assert_eq!(svg, heatmap::svg(&why.clone(), &Theme::light()).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_heatmap_shows_every_node_it_is_given_and_marks_the_chosen_one() {
+    let why = explanations::all().swap_remove(0).1;
+    let scene = heatmap::scene(&why, &Theme::light());
+    let texts: Vec<&str> = scene.text_boxes().iter().map(|(words, _)| *words).collect();
+    for score in &why.scores {
+        assert!(
+            texts.contains(&score.node.as_str()) && texts.contains(&score.total.to_string().as_str()),
+            "{}",
+            score.node
+        );
+    }
+    for sort in &why.rejected {
+        assert!(
+            texts.iter().any(|text| text.contains(&sort.plugin) && text.contains(&sort.reasons[0])),
+            "{}",
+            sort.plugin
+        );
     }
 }
 

@@ -126,8 +126,9 @@ impl Decisions {
         let longer: Vec<&str> = self.pods.iter().map(String::as_str).filter(|pod| pod.contains(name)).take(5).collect();
         if !longer.is_empty() {
             text += &format!("\nhelp: there are {}", longer.join(", "));
-        } else if let Some(near) = hints::closest(full, self.pods.iter().map(String::as_str)) {
-            text += &format!("\nhelp: did you mean {near}?");
+        } else if let Some(near) = hints::closest(name, self.pods.iter().filter_map(|pod| Some(pod.split_once('/')?.1)))
+        {
+            text += &format!("\nhelp: did you mean pod/{near}?");
         } else if self.pods.is_empty() {
             text += "\nhelp: the run has no pods at all";
         }
@@ -291,7 +292,7 @@ mod tests {
         let wrong = |pod: &str, namespace| read(pod).of(pod, namespace).unwrap_err();
         assert!(wrong("web-1", None).contains("namespaces a, b"));
         assert!(wrong("web", None).contains("there are a/web-1, b/web-1"), "{}", wrong("web", None));
-        assert!(wrong("othre", Some("b")).contains("did you mean b/other?"));
+        assert!(wrong("othre", Some("b")).contains("did you mean pod/other?"));
         assert!(wrong("other", None).contains("no scheduler has decided"));
         assert!(wrong("deployment/web", None).contains("write pod/NAME"));
         assert!(Decisions::read("{}\n".as_bytes(), "x").unwrap_err().contains("no trace of wavetank"));

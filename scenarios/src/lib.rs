@@ -13,6 +13,7 @@
 //! * [`transcript`] – what a learner would have seen at the terminal.
 //! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
 //! * [`explaining`] – why the scheduler put a pod where it is, from a trace.
+//! * [`measures`] – what became of a workload, for comparisons.
 //! * [`snapshot`] – a run against what it gave before.
 
 pub mod artifacts;
@@ -22,6 +23,7 @@ pub mod etcdctl;
 pub mod explaining;
 pub mod files;
 pub mod kubectl;
+pub mod measures;
 pub mod scheduler_file;
 pub mod script;
 pub mod series;

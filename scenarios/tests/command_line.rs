@@ -129,7 +129,7 @@ impl Outcome {
 fn help_names_every_command_and_the_exit_codes() {
     let folder = Folder::new("help");
     let help = folder.run("--help").ends(0);
-    for command in ["run", "new", "test", "reference"] {
+    for command in ["run", "explain", "compare", "new", "test", "reference"] {
         assert!(help.stdout.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))), "{command}");
         folder.run(&format!("{command} --help")).ends(0).says(&format!("Usage: wavetank {command}"));
     }
@@ -166,6 +166,78 @@ fn a_run_prints_its_transcript_and_writes_whole_files() {
     for line in folder.read("out/lab/trace.jsonl").lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     }
+}
+
+#[test]
+fn explain_tells_why_from_the_folder_of_a_run() {
+    let folder = Folder::new("explain");
+    folder.write(
+        "pod.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: big}\nspec: {containers: [{name: a, image: 'a:1', \
+        resources: {requests: {cpu: '64'}}}]}\n",
+    );
+    folder.write("a.rhai", "let c = cluster(#{ nodes: 2 });\nc.kubectl(\"run web --image=nginx:1.25\");\n\
+        c.kubectl(\"apply -f pod.yaml\");\nc.run_for(\"2s\");\nc.kubectl(\"label node worker-1 a=b\");\nc.run_for(\"5s\");\n");
+    folder.run("explain web").ends(2).complains("there is no run in out/");
+    folder.run("run a.rhai -q").ends(0);
+    folder.run("explain pod/web").ends(0).says("<- chosen").says("woken by   new pod: Pod default/web created at 0.");
+    let big = folder.run("explain big --svg why/big.svg --png why/big.png --attempt 1").ends(0);
+    big.says("NodeResourcesFit      2  Insufficient cpu  worker-1, worker-2").says("0/2 nodes are available");
+    assert!(folder.read("why/big.svg").contains("Insufficient cpu") && folder.bytes("why/big.png").len() > 1_000);
+    folder
+        .run("explain big --attempt 9")
+        .ends(2)
+        .complains("there is no attempt 9 at the pod default/big; the attempts are 1");
+    let json = folder.run("explain web --json").ends(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["fitting"], &json["scores"][0]["node"]), (&2.into(), &json["node"]));
+    folder.run("explain wbe").ends(2).complains("did you mean pod/web?");
+    folder.run("explain deployment/web").ends(2).complains("write pod/NAME");
+    folder
+        .run("explain web -n other")
+        .ends(2)
+        .complains("there is no pod other/web in this run")
+        .complains("default/web");
+    folder.run("explain web --out why").ends(2).complains("is not the folder of a run");
+    folder.run("explain web --out none").ends(2).complains("there is no folder none");
+    folder.run("run a.rhai -q --out out/b").ends(0);
+    folder.run("explain web").ends(2).complains("several runs, out/a, out/b; choose one with --out");
+}
+
+#[test]
+fn compare_runs_a_script_under_each_configuration() {
+    let folder = Folder::with_lab("compare");
+    let yaml = |strategy: &str| {
+        format!(
+            "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles:\n- plugins: {{score: \
+             {{disabled: [{{name: PodTopologySpread}}]}}}}\n  pluginConfig: [{{name: NodeResourcesFit, args: \
+             {{scoringStrategy: {{type: {strategy}}}}}}}]\n"
+        )
+    };
+    folder.write("least.yaml", &yaml("LeastAllocated"));
+    folder.write("wrong.yaml", &yaml("Least"));
+    let both = folder.run("compare lab.rhai --scheduler least.yaml --vary replicas=2,4 --seeds 1..2").ends(0);
+    let both = both.says("least 2  least 4").says("pods bound                      2        4");
+    assert!(both.stdout.contains("pending time p95"), "{}", both.stdout);
+    assert_eq!(folder.read("out/lab-compared/comparison.csv").lines().count(), 5);
+    assert!(folder.read("out/lab-compared/comparison.svg").contains("least 4"));
+    let again =
+        folder.run("compare lab.rhai --scheduler least.yaml --vary replicas=2,4 --seeds 1..2 --out again").ends(0);
+    assert_eq!(again.stdout.lines().next(), both.stdout.lines().next());
+    assert_eq!(folder.bytes("again/comparison.svg"), folder.bytes("out/lab-compared/comparison.svg"));
+    folder.run("compare lab.rhai").ends(2).complains("nothing to compare: give --scheduler FILE");
+    folder.run("compare lab.rhai --scheduler none.yaml").ends(2).complains("cannot read none.yaml: no such file");
+    let wrong = folder.run("compare lab.rhai --scheduler wrong.yaml").ends(2);
+    wrong.complains("wrong.yaml: profiles[0].pluginConfig[0].args.scoringStrategy.type: Unsupported value: \"Least\"");
+    folder.run("compare lab.rhai --vary replica=1").ends(2).complains("replicas");
+    folder.run("run lab.rhai -q --scheduler least.yaml").ends(0);
+}
+
+#[test]
+fn what_if_scripts_give_what_they_gave() {
+    let folder = Folder::new("what-if");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/what-if");
+    folder.run(&format!("test {}", scripts.display())).ends(0);
 }
 
 #[test]

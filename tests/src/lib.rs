@@ -3,4 +3,5 @@
 pub mod http;
 pub mod kubectl_answers;
 pub mod scenario;
+pub mod scheduling;
 pub mod workload;

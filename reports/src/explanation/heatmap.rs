@@ -37,12 +37,16 @@ pub fn scene(why: &Explanation, theme: &Theme) -> Scene {
         theme,
         scene: Scene::new(f64::from(theme.width.max(480)), 0.0, theme.background, &font::one_line(&title)),
         y: MARGIN * 0.8,
+        widest: 0.0,
     };
     plan.heading(&title);
     plan.grid();
     plan.refused();
     plan.preemption();
     plan.scene.height = (plan.y + MARGIN * 0.7).ceil();
+    // No wider than what it shows.
+    let widest = plan.scene.text_boxes().iter().fold(plan.widest, |widest, (_, area)| widest.max(area.right));
+    plan.scene.width = (widest + MARGIN).ceil().max(480.0);
     plan.scene
 }
 
@@ -52,6 +56,8 @@ struct Plan<'a> {
     scene: Scene,
     /// Where the next part begins. [px]
     y: f64,
+    /// How far the cells reach. [px]
+    widest: f64,
 }
 
 /// The look of a text.
@@ -152,7 +158,8 @@ impl Plan<'_> {
         let left = MARGIN + names;
         let column = ((self.right() - left) / columns).min(self.size(COLUMN.1)).max(self.size(COLUMN.0));
         // A picture with many columns is wider than asked for rather than unreadable.
-        self.scene.width = self.scene.width.max(left + column * columns + MARGIN);
+        self.widest = left + column * columns;
+        self.scene.width = self.scene.width.max(self.widest + MARGIN);
         self.column_heads(&telling, left, column);
         let most = telling.iter().filter_map(|place| why.plugins.get(*place)).map(|plugin| plugin.weight * BEST).max();
         let best = why.scores.iter().map(|score| score.total).max().unwrap_or(0);
@@ -310,7 +317,9 @@ impl Plan<'_> {
     /// Names of nodes in a few rows, and how many more there are.
     fn names(&mut self, nodes: &[String], count: u32) {
         let look = self.quiet(0.86);
-        let room = self.right() - MARGIN - self.size(1.4);
+        // Not much wider than the cells.
+        let room =
+            (self.right() - MARGIN - self.size(1.4)).min(self.widest.max(self.size(50.0)) - MARGIN - self.size(1.4));
         let mut rows = self.wrapped(&nodes.join(", "), room, look);
         let all_rows = rows.len();
         rows.truncate(NAME_ROWS);

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all is well; 1 an expectation failed or a snapshot differs; 2 the command or the script has a mistake.
 
+mod compare;
 mod explain;
 mod new;
 mod reference;
@@ -44,6 +45,8 @@ enum Command {
     Run(run::RunArgs),
     /// Say why the scheduler put a pod where it is, or why nowhere
     Explain(explain::ExplainArgs),
+    /// Run a script under several scheduler configurations and compare what became of its pods
+    Compare(compare::CompareArgs),
     /// Write a first script to start from
     New(new::NewArgs),
     /// Run scripts and compare transcript and trace with what they gave before
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::New(args) => new::new(&args),
         Command::Test(args) => test::test(&args),
         Command::Reference => reference::reference(),

@@ -32,6 +32,9 @@ pub(super) struct RunArgs {
     /// The latency profile, instead of the script's: laptop, production or slow-disk
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// A KubeSchedulerConfiguration file, instead of the script's
+    #[arg(long, value_name = "FILE")]
+    scheduler: Option<PathBuf>,
     /// Where the files go [default: out/<name of the script>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -88,7 +91,9 @@ pub(super) fn run(args: &RunArgs) -> u8 {
     let prepared = Script::read(&args.script).and_then(|script| {
         let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("out").join(script.stem()));
         artifacts::check_folder(&folder)?;
-        Ok((script, args.common.options()?, folder))
+        let mut options = args.common.options()?;
+        options.overrides.scheduler = args.scheduler.as_deref().map(crate::scheduler_file::from_file).transpose()?;
+        Ok((script, options, folder))
     });
     let (script, mut options, folder) = match prepared {
         Ok(prepared) => prepared,
