@@ -216,6 +216,12 @@ impl Theme {
         VERMILION
     }
 
+    /// Colour of a cell that is so much of the largest there can be. [percent]
+    pub fn heat(&self, percent: u8) -> Color {
+        // A cell that adds nothing is still a cell.
+        self.neutral(0x0B5394, 0x4A9FEA).at(6 + percent.min(100) / 5 * 4).over(self.background)
+    }
+
     fn neutral(&self, light: u32, dark: u32) -> Color {
         Color::hex(if self.dark { dark } else { light })
     }

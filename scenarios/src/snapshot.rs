@@ -154,7 +154,7 @@ impl Condenser {
 
 /// The instant a record names in its field `at`. [ns]
 fn instant_of(line: &[u8]) -> Option<u64> {
-    const FIELD: &[u8] = b"\"at\":";
+    const FIELD: &[u8] = b",\"t\":";
     let start = line.windows(FIELD.len()).position(|window| window == FIELD)? + FIELD.len();
     let digits: Vec<u8> = line.get(start..)?.iter().copied().take_while(u8::is_ascii_digit).collect();
     std::str::from_utf8(&digits).ok()?.parse().ok()
@@ -257,7 +257,7 @@ mod tests {
     fn condensed(lines: usize) -> (u64, String) {
         let mut condenser = Condenser::default();
         for i in 0..lines {
-            writeln!(condenser, "{{\"id\":{i},\"at\":{},\"what\":\"ready\"}}", i as u64 * 100_000_000).unwrap();
+            writeln!(condenser, "{{\"id\":{i},\"t\":{},\"what\":\"ready\"}}", i as u64 * 100_000_000).unwrap();
         }
         condenser.finish()
     }

@@ -111,6 +111,15 @@ impl Recorder {
         Recorder { newer: true, ..Recorder::new(component, &format!("{component}-{host}")) }
     }
 
+    /// What is said from now on is said by another component on this machine: upstream's scheduler has a recorder for each
+    /// profile.
+    pub fn speak_for(&mut self, component: &Name, machine: &str) {
+        if *self.component != **component {
+            self.component = Text::Shared(component.clone());
+            self.host = format!("{component}-{machine}").into();
+        }
+    }
+
     /// Says something about an object.
     pub fn record(
         &mut self,

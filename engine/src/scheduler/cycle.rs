@@ -13,7 +13,7 @@ use super::diagnosis::{self, fit_error};
 use super::explain::{Explanation, Woken};
 use super::framework::{Cycle, Decision, Profile};
 use super::preemption::{PostFilter, post_filter};
-use super::{Scheduler, SchedulerEvent, object_of};
+use super::{HOST, Scheduler, SchedulerEvent, object_of};
 use crate::apiserver::request::{Answer, Patch, Subresource};
 use crate::apiserver::status::Status;
 use crate::client::Agent;
@@ -180,6 +180,9 @@ impl Scheduler {
     /// Tells people why a pod has no node.
     fn failed_scheduling(&mut self, object: &Object, message: &str, out: &mut Effects) {
         let (agent, kind, note) = (Agent::Scheduler, EventType::Warning, diagnosis::event_note(message).into());
+        if let Object::Pod(pod) = object {
+            self.recorder.speak_for(&pod.spec.terms.scheduler, HOST);
+        }
         self.recorder.record_action(agent, object.reference(), kind, "FailedScheduling", "Scheduling", note, out);
     }
 
@@ -215,6 +218,7 @@ impl Scheduler {
             Ok(_) => {
                 let message = format!("Successfully assigned {key} to {}", binding.node);
                 let (agent, regarding, kind) = (Agent::Scheduler, binding.object.reference(), EventType::Normal);
+                self.recorder.speak_for(&binding.pod.terms().scheduler, HOST);
                 return self.recorder.record_action(
                     agent,
                     regarding,

@@ -109,6 +109,7 @@ impl Scheduler {
         {
             let message = format!("Preempted by pod {preemptor} on node {}", preempting.node).into();
             let (agent, kind) = (Agent::Scheduler, EventType::Normal);
+            self.recorder.speak_for(&preempting.pod.terms().scheduler, super::HOST);
             self.recorder.record_action(agent, object.reference(), kind, "Preempted", "Preempting", message, out);
         }
         if let Some(preempting) = self.preempting.get_mut(&preemptor) {

@@ -132,6 +132,14 @@ profiles:
     deployment(&mut world, "orphan", 1, json!({"schedulerName": "nobody"}));
     run(&mut world, 5);
     assert_eq!((nodes(&world, "packed"), nodes(&world, "orphan")), (1, 0));
+    let by = |component: &str| {
+        let is = |object: &&Arc<Object>| {
+            matches!(&***object, Object::Event(event)
+            if *event.component == *component && &*event.instance == format!("{component}-control-plane"))
+        };
+        world.objects(Kind::Event).iter().filter(is).count()
+    };
+    assert_eq!((by("default-scheduler"), by("packer")), (3, 3), "each profile speaks for itself");
 }
 
 #[test]

@@ -31,7 +31,8 @@ pub fn png(why: &Explanation, theme: &Theme, scale: f64) -> Result<Vec<u8>, Repo
 
 /// The picture laid out but not drawn. It is as wide as the theme at most, and as high as it needs.
 pub fn scene(why: &Explanation, theme: &Theme) -> Scene {
-    let title = format!("Why {} for pod {}", why.outcome(), why.pod);
+    let node = why.node.as_ref().map_or("no node".to_owned(), |node| format!("node {node}"));
+    let title = format!("Why {node} for pod {}", why.pod);
     let mut plan = Plan {
         why,
         theme,
@@ -260,11 +261,9 @@ impl Plan<'_> {
         self.put(&score.total.to_string(), (area.left + area.right) / 2.0, baseline, Anchor::Middle, look);
     }
 
-    /// From the paper to a deep blue.
+    /// From the paper to blue.
     fn shade(&self, value: i64, most: i64) -> Color {
-        let share = (value.clamp(0, most) * 100 / most).clamp(0, 100) as u8;
-        // A cell that adds nothing is still a cell.
-        Color::hex(0x0B5394).at(6 + share / 5 * 4).over(self.theme.background)
+        self.theme.heat((value.clamp(0, most) * 100 / most).clamp(0, 100) as u8)
     }
 
     fn key(&mut self, most: i64) {

@@ -10,6 +10,7 @@ mod etcd;
 mod explain;
 mod faults;
 mod load;
+mod measure;
 mod metrics;
 mod objects;
 mod prose;
@@ -99,6 +100,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
         explain::FUNCTIONS,
+        measure::FUNCTIONS,
         checks::FUNCTIONS,
         prose::FUNCTIONS,
     ];
