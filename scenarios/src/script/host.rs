@@ -9,6 +9,7 @@ use super::imports::lock;
 use super::limits::readable;
 use super::{Options, Watcher, duration};
 use crate::session::{Exit, Nanos, ProcessId, Session};
+use crate::shell::tools;
 use crate::transcript::{Kind, Transcript};
 use rhai::FnPtr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +79,8 @@ pub(super) struct Process {
     pub stopped: bool,
     /// Its output goes on to tools and is not shown.
     pub piped: bool,
+    /// Text tools through which each line goes before it is shown.
+    pub filter: Vec<Vec<String>>,
 }
 
 /// The host as the functions share it.
@@ -169,6 +172,7 @@ impl Host {
             let Some(end) = process.partial.rfind('\n') else { continue };
             let lines: String = process.partial.drain(..=end).collect();
             let prefix = process.prefix();
+            let lines = process.filtered(lines);
             for line in lines.lines() {
                 self.say_at(chunk.at, Kind::Output, &format!("{prefix}{line}"))?;
             }
@@ -196,6 +200,16 @@ impl Host {
 }
 
 impl Process {
+    /// What the tools make of whole lines.
+    fn filtered(&self, lines: String) -> String {
+        self.filter.iter().fold(lines, |text, words| tools::filter(words, &text).map_or(text, |output| output.stdout))
+    }
+
+    /// Standard output so far, as the tools leave it.
+    pub fn shown_stdout(&self) -> String {
+        self.filtered(self.stdout.clone())
+    }
+
     fn prefix(&self) -> String {
         self.number.map_or(String::new(), |number| format!("[{number}] "))
     }

@@ -336,8 +336,8 @@ impl Session {
     }
 
     /// What a load has come to.
-    pub fn load(&self, number: usize) -> LoadFigures {
-        self.loads.get(number).map(Load::figures).unwrap_or_default()
+    pub fn load(&self, number: usize) -> Option<&LoadFigures> {
+        self.loads.get(number).map(Load::figures)
     }
 
     /// Marks this instant in the trace.

@@ -118,12 +118,18 @@ fn apply(call: &Call<'_>) -> Fallible<Dynamic> {
 fn kubectl_for(call: &Call<'_>) -> Fallible<Dynamic> {
     let length = call.duration(0)?;
     let line = read(call, 1, 2, Program::Kubectl)?;
-    run_for(call, line, length)
+    run_for(call, line, length, Vec::new())
 }
 
 /// Runs a program in the foreground for a time and then stops it.
-pub(super) fn run_for(call: &Call<'_>, line: CommandLine, length: Nanos) -> Fallible<Dynamic> {
+pub(super) fn run_for(
+    call: &Call<'_>,
+    line: CommandLine,
+    length: Nanos,
+    filter: Vec<Vec<String>>,
+) -> Fallible<Dynamic> {
     let process = launch(call, line, false)?;
+    borrow(call.host).processes.entry(process).or_default().filter = filter;
     let deadline = borrow(call.host).now().saturating_add(length);
     match pass_until_exit(call, process, deadline)? {
         Some(exit) => Ok(result(&exit)),
@@ -269,7 +275,7 @@ fn interrupt(call: &Call<'_>, process: ProcessId) -> Fallible<()> {
 fn interrupted(call: &Call<'_>, process: ProcessId) -> Dynamic {
     let host = borrow(call.host);
     let (stdout, stderr) =
-        host.processes.get(&process).map(|known| (known.stdout.clone(), known.stderr.clone())).unwrap_or_default();
+        host.processes.get(&process).map(|known| (known.shown_stdout(), known.stderr.clone())).unwrap_or_default();
     result(&Exit { code: INTERRUPTED, stdout, stderr })
 }
 

@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Etcd,
         signatures: &["etcdctl_for(duration, command)"],
         summary: "Runs etcdctl in the foreground for a time and then stops it, as Ctrl-C does: the way to show `watch`. \
-            The two arguments may change places. In the background: `start(\"etcdctl watch …\")`. Returns `#{ code, \
+            The two arguments may change places. The output may go through `grep`, `cut` and `tr`, line by line. In the background: `start(\"etcdctl watch …\")`. Returns `#{ code, \
             stdout, stderr }`.",
         example: "etcdctl_for(\"10s\", \"watch /registry/pods --prefix\");",
         receiver: Receiver::Cluster,
@@ -95,7 +95,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn etcdctl(call: &Call<'_>) -> Fallible<Dynamic> {
-    let (head, tools) = taken_apart(call, Program::Etcdctl)?;
+    let (head, tools) = taken_apart(call, (0, 1), Program::Etcdctl)?;
     let line = match head {
         Some(line) => line,
         None => read(call, 0, 1, Program::Etcdctl)?,
@@ -115,12 +115,20 @@ fn etcdctl_for(call: &Call<'_>) -> Fallible<Dynamic> {
     let is_time = |index| call.text(index, "duration").is_ok_and(|text| super::duration::parse(&text).is_ok());
     let (length, command) = if !is_time(0) && is_time(1) { (1, 0) } else { (0, 1) };
     let length = call.duration(length)?;
-    let line = read(call, command, 2, Program::Etcdctl)?;
-    run_for(call, line, length)
+    let (head, tools) = taken_apart(call, (command, 2), Program::Etcdctl)?;
+    if let Some(tool) = tools.iter().filter_map(|words| words.first()).find(|tool| !LINEWISE.contains(&tool.as_str())) {
+        let text = format!("`{tool}` says nothing before its input ends, and this command never ends by itself");
+        return Err(Problem::new(text).hint(format!("line by line work {}", LINEWISE.join(", "))).into());
+    }
+    let line = match head {
+        Some(line) => line,
+        None => read(call, command, 2, Program::Etcdctl)?,
+    };
+    run_for(call, line, length, tools)
 }
 
 fn etcdutl(call: &Call<'_>) -> Fallible<Dynamic> {
-    let (head, tools) = taken_apart(call, Program::Etcdutl)?;
+    let (head, tools) = taken_apart(call, (0, 1), Program::Etcdutl)?;
     let line = match head {
         Some(line) => line,
         None => read(call, 0, 1, Program::Etcdutl)?,
@@ -128,9 +136,16 @@ fn etcdutl(call: &Call<'_>) -> Fallible<Dynamic> {
     through(call, line, &tools)
 }
 
+/// Tools that need one line of their input at a time.
+const LINEWISE: [&str; 3] = ["grep", "cut", "tr"];
+
 /// A command before its first `|`, if there is one, and the tools after it.
-fn taken_apart(call: &Call<'_>, program: Program) -> Fallible<(Option<CommandLine>, Vec<Vec<String>>)> {
-    let text = call.text(0, "command")?;
+fn taken_apart(
+    call: &Call<'_>,
+    (command, stdin): (usize, usize),
+    program: Program,
+) -> Fallible<(Option<CommandLine>, Vec<Vec<String>>)> {
+    let text = call.text(command, "command")?;
     let parts = stages(text.lines().next().unwrap_or_default());
     let [first, rest @ ..] = parts.as_slice() else { return Ok((None, Vec::new())) };
     if rest.is_empty() || text.trim().contains('\n') {
@@ -144,11 +159,11 @@ fn taken_apart(call: &Call<'_>, program: Program) -> Fallible<(Option<CommandLin
         main: call.main,
         args: {
             let mut args = call.args.clone();
-            args[0] = first.trim().into();
+            args[command] = first.trim().into();
             args
         },
     };
-    let mut line = read(&inner, 0, 1, program)?;
+    let mut line = read(&inner, command, stdin, program)?;
     line.shown = format!("{} |{}", line.shown, rest.join("|"));
     Ok((Some(line), tools))
 }

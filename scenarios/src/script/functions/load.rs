@@ -32,29 +32,23 @@ pub(super) const FUNCTIONS: &[Function] = &[Function {
 /// `load.written` and so on.
 pub(super) fn register_fields(engine: &mut Engine, host: &Shared) {
     engine.register_type_with_name::<LoadHandle>("load");
-    let figures = |host: &Shared, handle: &LoadHandle| -> LoadFigures {
-        borrow(host).session.as_ref().map(|session| session.load(handle.0)).unwrap_or_default()
-    };
-    let of = host.clone();
-    engine.register_get("written", move |handle: &mut LoadHandle| figures(&of, handle).written as i64);
-    let of = host.clone();
-    engine.register_get("failed", move |handle: &mut LoadHandle| figures(&of, handle).failed as i64);
-    let of = host.clone();
-    engine.register_get("first_failure", move |handle: &mut LoadHandle| match figures(&of, handle).first_failure {
-        Some(at) => Dynamic::from(at as f64 / 1e9),
-        None => Dynamic::UNIT,
+    fn of<T>(host: &Shared, handle: &LoadHandle, read: impl Fn(&LoadFigures) -> T) -> Option<T> {
+        borrow(host).session.as_ref().and_then(|session| session.load(handle.0)).map(read)
+    }
+    let (a, b, c, d, e) = (host.clone(), host.clone(), host.clone(), host.clone(), host.clone());
+    engine.register_get("written", move |handle: &mut LoadHandle| of(&a, handle, |f| f.written as i64).unwrap_or(0));
+    engine.register_get("failed", move |handle: &mut LoadHandle| of(&b, handle, |f| f.failed as i64).unwrap_or(0));
+    engine.register_get("first_failure", move |handle: &mut LoadHandle| {
+        of(&c, handle, |f| f.first_failure).flatten().map_or(Dynamic::UNIT, |at| Dynamic::from(at as f64 / 1e9))
     });
-    let of = host.clone();
     engine.register_get("errors", move |handle: &mut LoadHandle| -> Map {
-        let errors = figures(&of, handle).errors;
+        let errors = of(&d, handle, |f| f.errors.clone()).unwrap_or_default();
         errors.into_iter().map(|(text, count)| (text.into(), Dynamic::from(count as i64))).collect()
     });
-    let of = host.clone();
     engine.register_fn("took", move |handle: &mut LoadHandle, quantile: f64| {
-        match figures(&of, handle).quantile(quantile) {
-            Some(took) => Dynamic::from(took as f64 / 1e9),
-            None => Dynamic::UNIT,
-        }
+        of(&e, handle, |f| f.quantile(quantile))
+            .flatten()
+            .map_or(Dynamic::UNIT, |took| Dynamic::from(took as f64 / 1e9))
     });
 }
 
