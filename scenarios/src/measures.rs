@@ -56,7 +56,7 @@ pub fn of(session: &Session) -> Measures {
         }
         let left = ((terms.allocatable.cpu - load.cpu).max(0), (terms.allocatable.memory - load.memory).max(0));
         free = (free.0 + left.0, free.1 + left.1);
-        let room = room(left, measures.reference, (terms.pods as i64 - load.pods as i64).max(0));
+        let room = room(left, measures.reference, (terms.pods - load.pods as i64).max(0));
         usable = (usable.0 + room * measures.reference.0, usable.1 + room * measures.reference.1);
     }
     measures.nodes = counts.len() as u64;

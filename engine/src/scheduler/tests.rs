@@ -135,7 +135,7 @@ profiles:
     let by = |component: &str| {
         let is = |object: &&Arc<Object>| {
             matches!(&***object, Object::Event(event)
-            if *event.component == *component && &*event.instance == format!("{component}-control-plane"))
+            if *event.component == *component && *event.instance == format!("{component}-control-plane"))
         };
         world.objects(Kind::Event).iter().filter(is).count()
     };
