@@ -23,7 +23,7 @@ pub fn chart(session: &Session, title: &str) -> Option<Chart> {
         return None;
     }
     let setup = world.setup();
-    let (marks, bands) = from_trace::marks_and_faults(world.trace().records(), setup, session.zero(), world.now());
+    let (marks, bands) = from_trace::marks_and_faults(world.trace().landmarks(), setup, session.zero(), world.now());
     let view = View::new(samples, session.sampler().interval(), world.etcd().len());
     let quota = setup.profile.etcd.quota_bytes;
     let mut panels = vec![leader(&spells, end), view.database(quota), view.fsyncs(), view.commits(), view.pending()];
@@ -331,7 +331,9 @@ mod tests {
         let spells = find(&chart, "etcd_leader").spells.as_ref().unwrap();
         assert_eq!(spells.iter().map(|spell| spell.hue == Hue::Error).collect::<Vec<_>>(), [false, true, false]);
         let pending = &find(&chart, "etcd_proposals_pending").lines[usize::from(first)];
-        assert!(pending.points.iter().all(|point| (point.at <= 10 * S) == point.value.is_some()));
+        let (before, after): (Vec<_>, Vec<_>) = pending.points.iter().partition(|point| point.at < 10 * S);
+        assert!(before.iter().all(|point| point.value.is_some()));
+        assert!(after.iter().all(|point| point.value.is_none() || point.at == 10 * S));
     }
 
     #[test]

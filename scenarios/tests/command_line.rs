@@ -350,7 +350,7 @@ error: `run_for` wants a duration, not the number 15
     assert_eq!(shown.stderr, expected);
     let cases = [
         ("cluster(#{ nodes: 100000 });", "`nodes` is at most 20000", "script.rhai:1:12"),
-        ("cluster(#{ etcd: 2 });", "1, 3 or 5, not 2", "^^^^"),
+        ("cluster(#{ etcd: 2 });", "1, 3, 5 or 7 members, not 2", "^^^^"),
         ("let c = cluster();\nc.kubctl(\"get pods\");", "unknown function `kubctl`", "did you mean `kubectl`?"),
         ("cluster();\nkubectl(\"get pods | wc -l\");", "this is kubectl, not a shell", ".stdout"),
         ("cluster();\nkubectl(\"get pods -w\");", "never ends by itself", "kubectl_for(\"10s\""),

@@ -3,20 +3,24 @@
 
 use std::path::{Path, PathBuf};
 
-use wavetank::artifacts::Charts;
+use wavetank::artifacts::{Charts, Format};
 use wavetank::charts::Drawings;
 use wavetank::script::{Options, Run, Script, Unwatched};
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/lab")
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts").join(name)
 }
 
 fn scripts() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder()).expect("the folder of lab scripts");
+    scripts_in("lab")
+}
+
+fn scripts_in(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder(name)).expect("the folder of scripts");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "rhai"));
     paths.sort();
-    assert!(paths.len() >= 4, "{paths:?}");
+    assert!(paths.len() >= 2, "{paths:?}");
     paths
 }
 
@@ -50,8 +54,12 @@ fn every_lab_script_gives_the_reviewed_transcript_trace_and_picture() {
             let stem = stem(&path);
             insta::assert_snapshot!(format!("{stem}.transcript"), run.transcript.text());
             insta::assert_snapshot!(format!("{stem}.trace"), trace(&run));
-            let svg = Drawings::default().svg(&run, &stem).expect("a picture").expect("time has passed");
-            insta::assert_snapshot!(format!("{stem}.svg"), String::from_utf8(svg).expect("an SVG is text"));
+            let text = |svg: Vec<u8>| String::from_utf8(svg).expect("an SVG is text");
+            if let Some(svg) = Drawings::default().svg(&run, &stem).expect("a picture") {
+                insta::assert_snapshot!(format!("{stem}.svg"), text(svg));
+            }
+            let series = Drawings::default().series(&run, &stem, Format::Svg).expect("a picture");
+            insta::assert_snapshot!(format!("{stem}.series"), text(series.expect("time has passed")));
         }
     });
 }
@@ -60,7 +68,7 @@ fn every_lab_script_gives_the_reviewed_transcript_trace_and_picture() {
 #[test]
 fn what_is_kept_beside_the_scripts_is_what_they_give() {
     use wavetank::snapshot::{Snapshot, difference};
-    for path in scripts() {
+    for path in scripts().into_iter().chain(scripts_in("what-if")) {
         let run = run(&path, &Options::default());
         let new = Snapshot::of(&run).expect("a snapshot");
         let [transcript, trace] = Snapshot::read(&path).expect("the kept files can be read");
@@ -71,7 +79,7 @@ fn what_is_kept_beside_the_scripts_is_what_they_give() {
             }
         }
     }
-    let path = folder().join("01-controller-loop.rhai");
+    let path = folder("lab").join("01-controller-loop.rhai");
     let svg = Drawings::default().svg(&run(&path, &Options::default()), "01-controller-loop").expect("a picture");
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/01-controller-loop.svg");
     let kept = std::fs::read(&picture).expect("the README's picture");
@@ -86,6 +94,8 @@ fn a_script_run_twice_leaves_the_same_bytes() {
         assert_eq!(trace(&first), trace(&second));
         let png = |run: &Run| Drawings::default().png(run, "twice").expect("a picture");
         assert!(png(&first) == png(&second), "{}", path.display());
+        let series = |run: &Run| Drawings::default().series(run, "twice", Format::Png).expect("a picture");
+        assert!(series(&first) == series(&second), "{}", path.display());
     }
 }
 

@@ -3,7 +3,8 @@
 use std::hash::{Hash, Hasher};
 
 use super::fingerprint::Fingerprint;
-use super::note::Note;
+use super::note::{Note, What};
+use crate::etcd::EtcdNote;
 use crate::kernel::Instant;
 use crate::kernel::out::RecordId;
 
@@ -35,6 +36,7 @@ pub struct Record {
 pub struct Trace {
     level: TraceLevel,
     records: Vec<Record>,
+    landmarks: Vec<Record>,
     /// The id of the first record that is kept.
     first: u64,
     next: u64,
@@ -44,7 +46,14 @@ pub struct Trace {
 impl Trace {
     /// An empty trace.
     pub fn new(level: TraceLevel) -> Self {
-        Trace { level, records: Vec::new(), first: 1, next: 1, fingerprint: Fingerprint::default() }
+        Trace {
+            level,
+            records: Vec::new(),
+            landmarks: Vec::new(),
+            first: 1,
+            next: 1,
+            fingerprint: Fingerprint::default(),
+        }
     }
 
     /// The id of the next record.
@@ -65,6 +74,9 @@ impl Trace {
             key.name.hash(hash);
         }
         note.what.hash(hash);
+        if is_landmark(&note.what) {
+            self.landmarks.push(Record { id, at, cause, note: note.clone() });
+        }
         if self.level == TraceLevel::Full {
             self.records.push(Record { id, at, cause, note });
         }
@@ -76,6 +88,11 @@ impl Trace {
         &self.records
     }
 
+    /// The script's marks, faults, and processes that start and end: kept on every level, for charts.
+    pub fn landmarks(&self) -> &[Record] {
+        &self.landmarks
+    }
+
     /// A record by its id, if it was kept.
     pub fn get(&self, id: RecordId) -> Option<&Record> {
         self.records.get(id.0.checked_sub(self.first)? as usize)
@@ -84,6 +101,7 @@ impl Trace {
     /// Forgets the records so far; ids and fingerprint go on.
     pub fn forget(&mut self) {
         self.records.clear();
+        self.landmarks.clear();
         self.first = self.next;
     }
 
@@ -101,5 +119,36 @@ impl Trace {
     /// The hash over all records so far.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint.finish()
+    }
+}
+
+fn is_landmark(what: &What) -> bool {
+    matches!(
+        what,
+        What::Mark { .. }
+            | What::FaultBegan { .. }
+            | What::FaultEnded { .. }
+            | What::Started
+            | What::Ended { .. }
+            | What::Etcd(EtcdNote::Started | EtcdNote::Stopped)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Agent;
+
+    #[test]
+    fn landmarks_are_kept_where_nothing_else_is() {
+        let mut trace = Trace::new(TraceLevel::FingerprintOnly);
+        let mut note = |what| {
+            trace.record(Instant::START, RecordId(0), Note::new(Agent::Script, what));
+        };
+        note(What::Mark { text: "now".into() });
+        note(What::Reconcile);
+        note(What::FaultBegan { fault: "cut".into() });
+        assert_eq!((trace.records().len(), trace.landmarks().len()), (0, 2));
+        assert_eq!(trace.landmarks()[1].id, RecordId(3));
     }
 }
