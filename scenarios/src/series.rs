@@ -331,7 +331,7 @@ mod tests {
         let spells = find(&chart, "etcd_leader").spells.as_ref().unwrap();
         assert_eq!(spells.iter().map(|spell| spell.hue == Hue::Error).collect::<Vec<_>>(), [false, true, false]);
         let pending = &find(&chart, "etcd_proposals_pending").lines[usize::from(first)];
-        let (before, after): (Vec<_>, Vec<_>) = pending.points.iter().partition(|point| point.at < 10 * S);
+        let (before, after): (Vec<&Point>, Vec<&Point>) = pending.points.iter().partition(|point| point.at < 10 * S);
         assert!(before.iter().all(|point| point.value.is_some()));
         assert!(after.iter().all(|point| point.value.is_none() || point.at == 10 * S));
     }

@@ -89,14 +89,15 @@ pub fn line(record: &Record, zero: Instant, names: &dyn Fn(Agent) -> String) -> 
     json.close()
 }
 
-/// The name of an agent in a cluster: `kubelet/worker-1`, `kubectl#3`, `etcd#0`, `kube-scheduler`.
+/// The name of an agent in a cluster: `kubelet/worker-1`, `kubectl#3`, `etcd-0`, `kube-scheduler`.
 pub fn agent_name(setup: &Setup, agent: Agent) -> String {
     match agent {
         Agent::Kubelet(node) => match setup.nodes.get(node as usize) {
             Some(spec) => format!("{}/{}", agent.name(), spec.name),
             None => format!("{}#{node}", agent.name()),
         },
-        Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) | Agent::Etcd(_) => {
+        Agent::Etcd(member) => format!("etcd-{member}"),
+        Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) => {
             format!("{}#{}", agent.name(), agent.index())
         }
         _ => agent.name().to_owned(),

@@ -38,7 +38,7 @@ struct Write {
 
 impl Etcd {
     pub fn new(window: Window, setup: &Setup) -> Self {
-        let name = |member| if setup.etcd_members > 1 { format!("etcd {member}") } else { "etcd".to_owned() };
+        let name = |member| if setup.etcd_members > 1 { format!("etcd-{member}") } else { "etcd".to_owned() };
         let member = |member| Drawing::new(window, name(member), LaneGroup::ControlPlane);
         let members = (0..setup.etcd_members).map(member).collect();
         Etcd { members, origins: BTreeMap::new(), writes: BTreeMap::new(), applied: BTreeMap::new() }

@@ -110,7 +110,7 @@ fn the_lanes_follow_a_change_on_its_way() {
     assert_eq!((timeline.title.as_str(), timeline.start, timeline.end), ("A run", 0, 10_000_000));
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(timeline.subtitle, format!("seed 42 · profile laptop · 2 nodes · wavetank {version}"));
-    assert_eq!(names(&run.timeline(3, 10))[2..5], ["etcd 0", "etcd 1", "etcd 2"]);
+    assert_eq!(names(&run.timeline(3, 10))[2..5], ["etcd-0", "etcd-1", "etcd-2"]);
 }
 
 #[test]
@@ -196,9 +196,9 @@ fn a_write_is_a_span_at_the_leader_and_an_fsync_at_a_follower() {
     run.note(20, refused, Note::new(Agent::Etcd(0), What::Etcd(EtcdNote::Proposed { index: 3 })));
     let timeline = run.timeline(3, 30);
     let expected = ["2..6 disk write pods/web-6c9d8f7b54-x2k9q", "10..14 disk write pods", "20..30 disk write pods"];
-    assert_eq!(drawn(&timeline, "etcd 0"), expected);
-    assert_eq!(drawn(&timeline, "etcd 1"), ["4..6 disk write "]);
-    assert!(drawn(&timeline, "etcd 2").is_empty());
+    assert_eq!(drawn(&timeline, "etcd-0"), expected);
+    assert_eq!(drawn(&timeline, "etcd-1"), ["4..6 disk write "]);
+    assert!(drawn(&timeline, "etcd-2").is_empty());
 }
 
 #[test]
