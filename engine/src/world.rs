@@ -527,6 +527,12 @@ impl etcd::Value for Arc<Object> {
             Object::Event(event) => 500 + event.message.len(),
             Object::ConfigMap(map) => 150 + map.data.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>(),
             Object::Namespace(_) | Object::ServiceAccount(_) | Object::Lease(_) => 300,
+            Object::StatefulSet(_) | Object::DaemonSet(_) | Object::Job(_) | Object::CronJob(_) => 1_300,
+            Object::EndpointSlice(slice) => 400 + 180 * slice.api.endpoints.as_ref().map_or(0, Vec::len),
+            Object::Secret(secret) => {
+                200 + secret.api.data.iter().flatten().map(|(k, v)| k.len() + v.0.len()).sum::<usize>()
+            }
+            _ => 450,
         };
         base + labels(&meta.labels) + labels(&meta.annotations)
     }

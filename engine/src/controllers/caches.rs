@@ -5,47 +5,46 @@
 
 use crate::apiserver::request::ListOptions;
 use crate::client::{Informer, Store};
-use crate::objects::{Deployment, Key, Kind, OwnerReference, ReplicaSet};
+use crate::objects::resource::Cast;
+use crate::objects::{Deployment, Key, Kind, Name, OwnerReference, ReplicaSet, Resource};
 
 /// The informers of the process.
 #[derive(Clone, Debug)]
 pub struct Caches {
-    informers: [Informer; KINDS.len()],
+    informers: Vec<Informer>,
 }
 
-/// The kinds that some controller wants to know about.
+/// The kinds that some controller wants to know about, in the order in which their watches are opened.
 const KINDS: [Kind; 7] =
     [Kind::Pod, Kind::ReplicaSet, Kind::Deployment, Kind::Node, Kind::Namespace, Kind::ServiceAccount, Kind::ConfigMap];
 
-/// Place of a kind in [`KINDS`].
-const fn place(kind: Kind) -> usize {
-    match kind {
-        Kind::Pod => 0,
-        Kind::ReplicaSet => 1,
-        Kind::Deployment => 2,
-        Kind::Node => 3,
-        Kind::Namespace => 4,
-        Kind::ServiceAccount => 5,
-        Kind::ConfigMap => 6,
-        Kind::Event | Kind::Lease => KINDS.len(),
+/// Where a kind is in [`KINDS`]; past its end if it is not.
+const PLACES: [u8; Kind::COUNT] = {
+    let mut places = [KINDS.len() as u8; Kind::COUNT];
+    let mut place = 0;
+    while place < KINDS.len() {
+        places[KINDS[place] as usize] = place as u8;
+        place += 1;
     }
-}
+    places
+};
 
 impl Default for Caches {
     fn default() -> Self {
-        Caches { informers: KINDS.map(|kind| Informer::new(kind, Store::indexed(), ListOptions::default())) }
+        let informer = |kind| Informer::new(kind, Store::indexed(), ListOptions::default());
+        Caches { informers: KINDS.map(informer).into() }
     }
 }
 
 impl Caches {
     /// The informer of a kind; `None` if nobody asked for that kind.
     pub fn informer(&self, kind: Kind) -> Option<&Informer> {
-        self.informers.get(place(kind))
+        self.informers.get(usize::from(PLACES[kind as usize]))
     }
 
     /// The informer of a kind, to change.
     pub fn informer_mut(&mut self, kind: Kind) -> Option<&mut Informer> {
-        self.informers.get_mut(place(kind))
+        self.informers.get_mut(usize::from(PLACES[kind as usize]))
     }
 
     /// The kinds that are known, in the order of their informers.
@@ -63,39 +62,58 @@ impl Caches {
         self.informers.iter_mut().find(|informer| informer.is(number))
     }
 
+    /// What is known of a kind; the kind must be one of [`Caches::kinds`].
+    pub fn store(&self, kind: Kind) -> &Store {
+        &self.informers[usize::from(PLACES[kind as usize])].store
+    }
+
+    /// An object in the field's own type.
+    pub fn resource<T: Cast>(&self, key: &Key) -> Option<&Resource<T>> {
+        self.store(T::KIND_OF).get(key)?.as_resource()
+    }
+
+    /// The object of its kind that `owner` means; not one that merely has its name. Upstream: resolveControllerRef.
+    pub fn owning<T: Cast>(&self, namespace: &Name, owner: &OwnerReference) -> Option<&Resource<T>> {
+        if &*owner.kind != T::KIND_OF.name() {
+            return None;
+        }
+        let key = Key { namespace: namespace.clone(), name: owner.name.clone() };
+        self.resource::<T>(&key).filter(|object| object.meta.uid == owner.uid)
+    }
+
     /// What is known of pods.
     pub fn pods(&self) -> &Store {
-        &self.informers[place(Kind::Pod)].store
+        self.store(Kind::Pod)
     }
 
     /// What is known of replica sets.
     pub fn replica_sets(&self) -> &Store {
-        &self.informers[place(Kind::ReplicaSet)].store
+        self.store(Kind::ReplicaSet)
     }
 
     /// What is known of deployments.
     pub fn deployments(&self) -> &Store {
-        &self.informers[place(Kind::Deployment)].store
+        self.store(Kind::Deployment)
     }
 
     /// What is known of nodes.
     pub fn nodes(&self) -> &Store {
-        &self.informers[place(Kind::Node)].store
+        self.store(Kind::Node)
     }
 
     /// What is known of namespaces.
     pub fn namespaces(&self) -> &Store {
-        &self.informers[place(Kind::Namespace)].store
+        self.store(Kind::Namespace)
     }
 
     /// What is known of service accounts.
     pub fn service_accounts(&self) -> &Store {
-        &self.informers[place(Kind::ServiceAccount)].store
+        self.store(Kind::ServiceAccount)
     }
 
     /// What is known of config maps.
     pub fn config_maps(&self) -> &Store {
-        &self.informers[place(Kind::ConfigMap)].store
+        self.store(Kind::ConfigMap)
     }
 
     /// The replica set with a key.
@@ -109,7 +127,7 @@ impl Caches {
     }
 
     /// The replica set that `owner` means; not one that merely has its name. Upstream: resolveControllerRef.
-    pub fn owning_replica_set(&self, namespace: &crate::objects::Name, owner: &OwnerReference) -> Option<&ReplicaSet> {
+    pub fn owning_replica_set(&self, namespace: &Name, owner: &OwnerReference) -> Option<&ReplicaSet> {
         if &*owner.kind != Kind::ReplicaSet.name() {
             return None;
         }
@@ -118,7 +136,7 @@ impl Caches {
     }
 
     /// The deployment that `owner` means. Upstream: resolveControllerRef.
-    pub fn owning_deployment(&self, namespace: &crate::objects::Name, owner: &OwnerReference) -> Option<&Deployment> {
+    pub fn owning_deployment(&self, namespace: &Name, owner: &OwnerReference) -> Option<&Deployment> {
         if &*owner.kind != Kind::Deployment.name() {
             return None;
         }

@@ -22,28 +22,94 @@ use serde_json::Value;
 
 use super::kind::Kind;
 
-/// An object of one of the served kinds, typed.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Decoded {
-    /// core/v1 Pod
-    Pod(Box<Pod>),
-    /// core/v1 Node
-    Node(Box<Node>),
-    /// core/v1 Namespace
-    Namespace(Box<Namespace>),
-    /// core/v1 Event
-    Event(Box<Event>),
-    /// core/v1 ConfigMap
-    ConfigMap(Box<ConfigMap>),
-    /// core/v1 ServiceAccount
-    ServiceAccount(Box<ServiceAccount>),
-    /// apps/v1 Deployment
-    Deployment(Box<Deployment>),
-    /// apps/v1 ReplicaSet
-    ReplicaSet(Box<ReplicaSet>),
-    /// coordination.k8s.io/v1 Lease
-    Lease(Box<Lease>),
+macro_rules! decoded {
+    ($($variant:ident, $type:ty, $compiled:ty, $status:ident, $generation:literal;)*) => {
+        /// An object of one of the served kinds, typed.
+        #[derive(Clone, PartialEq, Debug)]
+        #[allow(missing_docs)]
+        pub enum Decoded {
+            Pod(Box<Pod>),
+            Node(Box<Node>),
+            Namespace(Box<Namespace>),
+            Event(Box<Event>),
+            ConfigMap(Box<ConfigMap>),
+            ServiceAccount(Box<ServiceAccount>),
+            Deployment(Box<Deployment>),
+            ReplicaSet(Box<ReplicaSet>),
+            Lease(Box<Lease>),
+            $($variant(Box<$type>),)*
+        }
+
+        /// Decodes one of the kinds that are kept in the field's own types.
+        fn resource(kind: Kind, value: &Value) -> Result<Outcome<Decoded>, DecodeError> {
+            Ok(match kind {
+                $(Kind::$variant => decode_as(value)?.map(|object| Decoded::$variant(Box::new(object))),)*
+                _ => return Err(DecodeError(format!("no kind {}", kind.name()))),
+            })
+        }
+
+        /// The same expression for the object inside each variant.
+        macro_rules! with_object {
+            ($decoded:expr, $object:ident => $body:expr) => {
+                match $decoded {
+                    Decoded::Pod($object) => $body,
+                    Decoded::Node($object) => $body,
+                    Decoded::Namespace($object) => $body,
+                    Decoded::Event($object) => $body,
+                    Decoded::ConfigMap($object) => $body,
+                    Decoded::ServiceAccount($object) => $body,
+                    Decoded::Deployment($object) => $body,
+                    Decoded::ReplicaSet($object) => $body,
+                    Decoded::Lease($object) => $body,
+                    $(Decoded::$variant($object) => $body,)*
+                }
+            };
+        }
+
+        impl Decoded {
+            /// The object's kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    Decoded::Pod(_) => Kind::Pod,
+                    Decoded::Node(_) => Kind::Node,
+                    Decoded::Namespace(_) => Kind::Namespace,
+                    Decoded::Event(_) => Kind::Event,
+                    Decoded::ConfigMap(_) => Kind::ConfigMap,
+                    Decoded::ServiceAccount(_) => Kind::ServiceAccount,
+                    Decoded::Deployment(_) => Kind::Deployment,
+                    Decoded::ReplicaSet(_) => Kind::ReplicaSet,
+                    Decoded::Lease(_) => Kind::Lease,
+                    $(Decoded::$variant(_) => Kind::$variant,)*
+                }
+            }
+
+            /// The object's metadata.
+            pub fn metadata(&self) -> &ObjectMeta {
+                with_object!(self, object => &object.metadata)
+            }
+
+            /// The object's metadata, to change.
+            pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                with_object!(self, object => &mut object.metadata)
+            }
+
+            /// The object as JSON, with apiVersion and kind.
+            pub fn to_json(&self) -> Value {
+                // Typed objects are maps with text keys, which always can be written as JSON.
+                with_object!(self, object => serde_json::to_value(object).unwrap_or_default())
+            }
+
+            /// The compact form of one of the kinds that are kept in the field's own types; the object itself if it is another.
+            pub fn into_resource(self, admit: super::resource::Admit<'_>) -> Result<super::Object, Self> {
+                match self {
+                    $(Decoded::$variant(object) => Ok(super::Object::$variant(super::Resource::new(*object, admit))),)*
+                    other => Err(other),
+                }
+            }
+        }
+    };
 }
+super::resource::resources!(decoded);
 
 /// Why a value is not an object of its kind: Go's text, without the sentence around it (see [`cannot_be_handled`]).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -82,6 +148,7 @@ pub fn decode(kind: Kind, value: &Value) -> Result<Outcome<Decoded>, DecodeError
             Decoded::ReplicaSet(Box::new(set))
         }),
         Kind::Lease => decode_as(value)?.map(|lease| Decoded::Lease(Box::new(lease))),
+        _ => return resource(kind, value),
     })
 }
 
@@ -115,56 +182,6 @@ fn mark_present(selector: &mut LabelSelector, value: &Value) {
 impl<T> Outcome<T> {
     fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Outcome<U> {
         Outcome { object: wrap(self.object), problems: self.problems }
-    }
-}
-
-/// The same expression for the object inside each variant.
-macro_rules! with_object {
-    ($decoded:expr, $object:ident => $body:expr) => {
-        match $decoded {
-            Decoded::Pod($object) => $body,
-            Decoded::Node($object) => $body,
-            Decoded::Namespace($object) => $body,
-            Decoded::Event($object) => $body,
-            Decoded::ConfigMap($object) => $body,
-            Decoded::ServiceAccount($object) => $body,
-            Decoded::Deployment($object) => $body,
-            Decoded::ReplicaSet($object) => $body,
-            Decoded::Lease($object) => $body,
-        }
-    };
-}
-
-impl Decoded {
-    /// The object's kind.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Decoded::Pod(_) => Kind::Pod,
-            Decoded::Node(_) => Kind::Node,
-            Decoded::Namespace(_) => Kind::Namespace,
-            Decoded::Event(_) => Kind::Event,
-            Decoded::ConfigMap(_) => Kind::ConfigMap,
-            Decoded::ServiceAccount(_) => Kind::ServiceAccount,
-            Decoded::Deployment(_) => Kind::Deployment,
-            Decoded::ReplicaSet(_) => Kind::ReplicaSet,
-            Decoded::Lease(_) => Kind::Lease,
-        }
-    }
-
-    /// The object's metadata.
-    pub fn metadata(&self) -> &ObjectMeta {
-        with_object!(self, object => &object.metadata)
-    }
-
-    /// The object's metadata, to change.
-    pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        with_object!(self, object => &mut object.metadata)
-    }
-
-    /// The object as JSON, with apiVersion and kind.
-    pub fn to_json(&self) -> Value {
-        // Typed objects are maps with text keys, which always can be written as JSON.
-        with_object!(self, object => serde_json::to_value(object).unwrap_or_default())
     }
 }
 

@@ -76,6 +76,14 @@ pub fn to_json(object: &Object) -> Value {
         Object::Lease(lease) => {
             root.insert("spec".into(), lease_spec(lease));
         }
+        other => {
+            if let Some(Value::Object(mut content)) = other.content() {
+                if let Some(metadata) = root.remove("metadata") {
+                    content.insert("metadata".into(), metadata);
+                }
+                return Value::Object(content);
+            }
+        }
     }
     Value::Object(root)
 }

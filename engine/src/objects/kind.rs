@@ -1,6 +1,7 @@
 //! The kinds of objects the simulated API server serves: their names, groups, scope and where etcd keeps them.
 //!
-//! Models: kubernetes v1.36.2 pkg/kubeapiserver/default_storage_factory_builder.go (key prefixes), discovery of the real server.
+//! Models: kubernetes v1.36.2 pkg/kubeapiserver/default_storage_factory_builder.go (key prefixes), discovery of the real server. Of groups
+//! with several versions the preferred one is served. Left out: kinds that nothing simulated looks at and that live in no namespace.
 
 /// A kind of API object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
@@ -23,38 +24,183 @@ pub enum Kind {
     ReplicaSet,
     /// coordination.k8s.io/v1 Lease
     Lease,
+    /// core/v1 Service
+    Service,
+    /// core/v1 Endpoints
+    Endpoints,
+    /// core/v1 Secret
+    Secret,
+    /// core/v1 PersistentVolume
+    PersistentVolume,
+    /// core/v1 PersistentVolumeClaim
+    PersistentVolumeClaim,
+    /// core/v1 ResourceQuota
+    ResourceQuota,
+    /// core/v1 LimitRange
+    LimitRange,
+    /// core/v1 ReplicationController
+    ReplicationController,
+    /// core/v1 PodTemplate
+    PodTemplate,
+    /// apps/v1 StatefulSet
+    StatefulSet,
+    /// apps/v1 DaemonSet
+    DaemonSet,
+    /// apps/v1 ControllerRevision
+    ControllerRevision,
+    /// batch/v1 Job
+    Job,
+    /// batch/v1 CronJob
+    CronJob,
+    /// discovery.k8s.io/v1 EndpointSlice
+    EndpointSlice,
+    /// policy/v1 PodDisruptionBudget
+    PodDisruptionBudget,
+    /// autoscaling/v2 HorizontalPodAutoscaler
+    HorizontalPodAutoscaler,
+    /// scheduling.k8s.io/v1 PriorityClass
+    PriorityClass,
+    /// storage.k8s.io/v1 StorageClass
+    StorageClass,
+    /// storage.k8s.io/v1 CSIStorageCapacity
+    CSIStorageCapacity,
+    /// networking.k8s.io/v1 Ingress
+    Ingress,
+    /// networking.k8s.io/v1 IngressClass
+    IngressClass,
+    /// networking.k8s.io/v1 NetworkPolicy
+    NetworkPolicy,
+    /// networking.k8s.io/v1 IPAddress
+    IPAddress,
+    /// rbac.authorization.k8s.io/v1 Role
+    Role,
+    /// rbac.authorization.k8s.io/v1 RoleBinding
+    RoleBinding,
+    /// rbac.authorization.k8s.io/v1 ClusterRole
+    ClusterRole,
+    /// rbac.authorization.k8s.io/v1 ClusterRoleBinding
+    ClusterRoleBinding,
+    /// resource.k8s.io/v1 ResourceClaim
+    ResourceClaim,
+    /// resource.k8s.io/v1 ResourceClaimTemplate
+    ResourceClaimTemplate,
 }
 
 /// One row of the table of kinds.
 struct Row {
     kind: Kind,
-    name: &'static str,
     plural: &'static str,
     group: &'static str,
+    version: &'static str,
     namespaced: bool,
+    /// Empty if there is none.
+    short: &'static str,
     prefix: &'static str,
 }
 
-const fn row(kind: Kind, name: &'static str, plural: &'static str, group: &'static str, namespaced: bool) -> Row {
-    Row { kind, name, plural, group, namespaced, prefix: plural }
+const fn row(
+    kind: Kind,
+    plural: &'static str,
+    group: &'static str,
+    version: &'static str,
+    namespaced: bool,
+    short: &'static str,
+) -> Row {
+    Row { kind, plural, group, version, namespaced, short, prefix: plural }
 }
 
 /// In the order of the enum.
-const TABLE: [Row; 9] = [
-    row(Kind::Pod, "Pod", "pods", "", true),
-    Row { prefix: "minions", ..row(Kind::Node, "Node", "nodes", "", false) },
-    row(Kind::Namespace, "Namespace", "namespaces", "", false),
-    row(Kind::Event, "Event", "events", "", true),
-    row(Kind::ConfigMap, "ConfigMap", "configmaps", "", true),
-    row(Kind::ServiceAccount, "ServiceAccount", "serviceaccounts", "", true),
-    row(Kind::Deployment, "Deployment", "deployments", "apps", true),
-    row(Kind::ReplicaSet, "ReplicaSet", "replicasets", "apps", true),
-    row(Kind::Lease, "Lease", "leases", "coordination.k8s.io", true),
+const TABLE: [Row; Kind::COUNT] = [
+    row(Kind::Pod, "pods", "", "v1", true, "po"),
+    Row { prefix: "minions", ..row(Kind::Node, "nodes", "", "v1", false, "no") },
+    row(Kind::Namespace, "namespaces", "", "v1", false, "ns"),
+    row(Kind::Event, "events", "", "v1", true, "ev"),
+    row(Kind::ConfigMap, "configmaps", "", "v1", true, "cm"),
+    row(Kind::ServiceAccount, "serviceaccounts", "", "v1", true, "sa"),
+    row(Kind::Deployment, "deployments", "apps", "v1", true, "deploy"),
+    row(Kind::ReplicaSet, "replicasets", "apps", "v1", true, "rs"),
+    row(Kind::Lease, "leases", "coordination.k8s.io", "v1", true, ""),
+    Row { prefix: "services/specs", ..row(Kind::Service, "services", "", "v1", true, "svc") },
+    Row { prefix: "services/endpoints", ..row(Kind::Endpoints, "endpoints", "", "v1", true, "ep") },
+    row(Kind::Secret, "secrets", "", "v1", true, ""),
+    row(Kind::PersistentVolume, "persistentvolumes", "", "v1", false, "pv"),
+    row(Kind::PersistentVolumeClaim, "persistentvolumeclaims", "", "v1", true, "pvc"),
+    row(Kind::ResourceQuota, "resourcequotas", "", "v1", true, "quota"),
+    row(Kind::LimitRange, "limitranges", "", "v1", true, "limits"),
+    Row { prefix: "controllers", ..row(Kind::ReplicationController, "replicationcontrollers", "", "v1", true, "rc") },
+    row(Kind::PodTemplate, "podtemplates", "", "v1", true, ""),
+    row(Kind::StatefulSet, "statefulsets", "apps", "v1", true, "sts"),
+    row(Kind::DaemonSet, "daemonsets", "apps", "v1", true, "ds"),
+    row(Kind::ControllerRevision, "controllerrevisions", "apps", "v1", true, ""),
+    row(Kind::Job, "jobs", "batch", "v1", true, ""),
+    row(Kind::CronJob, "cronjobs", "batch", "v1", true, "cj"),
+    row(Kind::EndpointSlice, "endpointslices", "discovery.k8s.io", "v1", true, ""),
+    row(Kind::PodDisruptionBudget, "poddisruptionbudgets", "policy", "v1", true, "pdb"),
+    row(Kind::HorizontalPodAutoscaler, "horizontalpodautoscalers", "autoscaling", "v2", true, "hpa"),
+    row(Kind::PriorityClass, "priorityclasses", "scheduling.k8s.io", "v1", false, "pc"),
+    row(Kind::StorageClass, "storageclasses", "storage.k8s.io", "v1", false, "sc"),
+    row(Kind::CSIStorageCapacity, "csistoragecapacities", "storage.k8s.io", "v1", true, ""),
+    Row { prefix: "ingress", ..row(Kind::Ingress, "ingresses", "networking.k8s.io", "v1", true, "ing") },
+    row(Kind::IngressClass, "ingressclasses", "networking.k8s.io", "v1", false, ""),
+    row(Kind::NetworkPolicy, "networkpolicies", "networking.k8s.io", "v1", true, "netpol"),
+    row(Kind::IPAddress, "ipaddresses", "networking.k8s.io", "v1", false, "ip"),
+    row(Kind::Role, "roles", "rbac.authorization.k8s.io", "v1", true, ""),
+    row(Kind::RoleBinding, "rolebindings", "rbac.authorization.k8s.io", "v1", true, ""),
+    row(Kind::ClusterRole, "clusterroles", "rbac.authorization.k8s.io", "v1", false, ""),
+    row(Kind::ClusterRoleBinding, "clusterrolebindings", "rbac.authorization.k8s.io", "v1", false, ""),
+    row(Kind::ResourceClaim, "resourceclaims", "resource.k8s.io", "v1", true, ""),
+    row(Kind::ResourceClaimTemplate, "resourceclaimtemplates", "resource.k8s.io", "v1", true, ""),
+];
+
+/// `Pod`, in the order of the enum.
+const NAMES: [&str; Kind::COUNT] = [
+    "Pod",
+    "Node",
+    "Namespace",
+    "Event",
+    "ConfigMap",
+    "ServiceAccount",
+    "Deployment",
+    "ReplicaSet",
+    "Lease",
+    "Service",
+    "Endpoints",
+    "Secret",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+    "LimitRange",
+    "ReplicationController",
+    "PodTemplate",
+    "StatefulSet",
+    "DaemonSet",
+    "ControllerRevision",
+    "Job",
+    "CronJob",
+    "EndpointSlice",
+    "PodDisruptionBudget",
+    "HorizontalPodAutoscaler",
+    "PriorityClass",
+    "StorageClass",
+    "CSIStorageCapacity",
+    "Ingress",
+    "IngressClass",
+    "NetworkPolicy",
+    "IPAddress",
+    "Role",
+    "RoleBinding",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "ResourceClaim",
+    "ResourceClaimTemplate",
 ];
 
 impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = 39;
+
     /// All kinds.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; Kind::COUNT] = [
         Kind::Pod,
         Kind::Node,
         Kind::Namespace,
@@ -64,6 +210,36 @@ impl Kind {
         Kind::Deployment,
         Kind::ReplicaSet,
         Kind::Lease,
+        Kind::Service,
+        Kind::Endpoints,
+        Kind::Secret,
+        Kind::PersistentVolume,
+        Kind::PersistentVolumeClaim,
+        Kind::ResourceQuota,
+        Kind::LimitRange,
+        Kind::ReplicationController,
+        Kind::PodTemplate,
+        Kind::StatefulSet,
+        Kind::DaemonSet,
+        Kind::ControllerRevision,
+        Kind::Job,
+        Kind::CronJob,
+        Kind::EndpointSlice,
+        Kind::PodDisruptionBudget,
+        Kind::HorizontalPodAutoscaler,
+        Kind::PriorityClass,
+        Kind::StorageClass,
+        Kind::CSIStorageCapacity,
+        Kind::Ingress,
+        Kind::IngressClass,
+        Kind::NetworkPolicy,
+        Kind::IPAddress,
+        Kind::Role,
+        Kind::RoleBinding,
+        Kind::ClusterRole,
+        Kind::ClusterRoleBinding,
+        Kind::ResourceClaim,
+        Kind::ResourceClaimTemplate,
     ];
 
     fn row(self) -> &'static Row {
@@ -71,8 +247,8 @@ impl Kind {
     }
 
     /// `Pod`.
-    pub fn name(self) -> &'static str {
-        self.row().name
+    pub const fn name(self) -> &'static str {
+        NAMES[self as usize]
     }
 
     /// `pods`.
@@ -87,10 +263,19 @@ impl Kind {
 
     /// `apps/v1`.
     pub fn api_version(self) -> &'static str {
-        match self.group() {
-            "" => "v1",
-            "apps" => "apps/v1",
-            _ => "coordination.k8s.io/v1",
+        match (self.row().group, self.row().version) {
+            ("", version) => version,
+            ("apps", _) => "apps/v1",
+            ("autoscaling", _) => "autoscaling/v2",
+            ("batch", _) => "batch/v1",
+            ("coordination.k8s.io", _) => "coordination.k8s.io/v1",
+            ("discovery.k8s.io", _) => "discovery.k8s.io/v1",
+            ("networking.k8s.io", _) => "networking.k8s.io/v1",
+            ("policy", _) => "policy/v1",
+            ("rbac.authorization.k8s.io", _) => "rbac.authorization.k8s.io/v1",
+            ("resource.k8s.io", _) => "resource.k8s.io/v1",
+            ("scheduling.k8s.io", _) => "scheduling.k8s.io/v1",
+            _ => "storage.k8s.io/v1",
         }
     }
 
@@ -102,6 +287,11 @@ impl Kind {
     /// Whether objects live in namespaces.
     pub fn namespaced(self) -> bool {
         self.row().namespaced
+    }
+
+    /// `deploy`, if there is a short name.
+    pub fn short(self) -> Option<&'static str> {
+        Some(self.row().short).filter(|short| !short.is_empty())
     }
 
     /// The prefix of the kind's keys in etcd, with the trailing slash.
@@ -116,7 +306,7 @@ impl Kind {
 
     /// The kind of a manifest's `kind`.
     pub fn from_name(name: &str) -> Option<Kind> {
-        TABLE.iter().find(|row| row.name == name).map(|row| row.kind)
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -128,9 +318,15 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum() {
         for (kind, row) in Kind::ALL.iter().zip(&TABLE) {
             assert_eq!(*kind, row.kind);
+            assert_eq!(kind.name(), format!("{kind:?}"));
             assert_eq!(Kind::from_plural(kind.plural()), Some(*kind));
             assert_eq!(Kind::from_name(kind.name()), Some(*kind));
+            assert!(kind.api_version().ends_with(row.version) && kind.api_version().starts_with(row.group));
         }
         assert_eq!(Kind::Node.key_prefix(), "/registry/minions/");
+        assert_eq!(
+            (Kind::Service.key_prefix(), Kind::Service.short()),
+            ("/registry/services/specs/".into(), Some("svc"))
+        );
     }
 }

@@ -44,7 +44,13 @@ fn score(node: String, seed: i64) -> Score {
 
 fn rejected(plugin: &str, reason: &str, count: u32, named: u32) -> Rejected {
     let nodes = (0..named).map(|node| format!("node-{node:04}")).collect();
-    Rejected { plugin: plugin.into(), reasons: vec![reason.into()], unresolvable: count.is_multiple_of(2), count, nodes }
+    Rejected {
+        plugin: plugin.into(),
+        reasons: vec![reason.into()],
+        unresolvable: count.is_multiple_of(2),
+        count,
+        nodes,
+    }
 }
 
 fn base(pod: &str) -> Explanation {

@@ -521,20 +521,10 @@ fn ready_nodes(world: &World) -> usize {
 
 /// The kind that a person means by `resource`.
 fn kind_of(resource: &str) -> Result<Kind, String> {
-    let short = [
-        ("po", Kind::Pod),
-        ("no", Kind::Node),
-        ("ns", Kind::Namespace),
-        ("ev", Kind::Event),
-        ("cm", Kind::ConfigMap),
-        ("sa", Kind::ServiceAccount),
-        ("deploy", Kind::Deployment),
-        ("rs", Kind::ReplicaSet),
-    ];
     let word = resource.to_ascii_lowercase();
-    let named = |kind: &&Kind| kind.plural() == word || kind.name().eq_ignore_ascii_case(&word);
-    let found = short.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
-    found.or_else(|| Kind::ALL.iter().find(named).copied()).ok_or_else(|| {
+    let named =
+        |kind: &&Kind| kind.short() == Some(&*word) || kind.plural() == word || kind.name().eq_ignore_ascii_case(&word);
+    Kind::ALL.iter().find(named).copied().ok_or_else(|| {
         let hint = hints::did_you_mean(&word, Kind::ALL.map(Kind::plural)).unwrap_or_default();
         format!("there is no kind `{resource}`; the kinds are {}\n{hint}", Kind::ALL.map(Kind::plural).join(", "))
     })

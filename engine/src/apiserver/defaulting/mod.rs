@@ -31,7 +31,7 @@ pub fn apply(object: &mut Decoded) {
         Decoded::Lease(lease) => {
             lease.spec.get_or_insert_default();
         }
-        Decoded::Event(_) | Decoded::ConfigMap(_) | Decoded::ServiceAccount(_) => {}
+        _ => {}
     }
 }
 

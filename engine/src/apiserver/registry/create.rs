@@ -73,7 +73,8 @@ fn prepare(object: &mut Object, context: &mut Context<'_>) {
                 namespace.finalizers = namespace.finalizers.iter().cloned().chain([ours]).collect();
             }
         }
-        Object::Event(_) | Object::ConfigMap(_) | Object::ServiceAccount(_) | Object::Lease(_) => {}
+        other if other.counts_generation() => other.meta_mut().generation = 1,
+        _ => {}
     }
 }
 

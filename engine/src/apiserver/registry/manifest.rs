@@ -266,5 +266,9 @@ fn compacted(decoded: Decoded) -> Result<Object, Status> {
         Decoded::Event(_) => {
             return Err(Status::bad_request("wavetank: events come from the cluster's components only"));
         }
+        other => {
+            let kind = other.kind();
+            other.into_resource(admit).map_err(|_| Status::internal(format!("no form for {}", kind.name())))?
+        }
     })
 }

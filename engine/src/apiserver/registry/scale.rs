@@ -11,7 +11,8 @@ use crate::apiserver::patch;
 use crate::apiserver::request::{Answer, Body, Patch, Verb};
 use crate::apiserver::status::Status;
 use crate::apiserver::validation::{self, ErrorType, FieldError};
-use crate::objects::{Object, decode, json as api_json};
+use crate::objects::selector::Selector;
+use crate::objects::{Object, decode, json as api_json, labels};
 
 /// Reads or changes the scale.
 pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
@@ -54,15 +55,20 @@ pub fn scale(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Stat
         return Err(Status::from_json(&invalid));
     }
     let mut next = (**current).clone();
-    let spec = match &mut next {
-        Object::Deployment(deployment) => &mut deployment.spec.replicas,
-        Object::ReplicaSet(set) => &mut set.spec.replicas,
-        _ => return Err(Status::not_found(request.kind, &request.key.name)),
-    };
-    if *spec == replicas {
+    if present["spec"]["replicas"].as_i64().unwrap_or(0) == i64::from(replicas) {
         return Ok(Write::Answer(Answer::Json(Arc::new(present))));
     }
-    *spec = replicas;
+    match &mut next {
+        Object::Deployment(deployment) => deployment.spec.replicas = replicas,
+        Object::ReplicaSet(set) => set.spec.replicas = replicas,
+        Object::StatefulSet(set) => {
+            Arc::make_mut(&mut set.api).spec.get_or_insert_default().replicas = Some(replicas);
+        }
+        Object::ReplicationController(controller) => {
+            Arc::make_mut(&mut controller.api).spec.get_or_insert_default().replicas = Some(replicas);
+        }
+        _ => return Err(Status::not_found(request.kind, &request.key.name)),
+    }
     next.meta_mut().generation += 1;
     Ok(Write::Put(Box::new(next)))
 }
@@ -86,8 +92,24 @@ fn replicas(value: &Value) -> Result<i32, String> {
 /// `autoscaling/v1 Scale` of an object; `None` for kinds that have none.
 pub fn to_json(object: &Object) -> Option<Value> {
     let (wanted, present, selector) = match object {
-        Object::Deployment(object) => (object.spec.replicas, object.status.replicas, &object.spec.selector),
-        Object::ReplicaSet(object) => (object.spec.replicas, object.status.replicas, &object.spec.selector),
+        Object::Deployment(object) => {
+            (object.spec.replicas, object.status.replicas, object.spec.selector.compiled.to_string())
+        }
+        Object::ReplicaSet(object) => {
+            (object.spec.replicas, object.status.replicas, object.spec.selector.compiled.to_string())
+        }
+        Object::StatefulSet(object) => {
+            let wanted = object.api.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let present = object.api.status.as_ref().map_or(0, |status| status.replicas);
+            (wanted, present, object.compiled.selector.to_string())
+        }
+        Object::ReplicationController(object) => {
+            let spec = object.api.spec.as_ref();
+            let selector = labels::from_api(spec.and_then(|spec| spec.selector.as_ref()));
+            let wanted = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+            let present = object.api.status.as_ref().map_or(0, |status| status.replicas);
+            (wanted, present, Selector::from_labels(&selector).to_string())
+        }
         _ => return None,
     };
     let meta = object.meta();
@@ -99,6 +121,6 @@ pub fn to_json(object: &Object) -> Option<Value> {
             "resourceVersion": meta.resource_version.to_string(), "creationTimestamp": api_json::time(meta.created),
         },
         "spec": wanted,
-        "status": {"replicas": present, "selector": selector.compiled.to_string()},
+        "status": {"replicas": present, "selector": selector},
     }))
 }

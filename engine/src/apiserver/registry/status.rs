@@ -39,6 +39,11 @@ pub fn with_json(current: &Object, wanted: &Object, value: &Value, now: Instant)
             next.meta.labels = wanted.meta.labels.clone();
             next.meta.annotations = wanted.meta.annotations.clone();
         }
+        (next, wanted) if wanted.is_resource() => {
+            next.adopt_status(wanted);
+            next.meta_mut().labels = wanted.meta().labels.clone();
+            next.meta_mut().annotations = wanted.meta().annotations.clone();
+        }
         _ => {
             let message =
                 format!("wavetank does not simulate writing the status of {} by hand", current.kind().plural());

@@ -152,7 +152,11 @@ fn with_spec(current: &Object, wanted: &Object) -> Object {
             new.finalizers = old.finalizers.clone();
             new.conditions = old.conditions.clone();
         }
-        _ => {}
+        (new, old) => {
+            new.adopt_status(old);
+            new.share_content(old);
+            spec_changed = new.counts_generation() && !new.wants_the_same(old);
+        }
     }
     if spec_changed {
         next.meta_mut().generation += 1;
@@ -180,7 +184,11 @@ fn with_status(current: &Object, wanted: &Object) -> Object {
             next.terminating = wanted.terminating;
             next.conditions = wanted.conditions.clone();
         }
-        _ => {}
+        (next, wanted) => {
+            next.adopt_status(wanted);
+            next.meta_mut().annotations = wanted.meta().annotations.clone();
+            next.meta_mut().labels = wanted.meta().labels.clone();
+        }
     }
     next
 }

@@ -54,6 +54,7 @@ pub fn create(object: &Decoded) -> Vec<FieldError> {
         Decoded::Deployment(deployment) => workloads::deployment(deployment, &mut errors),
         Decoded::ReplicaSet(set) => workloads::replica_set(set, &mut errors),
         Decoded::Lease(lease) => others::lease(lease, &mut errors),
+        other => others::metadata_only(other, &mut errors),
     }
     errors.into_vec()
 }

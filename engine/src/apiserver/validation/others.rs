@@ -10,10 +10,19 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, ServiceAccount};
 
 use super::field::{Errors, Path};
 use super::{metadata, names};
+use crate::objects::decode::Decoded;
 
 /// Most data of a ConfigMap. [bytes]
 const DATA_BYTES: usize = 1 << 20;
 const WHEN_SET: &str = "field is immutable when `immutable` is set";
+
+/// The metadata of a kind that has no rules of its own here.
+pub(super) fn metadata_only(object: &Decoded, errors: &mut Errors) {
+    let kind = object.kind();
+    let free = matches!(kind.group(), "rbac.authorization.k8s.io");
+    let check = if free { names::path_segment } else { names::object_name };
+    metadata::create(object.metadata(), kind.namespaced(), check, errors);
+}
 
 /// A ConfigMap.
 pub(super) fn config_map(map: &ConfigMap, errors: &mut Errors) {
