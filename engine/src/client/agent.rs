@@ -24,13 +24,27 @@ pub enum Agent {
     NodeController,
     NamespaceController,
     GarbageCollector,
+    StatefulSetController,
+    DaemonSetController,
+    JobController,
+    CronJobController,
+    TtlAfterFinishedController,
+    EndpointController,
+    EndpointSliceController,
+    DisruptionController,
+    HorizontalPodAutoscaler,
+    ResourceQuotaController,
+    PodGarbageCollector,
+    TaintEvictionController,
+    PersistentVolumeBinder,
+    PvcProtectionController,
     Scheduler,
     Kubelet(u32),
 }
 
 impl Agent {
     /// The name in logs, audit and events' sources; a kubelet's without its node.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Agent::Script => "script",
             Agent::Kubectl(_) => "kubectl",
@@ -47,8 +61,30 @@ impl Agent {
             Agent::NodeController => "node-controller",
             Agent::NamespaceController => "namespace-controller",
             Agent::GarbageCollector => "generic-garbage-collector",
+            Agent::StatefulSetController => "statefulset-controller",
+            Agent::DaemonSetController => "daemon-set-controller",
+            Agent::JobController => "job-controller",
+            Agent::CronJobController => "cronjob-controller",
+            Agent::TtlAfterFinishedController => "ttl-after-finished-controller",
+            Agent::EndpointController => "endpoint-controller",
+            Agent::EndpointSliceController => "endpointslice-controller",
+            Agent::DisruptionController => "disruption-controller",
+            Agent::HorizontalPodAutoscaler => "horizontal-pod-autoscaler",
+            Agent::ResourceQuotaController => "resourcequota-controller",
+            Agent::PodGarbageCollector => "pod-garbage-collector",
+            Agent::TaintEvictionController => "taint-eviction-controller",
+            Agent::PersistentVolumeBinder => "persistent-volume-binder",
+            Agent::PvcProtectionController => "pvc-protection-controller",
             Agent::Scheduler => "kube-scheduler",
             Agent::Kubelet(_) => "kubelet",
+        }
+    }
+
+    /// The service account under which it meets the API server, as audit logs name it.
+    pub const fn account(self) -> &'static str {
+        match self {
+            Agent::TaintEvictionController => "node-controller",
+            other => other.name(),
         }
     }
 

@@ -14,9 +14,19 @@ pub struct Caches {
     informers: Vec<Informer>,
 }
 
-/// The kinds that some controller wants to know about, in the order in which their watches are opened.
-const KINDS: [Kind; 7] =
-    [Kind::Pod, Kind::ReplicaSet, Kind::Deployment, Kind::Node, Kind::Namespace, Kind::ServiceAccount, Kind::ConfigMap];
+/// The kinds that some controller wants to know about: the garbage collector wants all but events.
+const KINDS: [Kind; Kind::COUNT - 1] = {
+    let mut kinds = [Kind::Pod; Kind::COUNT - 1];
+    let (mut place, mut next) = (0, 0);
+    while next < Kind::COUNT {
+        if !matches!(Kind::ALL[next], Kind::Event) {
+            kinds[place] = Kind::ALL[next];
+            place += 1;
+        }
+        next += 1;
+    }
+    kinds
+};
 
 /// Where a kind is in [`KINDS`]; past its end if it is not.
 const PLACES: [u8; Kind::COUNT] = {

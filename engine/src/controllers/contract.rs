@@ -1,7 +1,8 @@
 //! What a controller is: which keys does a change concern, what does a reconcile need to know, and the reconcile itself.
 //!
 //! The reconcile is a straight-line function of its inputs and of the replies so far (see `client/routine.rs`); it never looks at
-//! a cache. What it needs is captured when a worker takes the key, as a real worker reads its listers at the start of a sync.
+//! a cache. What it needs is captured when a worker takes the key, as a real worker reads its listers at the start of a sync. What it keeps between syncs (timers, what it saw last) is in the controller itself, which is
+//! a value: it changes when a cache changes, when a key is taken, when a period is over and when a reconcile has ended.
 //!
 //! Models: the shape that the controllers under kubernetes v1.36.2 pkg/controller share (handlers, work queue, sync).
 
@@ -29,20 +30,33 @@ pub trait Controller {
     /// How long a failed key waits at most; Kubernetes: DefaultControllerRateLimiter.
     const LONGEST_WAIT: Duration = Duration::from_secs(1000);
 
+    /// Who its events say they come from.
+    const SOURCE: &'static str = Self::AGENT.name();
+    /// How often it looks at everything, from when its caches are filled; `None`: it only reacts.
+    const PERIOD: Option<Duration> = None;
+
     /// What a reconcile needs to know.
     type Inputs: Clone + std::fmt::Debug;
+    /// What the controller remembers of a reconcile.
+    type Outcome;
 
     /// A change of a cache. The caches have taken it in already.
-    fn concerns(&self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>);
+    fn concerns(&mut self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>);
 
     /// What the reconcile of `key` needs to know; `None` if there is nothing to reconcile (any more).
-    fn inputs(&self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Self::Inputs>;
+    fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Self::Inputs>;
+
+    /// A period is over.
+    fn tick(&mut self, _caches: &Caches, _wake: &mut Wake<'_>) {}
 
     /// Brings the cluster closer to what is wanted.
     ///
     /// # Errors
     /// When it waits for replies, and when it failed.
-    fn reconcile(&self, inputs: &Self::Inputs, routine: &mut Routine<'_>) -> Step<()>;
+    fn reconcile(&self, inputs: &Self::Inputs, routine: &mut Routine<'_>) -> Step<Self::Outcome>;
+
+    /// A reconcile has run to its end, well or not.
+    fn reconciled(&mut self, _key: &Key, _outcome: Option<Self::Outcome>, _now: Instant) {}
 }
 
 /// What a reconcile may look at besides the caches.

@@ -64,6 +64,8 @@ pub enum ControllerManagerEvent {
         /// The key.
         key: Box<Key>,
     },
+    /// A controller looks at everything again.
+    Tick(Agent),
     /// Objects that the garbage collector has put off may be due.
     Collect,
     /// The events of a controller may be sent again.
@@ -84,51 +86,43 @@ pub struct ControllerManager {
     controllers: Controllers,
 }
 
-/// The controllers. A new one needs a line here and in `each!`.
-#[derive(Clone, Debug)]
-struct Controllers {
-    deployment: Running<DeploymentController>,
-    replica_set: Running<ReplicaSetController>,
-    service_account: Running<ServiceAccountController>,
-    root_ca_cert: Running<RootCaCertPublisher>,
-    node_lifecycle: Running<NodeLifecycleController>,
-    namespace: Running<NamespaceController>,
-    garbage_collector: GarbageCollector,
+/// Declares the controllers: their fields, how they begin, and a loop over them.
+macro_rules! controllers {
+    ($($field:ident: $type:ty = $new:expr;)*) => {
+        /// The controllers.
+        #[derive(Clone, Debug)]
+        struct Controllers {
+            $($field: $type,)*
+        }
+
+        impl Default for Controllers {
+            fn default() -> Self {
+                Controllers { $($field: $new,)* }
+            }
+        }
+
+        /// Does something with each controller in turn.
+        macro_rules! each {
+            ($controllers:expr, $one:ident => $body:expr) => {{
+                let controllers = &mut $controllers;
+                $({
+                    let $one = &mut controllers.$field;
+                    $body
+                })*
+            }};
+        }
+    };
 }
 
-/// Does something with each controller in turn.
-macro_rules! each {
-    ($controllers:expr, $one:ident => $body:expr) => {{
-        let controllers = &mut $controllers;
-        {
-            let $one = &mut controllers.deployment;
-            $body
-        }
-        {
-            let $one = &mut controllers.replica_set;
-            $body
-        }
-        {
-            let $one = &mut controllers.service_account;
-            $body
-        }
-        {
-            let $one = &mut controllers.root_ca_cert;
-            $body
-        }
-        {
-            let $one = &mut controllers.node_lifecycle;
-            $body
-        }
-        {
-            let $one = &mut controllers.namespace;
-            $body
-        }
-        {
-            let $one = &mut controllers.garbage_collector;
-            $body
-        }
-    }};
+// The order is that in which they hear of a change.
+controllers! {
+    deployment: Running<DeploymentController> = Running::new(DeploymentController);
+    replica_set: Running<ReplicaSetController> = Running::new(ReplicaSetController);
+    service_account: Running<ServiceAccountController> = Running::new(ServiceAccountController);
+    root_ca_cert: Running<RootCaCertPublisher> = Running::new(RootCaCertPublisher);
+    node_lifecycle: Running<NodeLifecycleController> = Running::new(NodeLifecycleController);
+    namespace: Running<NamespaceController> = Running::new(NamespaceController);
+    garbage_collector: GarbageCollector = GarbageCollector::default();
 }
 
 impl ControllerManager {
@@ -140,15 +134,7 @@ impl ControllerManager {
             election: None,
             recorder: Recorder::new(COMPONENT, ""),
             caches: Caches::default(),
-            controllers: Controllers {
-                deployment: Running::new(DeploymentController),
-                replica_set: Running::new(ReplicaSetController),
-                service_account: Running::new(ServiceAccountController),
-                root_ca_cert: Running::new(RootCaCertPublisher),
-                node_lifecycle: Running::new(NodeLifecycleController),
-                namespace: Running::new(NamespaceController),
-                garbage_collector: GarbageCollector::default(),
-            },
+            controllers: Controllers::default(),
         }
     }
 
@@ -191,6 +177,14 @@ impl ControllerManager {
                 each!(self.controllers, one => {
                     if one.agent() == which {
                         one.requeue((*key).clone(), around);
+                    }
+                });
+            }
+            ControllerManagerEvent::Tick(which) => {
+                let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
+                each!(self.controllers, one => {
+                    if one.agent() == which {
+                        one.tick(around);
                     }
                 });
             }

@@ -54,14 +54,15 @@ impl Controller for NodeLifecycleController {
     /// A pass that failed is not repeated before the node changes again.
     const MAX_RETRIES: Option<u32> = Some(0);
     type Inputs = Inputs;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
         if let Some(node) = &change.new {
             wake.key(node.key());
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
         let node = caches.nodes().get(key)?.as_node()?;
         let wanted = wanted(node);
         let has = |key: &str| node.taints.iter().any(|taint| &*taint.effect == NO_SCHEDULE && &*taint.key == key);

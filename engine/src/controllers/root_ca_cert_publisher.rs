@@ -45,8 +45,9 @@ impl Controller for RootCaCertPublisher {
     const WORKERS: usize = 1;
     const MAX_RETRIES: Option<u32> = None;
     type Inputs = Inputs;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match &**change.object() {
             Object::Namespace(namespace) if active(&namespace.meta.key(), caches) => wake.key(namespace.meta.key()),
             Object::ConfigMap(map) if &*map.meta.name == NAME && change.old.is_some() => {
@@ -56,7 +57,7 @@ impl Controller for RootCaCertPublisher {
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
         let namespace = key.name.clone();
         let known = caches.config_maps().get(&Key { namespace: namespace.clone(), name: NAME.into() });
         let wrong = match known.map(|object| &**object) {

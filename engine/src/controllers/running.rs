@@ -85,7 +85,7 @@ impl<C: Controller> Running<C> {
             next_task: 0,
             in_flight: BTreeMap::new(),
             turns: BTreeMap::new(),
-            recorder: Recorder::new(C::AGENT.name(), ""),
+            recorder: Recorder::new(C::SOURCE, ""),
         }
     }
 
@@ -104,30 +104,49 @@ impl<C: Controller> Running<C> {
         if !C::INFORMERS.contains(&kind) {
             return;
         }
+        self.wake(change.cause, out, |controller, wake| controller.concerns(kind, change, caches, wake));
+    }
+
+    /// Lets the controller react to something.
+    fn wake(&mut self, cause: RecordId, out: &mut Effects, react: impl FnOnce(&mut C, &mut Wake<'_>)) {
         let mut wake = Wake {
             now: out.now(),
-            cause: change.cause,
+            cause,
             queue: &mut self.queue,
             expectations: &mut self.expectations,
             later: Vec::new(),
             forgotten: Vec::new(),
         };
-        self.controller.concerns(kind, change, caches, &mut wake);
+        react(&mut self.controller, &mut wake);
         let Wake { later, forgotten, .. } = wake;
         for key in forgotten {
             self.wrote.remove(&key);
         }
         let before = out.cause();
-        out.because(change.cause);
+        out.because(cause);
         for (key, after) in later {
             self.add_after(key, after, out);
         }
         out.because(before);
     }
 
+    /// A period is over: the controller looks at everything.
+    pub fn tick(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(period) = C::PERIOD else { return };
+        let cause = around.out.cause();
+        self.wake(cause, around.out, |controller, wake| controller.tick(around.caches, wake));
+        around.out.after(period, Event::ControllerManager(ControllerManagerEvent::Tick(C::AGENT)));
+        self.work(around);
+    }
+
     /// Gives keys to idle workers, once the caches are filled.
     pub fn work(&mut self, around: &mut Surroundings<'_, '_>) {
-        self.started = self.started || C::INFORMERS.iter().all(|kind| synced(around.caches, *kind));
+        if !self.started && C::INFORMERS.iter().all(|kind| synced(around.caches, *kind)) {
+            self.started = true;
+            if C::PERIOD.is_some() {
+                around.out.after(Duration::ZERO, Event::ControllerManager(ControllerManagerEvent::Tick(C::AGENT)));
+            }
+        }
         if self.started {
             while self.tasks.len() < C::WORKERS {
                 let Some((key, cause)) = self.queue.get() else { break };
@@ -227,7 +246,7 @@ impl<C: Controller> Running<C> {
             self.carry_out(&key, effect, around);
         }
         let Some(task) = self.tasks.get_mut(&id) else { return };
-        if result == Err(Interrupt::Waiting) {
+        if let Err(Interrupt::Waiting) = result {
             if calls.is_empty() {
                 return;
             }
@@ -240,6 +259,11 @@ impl<C: Controller> Running<C> {
             }
         } else {
             self.tasks.remove(&id);
+            let (outcome, result) = match result {
+                Ok(outcome) => (Some(outcome), Ok(())),
+                Err(interrupt) => (None, Err(interrupt)),
+            };
+            self.controller.reconciled(&key, outcome, around.out.now());
             self.end(&key, result, around);
         }
     }

@@ -25,8 +25,9 @@ impl Controller for ServiceAccountController {
     const MAX_RETRIES: Option<u32> = None;
     /// The namespace that lacks its service account.
     type Inputs = Name;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
         match (&**change.object(), &change.new) {
             (Object::Namespace(namespace), Some(_)) => wake.key(namespace.meta.key()),
             (Object::ServiceAccount(account), None) => wake.key(Key::new("", &account.meta.namespace)),
@@ -34,7 +35,7 @@ impl Controller for ServiceAccountController {
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Name> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Name> {
         let there = caches.service_accounts().get(&Key { namespace: key.name.clone(), name: DEFAULT.into() }).is_some();
         (active(key, caches) && !there).then(|| key.name.clone())
     }

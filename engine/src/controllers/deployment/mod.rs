@@ -64,8 +64,9 @@ impl Controller for DeploymentController {
     const WORKERS: usize = 5;
     const MAX_RETRIES: Option<u32> = Some(15);
     type Inputs = Inputs;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match &**change.object() {
             Object::Deployment(deployment) => wake.key(deployment.meta.key()),
             Object::ReplicaSet(set) => {
@@ -77,7 +78,7 @@ impl Controller for DeploymentController {
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, _view: View<'_>) -> Option<Inputs> {
         let deployment = caches.deployment(key)?;
         let meta = &deployment.meta;
         let mut sets: Vec<(Arc<Object>, Claim)> = caches

@@ -119,6 +119,9 @@ impl GarbageCollector {
         Agent::GarbageCollector
     }
 
+    /// It has no period.
+    pub fn tick(&mut self, _: &mut Surroundings<'_, '_>) {}
+
     /// Gives items to idle workers, once the caches are filled.
     pub fn work(&mut self, around: &mut Surroundings<'_, '_>) {
         self.started = self.started || Caches::kinds().iter().all(|kind| synced(around.caches, *kind));

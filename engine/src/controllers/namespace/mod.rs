@@ -42,8 +42,9 @@ impl Controller for NamespaceController {
     const MAX_RETRIES: Option<u32> = None;
     const LONGEST_WAIT: Duration = Duration::from_secs(60);
     type Inputs = Inputs;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
         if let Some(namespace) = &change.new
             && namespace.meta().deleting()
         {
@@ -51,7 +52,7 @@ impl Controller for NamespaceController {
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
         let uid = caches.namespaces().get(key)?.meta().uid.0;
         let mut order: Vec<Kind> =
             Kind::ALL.into_iter().filter(|kind| kind.namespaced() && *kind != Kind::Pod).collect();

@@ -55,8 +55,9 @@ impl Controller for ReplicaSetController {
     const WORKERS: usize = 5;
     const MAX_RETRIES: Option<u32> = None;
     type Inputs = Inputs;
+    type Outcome = ();
 
-    fn concerns(&self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
+    fn concerns(&mut self, _kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match &**change.object() {
             Object::ReplicaSet(set) => {
                 let replaced = change.old.as_ref().is_some_and(|old| old.meta().uid != set.meta.uid);
@@ -77,7 +78,7 @@ impl Controller for ReplicaSetController {
         }
     }
 
-    fn inputs(&self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
+    fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
         let set = caches.replica_set(key)?;
         let mut inputs = Inputs {
             set: Arc::new(set.clone()),
