@@ -37,6 +37,10 @@ pub fn install(_setup: &Setup, out: &mut Effects) {
             body: Body::Object(Arc::new(namespace)),
             options: WriteOptions::default(),
         };
-        out.send(Endpoint::ApiServer, Duration::ZERO, Event::ApiServer(ApiServerEvent::Request(Box::new(request))));
+        out.send(
+            Endpoint::ApiServer(0),
+            Duration::ZERO,
+            Event::ApiServer(0, ApiServerEvent::Request(Box::new(request))),
+        );
     }
 }

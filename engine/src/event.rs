@@ -18,12 +18,12 @@ use std::sync::Arc;
 pub enum Event {
     /// To an etcd member.
     Etcd(u8, EtcdEvent<EtcdValue>),
-    /// To the API server.
-    ApiServer(ApiServerEvent),
-    /// To the controller manager.
-    ControllerManager(ControllerManagerEvent),
-    /// To the scheduler.
-    Scheduler(SchedulerEvent),
+    /// To an API server.
+    ApiServer(u8, ApiServerEvent),
+    /// To a controller manager.
+    ControllerManager(u8, ControllerManagerEvent),
+    /// To a scheduler.
+    Scheduler(u8, SchedulerEvent),
     /// To the kubelet of the n-th node.
     Kubelet(u32, KubeletEvent),
     /// The supervisor starts a process again.
@@ -44,18 +44,18 @@ impl Event {
     /// The event by which `delivery` arrives at a client.
     pub fn delivery(to: Endpoint, delivery: Delivery) -> Event {
         match to {
-            Endpoint::ControllerManager => Event::ControllerManager(ControllerManagerEvent::Delivery(delivery)),
-            Endpoint::Scheduler => Event::Scheduler(SchedulerEvent::Delivery(delivery)),
+            Endpoint::ControllerManager(n) => Event::ControllerManager(n, ControllerManagerEvent::Delivery(delivery)),
+            Endpoint::Scheduler(n) => Event::Scheduler(n, SchedulerEvent::Delivery(delivery)),
             Endpoint::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Delivery(delivery)),
-            Endpoint::Outside | Endpoint::ApiServer | Endpoint::Etcd(_) => Event::Outside(delivery),
+            Endpoint::Outside | Endpoint::ApiServer(_) | Endpoint::Etcd(_) => Event::Outside(delivery),
         }
     }
 
     /// Whether it is the API server's reply to a client.
     pub fn is_reply(&self) -> bool {
         let delivery = match self {
-            Event::ControllerManager(ControllerManagerEvent::Delivery(delivery))
-            | Event::Scheduler(SchedulerEvent::Delivery(delivery))
+            Event::ControllerManager(_, ControllerManagerEvent::Delivery(delivery))
+            | Event::Scheduler(_, SchedulerEvent::Delivery(delivery))
             | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
             | Event::Outside(delivery) => delivery,
             _ => return false,
@@ -67,9 +67,9 @@ impl Event {
     pub fn receiver(&self) -> Endpoint {
         match self {
             Event::Etcd(member, _) => Endpoint::Etcd(*member),
-            Event::ApiServer(_) => Endpoint::ApiServer,
-            Event::ControllerManager(_) => Endpoint::ControllerManager,
-            Event::Scheduler(_) => Endpoint::Scheduler,
+            Event::ApiServer(number, _) => Endpoint::ApiServer(*number),
+            Event::ControllerManager(number, _) => Endpoint::ControllerManager(*number),
+            Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
             Event::Restart(_) | Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
         }

@@ -22,12 +22,12 @@ use crate::setup::Setup;
 pub enum Process {
     /// A member of etcd: `etcd-0`.
     Etcd(u8),
-    /// `kube-apiserver`
-    ApiServer,
-    /// `kube-controller-manager`
-    ControllerManager,
-    /// `kube-scheduler`
-    Scheduler,
+    /// `kube-apiserver`; of several `kube-apiserver-0` …
+    ApiServer(u8),
+    /// `kube-controller-manager`; of several `kube-controller-manager-0` …
+    ControllerManager(u8),
+    /// `kube-scheduler`, or as [`Setup::schedulers`] calls it.
+    Scheduler(u8),
     /// The kubelet of the n-th node: `kubelet/worker-1`. Containers go on without it.
     Kubelet(u32),
 }
@@ -41,17 +41,21 @@ impl Process {
                 Some(spec) => format!("kubelet/{}", spec.name),
                 None => format!("kubelet#{node}"),
             },
-            other => other.agent().name().to_owned(),
+            Process::ApiServer(number) => numbered("kube-apiserver", number, setup.api_servers),
+            Process::ControllerManager(number) => {
+                numbered("kube-controller-manager", number, setup.controller_managers)
+            }
+            Process::Scheduler(number) => match setup.schedulers.get(usize::from(number)) {
+                Some(spec) => spec.process.to_string(),
+                None => format!("kube-scheduler#{number}"),
+            },
         }
     }
 
     /// The process that people call `name`; `None` if this cluster has none of that name.
     pub fn named(name: &str, setup: &Setup) -> Option<Process> {
-        match name {
-            "kube-apiserver" => return Some(Process::ApiServer),
-            "kube-controller-manager" => return Some(Process::ControllerManager),
-            "kube-scheduler" => return Some(Process::Scheduler),
-            _ => {}
+        if let Some(process) = Process::control_plane(setup).find(|process| process.name(setup) == name) {
+            return Some(process);
         }
         if let Some(node) = name.strip_prefix("kubelet/") {
             let place = setup.nodes.iter().position(|spec| &*spec.name == node)?;
@@ -60,13 +64,22 @@ impl Process {
         name.strip_prefix("etcd-")?.parse().ok().map(Process::Etcd)
     }
 
+    /// The API servers, controller managers and schedulers of a cluster.
+    pub fn control_plane(setup: &Setup) -> impl Iterator<Item = Process> + use<> {
+        let (servers, managers, schedulers) = (setup.api_servers, setup.controller_managers, setup.schedulers.len());
+        let servers = (0..servers).map(Process::ApiServer);
+        servers
+            .chain((0..managers).map(Process::ControllerManager))
+            .chain((0..schedulers as u8).map(Process::Scheduler))
+    }
+
     /// Where it is in the network.
     pub fn endpoint(self) -> Endpoint {
         match self {
             Process::Etcd(member) => Endpoint::Etcd(member),
-            Process::ApiServer => Endpoint::ApiServer,
-            Process::ControllerManager => Endpoint::ControllerManager,
-            Process::Scheduler => Endpoint::Scheduler,
+            Process::ApiServer(number) => Endpoint::ApiServer(number),
+            Process::ControllerManager(number) => Endpoint::ControllerManager(number),
+            Process::Scheduler(number) => Endpoint::Scheduler(number),
             Process::Kubelet(node) => Endpoint::Kubelet(node),
         }
     }
@@ -76,9 +89,9 @@ impl Process {
         Some(match endpoint {
             Endpoint::Outside => return None,
             Endpoint::Etcd(member) => Process::Etcd(member),
-            Endpoint::ApiServer => Process::ApiServer,
-            Endpoint::ControllerManager => Process::ControllerManager,
-            Endpoint::Scheduler => Process::Scheduler,
+            Endpoint::ApiServer(number) => Process::ApiServer(number),
+            Endpoint::ControllerManager(number) => Process::ControllerManager(number),
+            Endpoint::Scheduler(number) => Process::Scheduler(number),
             Endpoint::Kubelet(node) => Process::Kubelet(node),
         })
     }
@@ -87,12 +100,17 @@ impl Process {
     pub fn agent(self) -> Agent {
         match self {
             Process::Etcd(member) => Agent::Etcd(member),
-            Process::ApiServer => Agent::ApiServer,
-            Process::ControllerManager => Agent::ControllerManager,
-            Process::Scheduler => Agent::Scheduler,
+            Process::ApiServer(number) => Agent::ApiServer(number),
+            Process::ControllerManager(number) => Agent::ControllerManager(number),
+            Process::Scheduler(number) => Agent::Scheduler(number),
             Process::Kubelet(node) => Agent::Kubelet(node),
         }
     }
+}
+
+/// How one of several is called: as if it were the only one, if it is.
+fn numbered(name: &str, number: u8, of: u8) -> String {
+    if of > 1 { format!("{name}-{number}") } else { name.to_owned() }
 }
 
 /// How a process ended.
@@ -231,8 +249,13 @@ mod tests {
     #[test]
     fn names_lead_back_to_their_processes() {
         let setup = Setup::new(1, 2, 3, profiles::laptop());
-        let all =
-            [Process::Etcd(2), Process::ApiServer, Process::ControllerManager, Process::Scheduler, Process::Kubelet(1)];
+        let all = [
+            Process::Etcd(2),
+            Process::ApiServer(0),
+            Process::ControllerManager(0),
+            Process::Scheduler(0),
+            Process::Kubelet(1),
+        ];
         for process in all {
             assert_eq!(Process::named(&process.name(&setup), &setup), Some(process));
             assert_eq!(Process::at(process.endpoint()), Some(process));
@@ -243,7 +266,7 @@ mod tests {
     #[test]
     fn a_supervisor_waits_longer_each_time_and_forgives() {
         let mut processes = Processes::default();
-        let process = Process::Scheduler;
+        let process = Process::Scheduler(0);
         assert_eq!(processes.restart_after(process, Instant::START), None);
         processes.supervise(process, true);
         let (mut now, mut waits) = (Instant::START + Duration::from_secs(20), Vec::new());

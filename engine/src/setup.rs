@@ -29,10 +29,42 @@ pub struct Setup {
     pub nodes: Vec<NodeSpec>,
     /// How long things take.
     pub profile: Profile,
-    /// How the scheduler is configured.
-    pub scheduler: SchedulerConfiguration,
+    /// The API servers behind the load balancer: 1 to [`MOST_REPLICAS`].
+    pub api_servers: u8,
+    /// Replicas of the controller manager, of which one leads: 1 to [`MOST_REPLICAS`].
+    pub controller_managers: u8,
+    /// The scheduler processes; at least one.
+    pub schedulers: Vec<SchedulerSpec>,
     /// How often the API server forgets etcd's history; zero is never. – kube-apiserver: --etcd-compaction-interval, 5 min.
     pub etcd_compaction_interval: Duration,
+}
+
+/// Most API servers, controller managers, or schedulers in all.
+pub const MOST_REPLICAS: u8 = 32;
+
+/// A scheduler process as it is set up.
+#[derive(Clone, Debug)]
+pub struct SchedulerSpec {
+    /// What the process is called: `kube-scheduler`. No two are called the same.
+    pub process: Name,
+    /// Which replica of its program it is, from 0: it runs on a machine of the control plane of that number.
+    pub replica: u8,
+    /// How it is configured; replicas share it.
+    pub configuration: Arc<SchedulerConfiguration>,
+}
+
+impl Default for SchedulerSpec {
+    fn default() -> Self {
+        SchedulerSpec { process: "kube-scheduler".into(), replica: 0, configuration: Arc::default() }
+    }
+}
+
+/// The machine of the control plane on which a replica runs: `control-plane`, `control-plane-2` …
+pub fn control_plane_host(replica: u8) -> Name {
+    match replica {
+        0 => "control-plane".into(),
+        n => format!("control-plane-{}", u16::from(n) + 1).into(),
+    }
 }
 
 /// A node as it is set up.
@@ -186,7 +218,9 @@ impl Setup {
             only_etcd: false,
             nodes: (0..nodes).map(NodeSpec::plain).collect(),
             profile,
-            scheduler: SchedulerConfiguration::default(),
+            api_servers: 1,
+            controller_managers: 1,
+            schedulers: vec![SchedulerSpec::default()],
             etcd_compaction_interval: Duration::from_secs(300),
         }
     }

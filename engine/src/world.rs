@@ -33,9 +33,9 @@ pub struct World {
     network: Network,
     trace: Trace,
     etcd: Vec<Member<EtcdValue>>,
-    apiserver: ApiServer,
-    controller_manager: ControllerManager,
-    scheduler: Scheduler,
+    apiservers: Vec<ApiServer>,
+    controller_managers: Vec<ControllerManager>,
+    schedulers: Vec<Scheduler>,
     kubelets: Vec<Kubelet>,
     processes: Processes,
     mailbox: VecDeque<Mail>,
@@ -99,9 +99,9 @@ impl World {
             network: Network::default(),
             trace: Trace::new(setup.trace),
             etcd: (0..setup.etcd_members).map(member).collect(),
-            apiserver: ApiServer::default(),
-            controller_manager: ControllerManager::new(&setup),
-            scheduler: Scheduler::new(&setup),
+            apiservers: (0..setup.api_servers).map(ApiServer::new).collect(),
+            controller_managers: (0..setup.controller_managers).map(ControllerManager::new).collect(),
+            schedulers: (0..).zip(&setup.schedulers).map(|(number, spec)| Scheduler::new(number, spec)).collect(),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             processes: Processes::default(),
             mailbox: VecDeque::new(),
@@ -123,10 +123,15 @@ impl World {
         if self.setup.only_etcd {
             return;
         }
-        let mut starts = vec![(0, Event::ApiServer(ApiServerEvent::Start))];
+        let mut starts: Vec<(u64, Event)> =
+            (0..self.setup.api_servers).map(|server| (0, Event::ApiServer(server, ApiServerEvent::Start))).collect();
         starts.push((crate::bootstrap::AFTER_MS, Event::Outside(Delivery::WatchEnded { number: 0, status: None })));
-        starts.push((1_000, Event::ControllerManager(ControllerManagerEvent::Start)));
-        starts.push((1_000, Event::Scheduler(SchedulerEvent::Start)));
+        for manager in 0..self.setup.controller_managers {
+            starts.push((1_000, Event::ControllerManager(manager, ControllerManagerEvent::Start)));
+        }
+        for scheduler in 0..self.schedulers.len() as u8 {
+            starts.push((1_000, Event::Scheduler(scheduler, SchedulerEvent::Start)));
+        }
         for node in 0..self.kubelets.len() as u32 {
             // Nodes join one after the other, all within a second.
             let delay = 1_000 + u64::from(node) * 1_000 / self.kubelets.len() as u64;
@@ -209,9 +214,19 @@ impl World {
         &self.etcd
     }
 
-    /// The API server, to look at.
-    pub fn apiserver(&self) -> &ApiServer {
-        &self.apiserver
+    /// The API servers, to look at.
+    pub fn apiservers(&self) -> &[ApiServer] {
+        &self.apiservers
+    }
+
+    /// The controller managers, to look at.
+    pub fn controller_managers(&self) -> &[ControllerManager] {
+        &self.controller_managers
+    }
+
+    /// The schedulers, to look at.
+    pub fn schedulers(&self) -> &[Scheduler] {
+        &self.schedulers
     }
 
     /// Lets something happen at a member of etcd now: a kill, a start, an operator's request.
@@ -326,19 +341,19 @@ impl World {
 
     /// Sends a request of a program outside the cluster.
     pub fn send(&mut self, request: Request, cause: RecordId, delay: Duration) {
-        let event = Event::ApiServer(ApiServerEvent::Request(Box::new(request)));
-        self.transmit(Endpoint::Outside, Endpoint::ApiServer, delay, Queued::anybody(event, cause));
+        let event = Event::ApiServer(0, ApiServerEvent::Request(Box::new(request)));
+        self.transmit(Endpoint::Outside, Endpoint::ApiServer(0), delay, Queued::anybody(event, cause));
     }
 
     /// Asks the API server how it is (`/readyz`, `/livez`), on behalf of a program outside the cluster.
     pub fn ask_health(&mut self, number: u64, path: &str, cause: RecordId) {
-        let event = Event::ApiServer(ApiServerEvent::Health { number, path: path.into() });
-        self.transmit(Endpoint::Outside, Endpoint::ApiServer, Duration::ZERO, Queued::anybody(event, cause));
+        let event = Event::ApiServer(0, ApiServerEvent::Health { number, path: path.into() });
+        self.transmit(Endpoint::Outside, Endpoint::ApiServer(0), Duration::ZERO, Queued::anybody(event, cause));
     }
 
     /// Ends a watch of a program outside the cluster.
     pub fn unwatch(&mut self, number: u64) {
-        self.apiserver.unwatch(Endpoint::Outside, number);
+        self.apiservers.iter_mut().for_each(|server| server.unwatch(Endpoint::Outside, number));
     }
 
     /// Takes the next message to a program outside the cluster.
@@ -367,9 +382,21 @@ impl World {
                     state.handle(event, setup.seed, &setup.profile.etcd, &mut effects);
                 }
             }
-            Event::ApiServer(event) => self.apiserver.handle(event, setup, &mut out),
-            Event::ControllerManager(event) => self.controller_manager.handle(event, setup, &mut out),
-            Event::Scheduler(event) => self.scheduler.handle(event, setup, &mut out),
+            Event::ApiServer(number, event) => {
+                if let Some(server) = self.apiservers.get_mut(usize::from(number)) {
+                    server.handle(event, setup, &mut out);
+                }
+            }
+            Event::ControllerManager(number, event) => {
+                if let Some(manager) = self.controller_managers.get_mut(usize::from(number)) {
+                    manager.handle(event, setup, &mut out);
+                }
+            }
+            Event::Scheduler(number, event) => {
+                if let Some(scheduler) = self.schedulers.get_mut(usize::from(number)) {
+                    scheduler.handle(event, setup, &mut out);
+                }
+            }
             Event::Kubelet(node, event) => {
                 if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
                     kubelet.handle(event, setup, &mut out);
@@ -439,7 +466,7 @@ impl World {
         };
         // What one stream carries arrives in order (etcd's messages, a watch's events). A request to the API server and its reply
         // are a stream of their own: one that is held back, by its client's rate limit or by work, holds back no other.
-        let request = to == Endpoint::ApiServer && !matches!(from, Endpoint::Etcd(_));
+        let request = matches!(to, Endpoint::ApiServer(_)) && !matches!(from, Endpoint::Etcd(_));
         let arrival = if request || queued.event.is_reply() {
             (!self.network.is_cut(from, to)).then(|| leaves + latency)
         } else {
@@ -498,7 +525,7 @@ impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
     fn reply(&mut self, to: Endpoint, id: u64, response: Response<EtcdValue>) {
         let response = Box::new(response);
         let event = match to {
-            Endpoint::ApiServer => Event::ApiServer(ApiServerEvent::Etcd { id, response }),
+            Endpoint::ApiServer(server) => Event::ApiServer(server, ApiServerEvent::Etcd { id, response }),
             _ => Event::Operator(id, response),
         };
         self.out.send(to, Duration::ZERO, event);
@@ -551,231 +578,6 @@ impl etcd::Value for Arc<Object> {
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::apiserver::request::{Body, Subresource, Verb};
-    use crate::profiles;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn cluster() -> World {
-        let mut world = World::new(Setup::new(5, 3, 3, profiles::laptop()).shared());
-        world.run_until(Instant::START + SECOND.times(14));
-        world
-    }
-
-    fn apply(world: &mut World) {
-        let manifest = serde_json::json!({
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-            "spec": {
-                "replicas": 3, "selector": {"matchLabels": {"app": "web"}},
-                "template": {
-                    "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "a", "image": "nginx:1.25"}]},
-                },
-            },
-        });
-        let request = Request {
-            from: Endpoint::Outside,
-            number: 1_000,
-            agent: Agent::Kubectl(1),
-            sequence: 1,
-            verb: Verb::Create,
-            kind: Kind::Deployment,
-            subresource: Subresource::None,
-            key: Key::new("default", "web"),
-            body: Body::Json(Arc::new(manifest)),
-            options: Default::default(),
-        };
-        world.send(request, RecordId(0), Duration::ZERO);
-    }
-
-    fn ready(world: &World) -> usize {
-        world.objects(Kind::Pod).iter().filter(|pod| pod.as_pod().is_some_and(|pod| pod.ready())).count()
-    }
-
-    fn run(world: &mut World, time: Duration) {
-        let until = world.now() + time;
-        world.run_until(until);
-    }
-
-    #[test]
-    fn a_deployment_becomes_ready_pods() {
-        let mut world = cluster();
-        apply(&mut world);
-        run(&mut world, SECOND.times(10));
-        assert_eq!(ready(&world), 3);
-    }
-
-    #[test]
-    fn a_quiet_cluster_costs_every_minute_the_same() {
-        let mut world = cluster();
-        let mut minute = || {
-            let before = world.handled();
-            run(&mut world, SECOND.times(60));
-            world.handled() - before
-        };
-        let first = minute();
-        (0..10).for_each(|_| {
-            minute();
-        });
-        let last = minute();
-        assert!(last <= first + first / 10, "{first} events in the first minute, {last} in the twelfth");
-    }
-
-    #[test]
-    fn nothing_gets_over_a_cut_link_until_it_is_mended() {
-        let mut world = cluster();
-        let link = (Endpoint::Scheduler, Endpoint::ApiServer);
-        world.cut_link(link.0, link.1);
-        apply(&mut world);
-        run(&mut world, SECOND.times(5));
-        let pods = world.objects(Kind::Pod);
-        assert_eq!(pods.len(), 3);
-        assert!(pods.iter().all(|pod| pod.as_pod().is_some_and(|pod| pod.node.is_none())), "nobody could be bound");
-        world.mend_link(link.0, link.1);
-        run(&mut world, SECOND.times(20));
-        assert_eq!(ready(&world), 3);
-    }
-
-    #[test]
-    fn etcd_with_a_majority_commits_and_without_it_does_not() {
-        let mut world = cluster();
-        let cut = |world: &mut World, member: u8| {
-            world.cut_link(Endpoint::Etcd(0), Endpoint::Etcd(member));
-            world.cut_link(Endpoint::Etcd(member), Endpoint::Etcd(0));
-        };
-        cut(&mut world, 1);
-        apply(&mut world);
-        run(&mut world, SECOND.times(10));
-        assert_eq!(ready(&world), 3, "two of three are a majority");
-        cut(&mut world, 2);
-        run(&mut world, SECOND.times(2));
-        let revision = world.revision();
-        run(&mut world, SECOND.times(5));
-        assert_eq!(world.revision(), revision, "one of three commits nothing");
-    }
-
-    #[test]
-    fn losing_the_etcd_leader_of_three_hurts_nobody_for_long() {
-        let mut world = cluster();
-        world.etcd_event(0, EtcdEvent::Killed);
-        // What a follower passes on to the dead leader before it is missed is lost; clients hear of it after seven seconds.
-        run(&mut world, SECOND.times(3));
-        apply(&mut world);
-        run(&mut world, SECOND.times(20));
-        assert_eq!(ready(&world), 3);
-        assert!(world.etcd().iter().filter(|member| member.running()).count() == 2);
-    }
-
-    #[test]
-    fn one_etcd_that_dies_stops_everything_and_forgets_nothing() {
-        let mut world = World::new(Setup::new(5, 3, 1, profiles::laptop()).shared());
-        run(&mut world, SECOND.times(14));
-        let revision = world.revision();
-        world.etcd_event(0, EtcdEvent::Killed);
-        apply(&mut world);
-        // Less than the ten seconds after which those that lead give up.
-        run(&mut world, SECOND.times(7));
-        assert_eq!((world.revision(), ready(&world)), (revision, 0));
-        world.etcd_event(0, EtcdEvent::Started);
-        run(&mut world, SECOND.times(30));
-        assert_eq!(ready(&world), 3);
-        assert!(world.revision() > revision);
-    }
-
-    #[test]
-    fn a_killed_scheduler_is_replaced_after_its_lease_and_one_that_stops_at_once() {
-        let bound = |world: &World| {
-            world.objects(Kind::Pod).iter().filter(|pod| pod.as_pod().is_some_and(|pod| pod.node.is_some())).count()
-        };
-        for (gently, waits) in [(false, true), (true, false)] {
-            let mut world = cluster();
-            let stopped = if gently { world.terminate(Process::Scheduler) } else { world.kill(Process::Scheduler) };
-            assert!(stopped);
-            run(&mut world, SECOND);
-            assert!(!world.is_running(Process::Scheduler) && !world.kill(Process::Scheduler));
-            apply(&mut world);
-            run(&mut world, SECOND.times(2));
-            assert!(world.start(Process::Scheduler) && !world.start(Process::Scheduler));
-            run(&mut world, SECOND.times(10));
-            assert_eq!(bound(&world) == 0, waits, "gently: {gently}");
-            run(&mut world, SECOND.times(10));
-            assert_eq!(bound(&world), 3, "gently: {gently}");
-        }
-    }
-
-    #[test]
-    fn every_process_may_die_and_come_back() {
-        let all: Vec<Process> = cluster().process_list().collect();
-        assert_eq!(all.len(), 3 + 3 + 3);
-        for process in all {
-            let mut world = cluster();
-            apply(&mut world);
-            run(&mut world, SECOND.fraction(1, 2));
-            assert!(world.kill(process));
-            run(&mut world, SECOND.times(3));
-            assert!(!world.is_running(process) && world.start(process), "{process:?}");
-            run(&mut world, SECOND.times(40));
-            assert_eq!(ready(&world), 3, "{process:?}");
-        }
-    }
-
-    #[test]
-    fn the_supervisor_starts_what_lost_its_lease() {
-        let mut world = World::new(Setup::new(5, 3, 1, profiles::laptop()).shared());
-        run(&mut world, SECOND.times(14));
-        world.supervise(Process::Scheduler, true);
-        world.kill(Process::Etcd(0));
-        run(&mut world, SECOND.times(13));
-        assert!(!world.is_running(Process::ControllerManager) && world.is_running(Process::Scheduler));
-        run(&mut world, SECOND.times(10));
-        let records = world.trace().records().iter();
-        let told: Vec<_> = records.filter(|record| record.note.by == Agent::Scheduler).map(|r| &r.note.what).collect();
-        let restarted = told.iter().position(|what| matches!(what, What::Restarting { after: Duration::ZERO }));
-        assert!(restarted.is_some() && world.is_running(Process::Scheduler));
-        apply(&mut world);
-        world.start(Process::Etcd(0));
-        world.start(Process::ControllerManager);
-        run(&mut world, SECOND.times(60));
-        assert_eq!(ready(&world), 3);
-    }
-
-    #[test]
-    fn a_fork_goes_its_own_way() {
-        let mut world = cluster();
-        let mut fork = world.clone();
-        apply(&mut fork);
-        run(&mut fork, SECOND.times(10));
-        run(&mut world, SECOND.times(10));
-        assert_eq!((ready(&fork), ready(&world)), (3, 0));
-        assert_ne!(fork.trace().fingerprint(), world.trace().fingerprint());
-    }
-
-    /// Operators are told what a member says, also that nobody listens, and that it died while it was asked.
-    #[test]
-    fn a_member_answers_operators_or_is_seen_to_be_down() {
-        let mut setup = Setup::new(5, 0, 3, profiles::laptop());
-        setup.only_etcd = true;
-        let mut world = World::new(setup.shared());
-        let put = |key: &str| etcd::Request::Put(etcd::Put::new(key, EtcdValue::text("v")));
-        let range = etcd::KeyRange::Key("a".into());
-        let (start_revision, prev_kv, progress_notify, require_leader) = (0, false, false, false);
-        let watch = etcd::WatchRequest { range, start_revision, prev_kv, progress_notify, require_leader };
-        world.ask_etcd(1, 1, etcd::Request::Watch(watch), RecordId(0));
-        world.ask_etcd(2, 2, put("a"), RecordId(0));
-        world.run_until(Instant::START + SECOND);
-        let heard: Vec<_> = std::iter::from_fn(|| world.receive_from_etcd()).collect();
-        let numbers: Vec<u64> = heard.iter().map(|mail| mail.number).collect();
-        assert!(numbers.contains(&2) && numbers.iter().filter(|number| **number == 1).count() == 2, "{numbers:?}");
-        assert!(world.objects(Kind::Node).is_empty() && world.handled() < 200, "nothing but etcd runs");
-
-        world.etcd_event(1, EtcdEvent::Killed);
-        world.run_until(Instant::START + SECOND.times(2));
-        world.ask_etcd(1, 3, put("b"), RecordId(0));
-        world.run_until(Instant::START + SECOND.times(3));
-        let errors: Vec<_> =
-            std::iter::from_fn(|| world.receive_from_etcd()).map(|m| (m.number, m.response.body)).collect();
-        let (lost, refused) = (etcd::EtcdError::ConnectionLost, etcd::EtcdError::ConnectionRefused);
-        assert_eq!(errors, [(1, Err(lost)), (3, Err(refused))]);
-    }
-}
+mod replicas;
+#[cfg(test)]
+mod tests;

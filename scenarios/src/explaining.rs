@@ -167,7 +167,8 @@ impl Causes {
             return;
         }
         let Ok(record) = serde_json::from_str::<Record>(line) else { return };
-        if record.what == "reconcile" && record.by.starts_with("kube-scheduler") {
+        // Of the records that are looked for, only a scheduler's taking of the pod is one of these.
+        if record.what == "reconcile" && record.object.starts_with("Pod/") {
             self.wanted.insert(record.cause);
         }
         let cause = Cause { t: record.t, text: text_of(&record) };

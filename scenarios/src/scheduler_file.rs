@@ -8,24 +8,24 @@ use wavetank_engine::scheduler::config::document::API_VERSION;
 
 use crate::files;
 
-/// What `cluster(#{ scheduler: … })` is given. The error is for the user; it names the key and the document's field.
-pub fn from_script(value: &Value, folder: &Path) -> Result<SchedulerConfiguration, String> {
+/// What a script gives under `key` in `cluster(#{ … })`. The error is for the user; it names the key and the document's field.
+pub fn from_script(key: &str, value: &Value, folder: &Path) -> Result<SchedulerConfiguration, String> {
     match value {
         Value::String(text) if text.contains('\n') => {
-            SchedulerConfiguration::from_yaml(text).map_err(|error| format!("`scheduler`: {error}"))
+            SchedulerConfiguration::from_yaml(text).map_err(|error| format!("`{key}`: {error}"))
         }
         Value::String(path) => {
             let text = files::read_in(folder, path).map_err(|problem| {
                 format!(
-                    "`scheduler`: cannot read the file \"{path}\": {problem}\n\
+                    "`{key}`: cannot read the file \"{path}\": {problem}\n\
                      a text of one line is a file in the script's folder, one of several lines is the document itself"
                 )
             })?;
-            SchedulerConfiguration::from_yaml(&text).map_err(|error| format!("`scheduler`: {path}: {error}"))
+            SchedulerConfiguration::from_yaml(&text).map_err(|error| format!("`{key}`: {path}: {error}"))
         }
         Value::Object(map) => SchedulerConfiguration::from_value(&Value::Object(complete(map)))
-            .map_err(|error| format!("`scheduler`: {error}")),
-        other => Err(format!("`scheduler` is a file, a text or a map of a KubeSchedulerConfiguration, not {other}")),
+            .map_err(|error| format!("`{key}`: {error}")),
+        other => Err(format!("`{key}` is a file, a text or a map of a KubeSchedulerConfiguration, not {other}")),
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
         let strategy = json!({"scoringStrategy": {"type": "MostAllocated"}});
         let map = json!({"profiles": [
             {"schedulerName": "packer", "pluginConfig": [{"name": "NodeResourcesFit", "args": strategy}]}]});
-        let read = |value: Value| from_script(&value, &folder).unwrap().profiles;
+        let read = |value: Value| from_script("scheduler", &value, &folder).unwrap().profiles;
         assert_eq!(read(json!("packing.yaml")), read(json!(PACKING)));
         assert_eq!(read(json!("packing.yaml")), read(map));
         assert_eq!(from_file(&folder.join("packing.yaml")).unwrap().profiles, read(json!(PACKING)));
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn mistakes_name_file_and_field() {
         let folder = std::env::temp_dir();
-        let wrong = |value: Value| from_script(&value, &folder).unwrap_err();
+        let wrong = |value: Value| from_script("scheduler", &value, &folder).unwrap_err();
         assert!(wrong(json!("none.yaml")).contains("cannot read the file \"none.yaml\": no such file"));
         assert!(wrong(json!("../x.yaml")).contains("own folder"));
         assert!(

@@ -1,6 +1,7 @@
 //! From the map a script gives to `cluster(#{ … })` to the engine's setup. Mistakes are the user's: they name the key and say what
 //! would be right.
 
+mod control_plane;
 pub(crate) mod etcd;
 pub mod keys;
 pub(crate) mod load;
@@ -17,7 +18,6 @@ use wavetank_engine::trace::TraceLevel;
 
 use self::keys::{Field, Key};
 
-use crate::scheduler_file;
 use crate::script::{duration, hints};
 use crate::session::Overrides;
 
@@ -74,11 +74,7 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     if let Some(kubelet) = map.get("kubelet") {
         self::kubelet(kubelet, &mut setup.profile.kubelet)?;
     }
-    setup.scheduler = match (&overrides.scheduler, map.get("scheduler")) {
-        (Some(configuration), _) => configuration.clone(),
-        (None, Some(value)) => scheduler_file::from_script(value, &overrides.folder)?,
-        (None, None) => setup.scheduler,
-    };
+    control_plane::control_plane(map, overrides, &mut setup)?;
     setup.trace = match text(map, "trace")? {
         None | Some("full") => TraceLevel::Full,
         Some("fingerprint") => TraceLevel::FingerprintOnly,

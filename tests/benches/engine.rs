@@ -13,7 +13,7 @@ use wavetank_engine::{Setup, World, profiles};
 use wavetank_tests::workload::deployment;
 
 fn queued(n: u64) -> Queued {
-    Queued::anybody(Event::ApiServer(ApiServerEvent::Checked(n)), RecordId(n))
+    Queued::anybody(Event::ApiServer(0, ApiServerEvent::Checked(n)), RecordId(n))
 }
 
 /// The hold model: with so many entries pending, pop one and push one, an exponential time ahead.

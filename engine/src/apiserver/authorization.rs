@@ -18,7 +18,7 @@ pub fn authorize(user: User, request: &Request) -> Result<(), Status> {
             let own = matches!(request.kind, Kind::Pod | Kind::Node | Kind::Lease | Kind::Event);
             reads || own || request.subresource == Subresource::Token
         }
-        User::Component(Agent::Scheduler) => {
+        User::Component(Agent::Scheduler(_)) => {
             !request.verb.mutating() || matches!(request.kind, Kind::Pod | Kind::Event | Kind::Lease)
         }
         User::Component(_) => request.subresource != Subresource::Binding,
@@ -42,7 +42,9 @@ fn user_name(user: User) -> String {
     match user {
         User::Admin => "kubernetes-admin".to_owned(),
         User::Node(node) => format!("system:node:{node}"),
-        User::Component(agent @ (Agent::Scheduler | Agent::ControllerManager)) => format!("system:{}", agent.name()),
+        User::Component(agent @ (Agent::Scheduler(_) | Agent::ControllerManager(_))) => {
+            format!("system:{}", agent.name())
+        }
         User::Component(agent) => format!("system:serviceaccount:kube-system:{}", agent.name()),
     }
 }

@@ -88,8 +88,10 @@ impl ApiServer {
     }
 
     fn refill_later(&self, kind: Kind, setup: &Setup, out: &mut Effects) {
-        let jitter = setup.luck("kube-apiserver", "refill", kind.name(), out.now().as_nanos()).below(1_000_000);
-        out.after(REFILL + REFILL.fraction(jitter, 1_000_000), Event::ApiServer(ApiServerEvent::Refill(kind)));
+        let jitter = setup
+            .luck("kube-apiserver", "refill", kind.name(), self.storage.client.place(out.now().as_nanos()))
+            .below(1_000_000);
+        out.after(REFILL + REFILL.fraction(jitter, 1_000_000), Event::ApiServer(self.me, ApiServerEvent::Refill(kind)));
     }
 
     fn caught_up(&mut self, kind: Kind, revision: u64, out: &mut Effects) {
@@ -149,7 +151,7 @@ impl ApiServer {
             if let Some(flight) = self.in_flight.get_mut(&id) {
                 flight.collection = Some(Box::new(Collection { listed: items, resource_version, done: 0 }));
             }
-            return out.after(Duration::ZERO, Event::ApiServer(ApiServerEvent::Checked(id)));
+            return out.after(Duration::ZERO, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
         }
         self.reply(id, Ok(Answer::List { resource_version, items }), out);
     }
@@ -191,14 +193,15 @@ impl ApiServer {
             out.because(cause);
             let what =
                 What::Committed { revision: event.revision, change: change_note(before.is_none(), &new, object) };
-            let cause = out.note(Note::about(Agent::ApiServer, kind, key.clone(), what));
+            let cause = out.note(Note::about(Agent::ApiServer(self.me), kind, key.clone(), what));
             let change = Change { old: None, new, version: event.revision, at: out.now(), cause };
             self.cache.apply(kind, key, change, &mut |id, event| deliveries.entry(id).or_default().push(event));
         }
         if deliveries.is_empty() {
             return;
         }
-        let cost = setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), revision);
+        let place = self.storage.client.place(revision);
+        let cost = setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), place);
         for (watcher, events) in deliveries {
             send_events(watcher, events, cost, out);
         }

@@ -28,9 +28,9 @@ pub struct Compactor {
 
 impl Compactor {
     /// Plans the next round.
-    pub fn plan(&self, setup: &Setup, out: &mut Effects) {
+    pub fn plan(&self, server: u8, setup: &Setup, out: &mut Effects) {
         if setup.etcd_compaction_interval > Duration::ZERO {
-            out.after(setup.etcd_compaction_interval, Event::ApiServer(ApiServerEvent::Compact));
+            out.after(setup.etcd_compaction_interval, Event::ApiServer(server, ApiServerEvent::Compact));
         }
     }
 

@@ -42,7 +42,7 @@ impl ApiServer {
             && self.deadlines.set.is_none_or(|set| deadline < set)
         {
             self.deadlines.set = Some(deadline);
-            out.at(deadline, Event::ApiServer(ApiServerEvent::Deadline));
+            out.at(deadline, Event::ApiServer(self.me, ApiServerEvent::Deadline));
         }
     }
 
@@ -67,7 +67,7 @@ impl ApiServer {
         let next = self.in_flight.values().filter_map(InFlight::deadline).min();
         self.deadlines.set = next;
         if let Some(next) = next {
-            out.at(next, Event::ApiServer(ApiServerEvent::Deadline));
+            out.at(next, Event::ApiServer(self.me, ApiServerEvent::Deadline));
         }
     }
 }

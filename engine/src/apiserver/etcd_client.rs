@@ -78,6 +78,8 @@ pub enum Heard {
 /// The connections.
 #[derive(Clone, Debug)]
 pub struct EtcdClient {
+    /// The number of the API server.
+    server: u8,
     /// Which process of the API server this is.
     life: u32,
     connections: Vec<Connection>,
@@ -120,14 +122,21 @@ enum State {
 
 impl Default for EtcdClient {
     fn default() -> Self {
-        EtcdClient { life: 0, connections: vec![Connection::default(); GROUPS], open: BTreeMap::new() }
+        EtcdClient { server: 0, life: 0, connections: vec![Connection::default(); GROUPS], open: BTreeMap::new() }
     }
 }
 
 impl EtcdClient {
-    /// The client of a new process.
-    pub fn of_life(life: u32) -> Self {
-        EtcdClient { life, ..EtcdClient::default() }
+    /// The client of a new process of the API server of that number. Each begins with a member of its own, as far as they go.
+    pub fn new(server: u8, life: u32, setup: &Setup) -> Self {
+        let mut client = EtcdClient { server, life, ..EtcdClient::default() };
+        client.connections.iter_mut().for_each(|one| one.member = server % setup.etcd_members.max(1));
+        client
+    }
+
+    /// The address of luck that has nothing to do with a request: other servers have their own.
+    pub fn place(&self, number: u64) -> u64 {
+        u64::from(self.server) << 56 | number
     }
 
     /// The id of a question of the API server itself.
@@ -189,7 +198,7 @@ impl EtcdClient {
         let group = kind as u8;
         if self.connection(group).state == State::Ready && self.behind(kind) {
             self.send(self.own(Own::Progress, group), group, Request::WatchProgress, Duration::ZERO, out);
-            out.after(super::PROGRESS, Event::ApiServer(ApiServerEvent::AskProgress(kind)));
+            out.after(super::PROGRESS, Event::ApiServer(self.server, ApiServerEvent::AskProgress(kind)));
         }
     }
 
@@ -340,7 +349,7 @@ impl EtcdClient {
         let connection = self.connection_mut(group);
         connection.timer = connection.timer.wrapping_add(1);
         let timer = connection.timer;
-        out.after(wait, Event::ApiServer(ApiServerEvent::Reconnect { group, timer }));
+        out.after(wait, Event::ApiServer(self.server, ApiServerEvent::Reconnect { group, timer }));
     }
 
     /// Time for the next attempt, or the end of one that nobody answered.
@@ -374,7 +383,7 @@ impl EtcdClient {
         let failures = connection.failures;
         (connection.state, connection.refused) = (State::Lost, 0);
         connection.failures += 1;
-        self.plan(group, backoff(group, failures, setup, out), out);
+        self.plan(group, backoff((self.server, group), failures, setup, out), out);
     }
 
     fn connected(&mut self, group: u8, out: &mut Effects) {
@@ -405,7 +414,7 @@ impl EtcdClient {
 
     fn send(&self, id: u64, group: u8, request: Request<EtcdValue>, delay: Duration, out: &mut Effects) {
         let member = self.connection(group).member;
-        let request = EtcdEvent::Request { from: Endpoint::ApiServer, id, request: Box::new(request) };
+        let request = EtcdEvent::Request { from: Endpoint::ApiServer(self.server), id, request: Box::new(request) };
         out.send(Endpoint::Etcd(member), delay, Event::Etcd(member, request));
     }
 
@@ -425,7 +434,7 @@ fn repeatable(request: &Request<EtcdValue>) -> bool {
 }
 
 /// How long after its n-th failure a client waits.
-fn backoff(group: u8, failures: u32, setup: &Setup, out: &Effects) -> Duration {
+fn backoff((server, group): (u8, u8), failures: u32, setup: &Setup, out: &Effects) -> Duration {
     if failures == 0 {
         return FIRST_WAIT;
     }
@@ -433,7 +442,7 @@ fn backoff(group: u8, failures: u32, setup: &Setup, out: &Effects) -> Duration {
     for _ in 0..failures {
         wait = wait.fraction(8, 5).min(LONGEST_WAIT);
     }
-    let counter = u64::from(group) << 32 | u64::from(failures);
+    let counter = u64::from(server) << 48 | u64::from(group) << 32 | u64::from(failures);
     let begun = out.now().as_nanos() / 1_000_000_000;
     let luck = setup.luck("kube-apiserver", "reconnect", "", hash(counter, begun)).below(400_001);
     wait.fraction(800_000 + luck, 1_000_000)

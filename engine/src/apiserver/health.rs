@@ -66,7 +66,7 @@ impl ApiServer {
         checking.asked = id;
         let range = RangeRequest::new(KeyRange::Key("/registry/health".into()));
         self.storage.client.ask(id, group, Request::Range(range), out);
-        out.after(PATIENCE, Event::ApiServer(ApiServerEvent::HealthTimeout(id)));
+        out.after(PATIENCE, Event::ApiServer(self.me, ApiServerEvent::HealthTimeout(id)));
     }
 
     /// etcd answered a check, or did not in time.

@@ -102,6 +102,8 @@ pub enum ApiServerEvent {
 /// The state of the API server.
 #[derive(Clone, Debug, Default)]
 pub struct ApiServer {
+    /// Its number among the API servers.
+    me: u8,
     cache: WatchCache,
     in_flight: BTreeMap<u64, InFlight>,
     storage: Storage,
@@ -179,7 +181,16 @@ impl InFlight {
 /// count the questions to etcd.
 fn address(request: &Request) -> u64 {
     let agent = crate::kernel::hash_bytes(request.agent.name().as_bytes());
-    crate::kernel::hash_words(&[agent, request.agent.index(), request.sequence]) >> 8 & !ATTEMPTS
+    let index = index(request);
+    crate::kernel::hash_words(&[agent, index, request.sequence]) >> 8 & !ATTEMPTS
+}
+
+/// Tells agents of the same name apart: a controller exists in each of several controller managers.
+fn index(request: &Request) -> u64 {
+    match request.from {
+        Endpoint::ControllerManager(process) => process.into(),
+        _ => request.agent.index(),
+    }
 }
 
 /// The bits of the counter in a request's number.
@@ -191,14 +202,19 @@ const STORAGE: usize = 4;
 const REPLY: usize = 5;
 
 impl ApiServer {
+    /// The API server of that number before it starts.
+    pub fn new(me: u8) -> Self {
+        ApiServer { me, ..ApiServer::default() }
+    }
+
     /// Handles an event.
     pub fn handle(&mut self, event: ApiServerEvent, setup: &Setup, out: &mut Effects) {
         match event {
             ApiServerEvent::Start => {
-                out.note(Note::new(Agent::ApiServer, What::Started));
-                self.storage.client = EtcdClient::of_life(self.life);
+                out.note(Note::new(Agent::ApiServer(self.me), What::Started));
+                self.storage.client = EtcdClient::new(self.me, self.life, setup);
                 self.fill_caches(out);
-                self.compactor.plan(setup, out);
+                self.compactor.plan(self.me, setup, out);
             }
             ApiServerEvent::Request(request) => self.receive(request, setup, out),
             ApiServerEvent::Health { number, path } => self.health(Endpoint::Outside, number, path, out),
@@ -221,7 +237,7 @@ impl ApiServer {
             ApiServerEvent::Refill(kind) => self.storage.list_all(kind, out),
             ApiServerEvent::Compact => {
                 self.compactor.tick(&mut self.storage.client, out);
-                self.compactor.plan(setup, out);
+                self.compactor.plan(self.me, setup, out);
             }
         }
     }
@@ -244,7 +260,7 @@ impl ApiServer {
             heard.push((client, Delivery::WatchEnded { number, status: None }));
         }
         let metrics = std::mem::take(&mut self.metrics);
-        *self = ApiServer { life: self.life + 1, metrics, ..ApiServer::default() };
+        *self = ApiServer { me: self.me, life: self.life + 1, metrics, ..ApiServer::default() };
         heard
     }
 
@@ -286,7 +302,7 @@ impl ApiServer {
     /// A request arrives: everything before storage takes its time.
     fn receive(&mut self, request: Box<Request>, setup: &Setup, out: &mut Effects) {
         let what = What::Request { from: request.agent, verb: request.verb, subresource: request.subresource };
-        let record = out.note(Note::about(Agent::ApiServer, request.kind, request.key.clone(), what));
+        let record = out.note(Note::about(Agent::ApiServer(self.me), request.kind, request.key.clone(), what));
         let costs = &setup.profile.api;
         let mut luck = self.luck(setup, "request", &request);
         let pod = request.kind == Kind::Pod && request.verb == Verb::Create && request.subresource == Subresource::None;
@@ -307,7 +323,7 @@ impl ApiServer {
         ];
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
-        out.after(before_storage, Event::ApiServer(ApiServerEvent::Checked(id)));
+        out.after(before_storage, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
         let (arrived, since, warnings) = (out.now(), out.now(), Vec::new());
         let flight =
             InFlight { request, record, arrived, since, steps, asked: 0, pending: None, warnings, collection: None };
@@ -372,13 +388,12 @@ impl ApiServer {
     fn context<'a>(cache: &'a WatchCache, flight: &'a InFlight, setup: &Setup, now: Instant) -> registry::Context<'a> {
         let second = Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000);
         let request = &flight.request;
-        let luck =
-            setup.luck("kube-apiserver", "names", request.agent.name(), request.agent.index() << 40 | request.sequence);
+        let luck = setup.luck("kube-apiserver", "names", request.agent.name(), index(request) << 40 | request.sequence);
         registry::Context { request, cache, now: second, luck, warnings: Vec::new() }
     }
 
     fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {
-        setup.luck("kube-apiserver", purpose, request.agent.name(), request.agent.index() << 40 | request.sequence)
+        setup.luck("kube-apiserver", purpose, request.agent.name(), index(request) << 40 | request.sequence)
     }
 
     /// Asks the registry what to make of the present state, and does it.
@@ -513,7 +528,7 @@ impl ApiServer {
             && result.as_ref().map_or_else(Status::is_not_found, |_| true)
         {
             collection.done += 1;
-            return out.after(Duration::ZERO, Event::ApiServer(ApiServerEvent::Checked(id)));
+            return out.after(Duration::ZERO, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
         }
         let Some(mut flight) = self.in_flight.remove(&id) else { return };
         flight.steps[STORAGE] = out.now().since(flight.since);
@@ -540,7 +555,7 @@ impl ApiServer {
             steps: flight.steps,
         };
         out.because(flight.record);
-        out.note(Note::about(Agent::ApiServer, request.kind, key, what));
+        out.note(Note::about(Agent::ApiServer(self.me), request.kind, key, what));
         let delivery = Delivery::Reply(Box::new(Reply { number: request.number, result, warnings: flight.warnings }));
         out.send(request.from, flight.steps[REPLY], Event::delivery(request.from, delivery));
     }

@@ -156,7 +156,8 @@ impl EventLeases {
     /// name `request`.
     pub fn lease(&mut self, request: u64, storage: &mut Storage, setup: &Setup, out: &mut Effects) -> Option<LeaseId> {
         if self.used == 0 || out.now() >= self.until || self.used >= MAX_OBJECTS {
-            let bits = setup.luck("kube-apiserver", "lease", "events", out.now().as_nanos()).bits();
+            let bits =
+                setup.luck("kube-apiserver", "lease", "events", storage.client.place(out.now().as_nanos())).bits();
             self.current = (bits >> 1) as i64 | 1;
             self.until = out.now() + REUSE;
             (self.used, self.granted) = (0, false);

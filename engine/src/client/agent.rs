@@ -1,7 +1,9 @@
 //! Who acts: the names under which components meet the API server and appear in the trace.
 
+use std::hash::{Hash, Hasher};
+
 /// A component, or a part of one with its own identity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[allow(missing_docs)]
 pub enum Agent {
     /// The script.
@@ -15,8 +17,8 @@ pub enum Agent {
     /// Who set the cluster up.
     Installer,
     Etcd(u8),
-    ApiServer,
-    ControllerManager,
+    ApiServer(u8),
+    ControllerManager(u8),
     DeploymentController,
     ReplicaSetController,
     ServiceAccountController,
@@ -38,12 +40,12 @@ pub enum Agent {
     TaintEvictionController,
     PersistentVolumeBinder,
     PvcProtectionController,
-    Scheduler,
+    Scheduler(u8),
     Kubelet(u32),
 }
 
 impl Agent {
-    /// The name in logs, audit and events' sources; a kubelet's without its node.
+    /// The name in logs, audit and events' sources; a kubelet's without its node, a replica's without its number.
     pub const fn name(self) -> &'static str {
         match self {
             Agent::Script => "script",
@@ -52,8 +54,8 @@ impl Agent {
             Agent::Load(_) => "load",
             Agent::Installer => "installer",
             Agent::Etcd(_) => "etcd",
-            Agent::ApiServer => "kube-apiserver",
-            Agent::ControllerManager => "kube-controller-manager",
+            Agent::ApiServer(_) => "kube-apiserver",
+            Agent::ControllerManager(_) => "kube-controller-manager",
             Agent::DeploymentController => "deployment-controller",
             Agent::ReplicaSetController => "replicaset-controller",
             Agent::ServiceAccountController => "service-account-controller",
@@ -75,7 +77,7 @@ impl Agent {
             Agent::TaintEvictionController => "taint-eviction-controller",
             Agent::PersistentVolumeBinder => "persistent-volume-binder",
             Agent::PvcProtectionController => "pvc-protection-controller",
-            Agent::Scheduler => "kube-scheduler",
+            Agent::Scheduler(_) => "kube-scheduler",
             Agent::Kubelet(_) => "kubelet",
         }
     }
@@ -92,8 +94,21 @@ impl Agent {
     pub fn index(self) -> u64 {
         match self {
             Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
-            Agent::Etcd(n) => n.into(),
+            Agent::Etcd(n) | Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) => n.into(),
             _ => 0,
+        }
+    }
+}
+
+/// The first of several processes counts in a fingerprint as the only one does.
+impl Hash for Agent {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.hash(state),
+            Agent::Etcd(n) => n.hash(state),
+            Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) if *n > 0 => n.hash(state),
+            _ => {}
         }
     }
 }

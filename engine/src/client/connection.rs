@@ -115,6 +115,14 @@ impl Connection {
         Connection { endpoint, next: 1, qps, burst, agents: BTreeMap::new() }
     }
 
+    /// The number of its process among those of its kind; 0 for a kubelet.
+    pub fn number(&self) -> u8 {
+        match self.endpoint {
+            Endpoint::ControllerManager(number) | Endpoint::Scheduler(number) => number,
+            _ => 0,
+        }
+    }
+
     /// The process starts anew: its limits are fresh. Numbers go on, so that late replies find nobody.
     pub fn reopen(&mut self) {
         let (qps, burst) = (self.qps, self.burst);
@@ -144,7 +152,8 @@ impl Connection {
             body: call.body,
             options: WriteOptions::default(),
         };
-        out.send(Endpoint::ApiServer, work + wait, Event::ApiServer(ApiServerEvent::Request(Box::new(request))));
+        // Which of several servers, the load balancer says.
+        out.send(Endpoint::ApiServer(0), work + wait, Event::ApiServer(0, ApiServerEvent::Request(Box::new(request))));
         number
     }
 }

@@ -18,12 +18,35 @@ use crate::kernel::{Duration, Instant};
 use crate::objects::{Key, Kind, Lease, Name, Object, ObjectMeta, ObjectReference};
 use crate::setup::Setup;
 
-/// Kubernetes: LeaseDuration, RenewDeadline, RetryPeriod of the control plane's components.
-const LEASE: Duration = Duration::from_secs(15);
-const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-const RETRY: Duration = Duration::from_secs(2);
-/// A request that takes longer has failed; Kubernetes: the client's timeout, half of the renew deadline.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// For which Lease a process stands, and with what patience.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Election {
+    /// Whether there is an election at all; without one a process leads from its start. – leaderElect, true.
+    pub elects: bool,
+    /// Where the Lease is. – resourceNamespace, kube-system.
+    pub namespace: Name,
+    /// Its name. – resourceName, the component's.
+    pub name: Name,
+    /// How long it holds without being renewed. – leaseDuration, 15 s.
+    pub lease: Duration,
+    /// How long a leader tries to renew before it gives up. – renewDeadline, 10 s.
+    pub renew_deadline: Duration,
+    /// Between tries. – retryPeriod, 2 s.
+    pub retry: Duration,
+}
+
+impl Election {
+    /// That of a component of the control plane. Kubernetes: component-base/config/v1alpha1/defaults.go.
+    pub fn of(component: &str) -> Self {
+        let (lease, renew_deadline, retry) = (Duration::from_secs(15), Duration::from_secs(10), Duration::from_secs(2));
+        Election { elects: true, namespace: "kube-system".into(), name: component.into(), lease, renew_deadline, retry }
+    }
+
+    /// A request that takes longer has failed. Kubernetes: resourcelock.NewFromKubeconfig.
+    fn timeout(&self) -> Duration {
+        self.renew_deadline.fraction(1, 2).max(Duration::from_secs(1))
+    }
+}
 
 /// From the end of an election to that of its process – read off recorded runs: 13 to 20 ms, in which the event is sent and not yet
 /// answered; Kubernetes: klog.FlushAndExit.
@@ -33,6 +56,7 @@ pub const LAST_WORDS: Duration = Duration::from_millis(15);
 #[derive(Clone, Debug)]
 pub struct LeaderElection {
     agent: Agent,
+    election: Election,
     key: Key,
     identity: Name,
     /// The Lease as last seen or written, and when that was.
@@ -47,6 +71,8 @@ pub struct LeaderElection {
     resigning: bool,
     /// Since when the leader has been trying to renew.
     renewing_since: Instant,
+    /// A renewal is due and has not been tried.
+    fresh: bool,
     tries: u64,
 }
 
@@ -77,11 +103,12 @@ pub enum Turn {
 }
 
 impl LeaderElection {
-    /// A candidate for the Lease `kube-system/COMPONENT`. `identity` must differ from that of any process before.
-    pub fn new(agent: Agent, component: &str, identity: Name) -> Self {
+    /// A candidate. `identity` must differ from that of any process before.
+    pub fn new(agent: Agent, election: Election, identity: Name) -> Self {
         LeaderElection {
             agent,
-            key: Key::new("kube-system", component),
+            key: Key { namespace: election.namespace.clone(), name: election.name.clone() },
+            election,
             identity,
             observed: None,
             leading: false,
@@ -90,6 +117,7 @@ impl LeaderElection {
             resigning: false,
             due: Instant::START,
             renewing_since: Instant::START,
+            fresh: false,
             tries: 0,
         }
     }
@@ -97,6 +125,11 @@ impl LeaderElection {
     /// A candidate that gives the Lease back before it ends.
     pub fn releasing(self) -> Self {
         LeaderElection { releases: true, ..self }
+    }
+
+    /// Whether it says that it leads: who stands for no election says nothing.
+    pub fn elects(&self) -> bool {
+        self.election.elects
     }
 
     /// The name under which it stands.
@@ -131,15 +164,23 @@ impl LeaderElection {
         if self.resigning {
             return self.over();
         }
+        if !self.election.elects {
+            (self.leading, self.due) = (true, Instant::NEVER);
+            return Turn::Won;
+        }
         if self.asked.take().is_some() {
             return self.failed(connection, setup, out);
         }
-        if self.leading && now.since(self.renewing_since) >= RENEW_DEADLINE {
+        // The deadline runs from the first try, which comes late in a process that was held up.
+        if std::mem::take(&mut self.fresh) {
+            self.renewing_since = now;
+        }
+        if self.leading && now.since(self.renewing_since) >= self.election.renew_deadline {
             return self.resign(connection, out);
         }
         self.tries += 1;
         match &self.observed {
-            Some((lease, since)) if self.leading && *since + LEASE > now => {
+            Some((lease, since)) if self.leading && *since + self.election.lease > now => {
                 let renewed = Lease { renewed: now, ..lease.clone() };
                 self.write(renewed, true, connection, out);
             }
@@ -220,8 +261,8 @@ impl LeaderElection {
 
     fn wrote(&mut self, lease: Lease, now: Instant) -> Turn {
         self.observed = Some((lease, now));
-        self.due = now + RETRY;
-        self.renewing_since = self.due;
+        self.due = now + self.election.retry;
+        (self.renewing_since, self.fresh) = (self.due, true);
         let won = !self.leading;
         self.leading = true;
         if won { Turn::Won } else { Turn::Same }
@@ -233,20 +274,21 @@ impl LeaderElection {
         if !self.leading {
             // Kubernetes: JitterFactor 1.2 on top of the period.
             let jitter = setup.luck(self.agent.name(), "election", &self.identity, self.tries).below(1_000_000);
-            self.due = now + RETRY + RETRY.fraction(jitter * 12, 10_000_000);
+            let retry = self.election.retry;
+            self.due = now + retry + retry.fraction(jitter * 12, 10_000_000);
             return Turn::Same;
         }
-        let deadline = self.renewing_since + RENEW_DEADLINE;
+        let deadline = self.renewing_since + self.election.renew_deadline;
         if now >= deadline {
             return self.resign(connection, out);
         }
-        self.due = (now + RETRY).min(deadline);
+        self.due = (now + self.election.retry).min(deadline);
         Turn::Same
     }
 
     /// The process is to end: it gives the Lease back, if it is one that does and leads.
     pub fn resign(&mut self, connection: &mut Connection, out: &mut Effects) -> Turn {
-        if !self.releases || !self.leading {
+        if !self.releases || !self.leading || !self.election.elects {
             return self.over();
         }
         self.resigning = true;
@@ -265,7 +307,7 @@ impl LeaderElection {
         Lease {
             meta: ObjectMeta::named(&self.key.namespace, &self.key.name),
             holder: self.identity.clone(),
-            duration_seconds: (LEASE.as_nanos() / 1_000_000_000) as i32,
+            duration_seconds: (self.election.lease.as_nanos() / 1_000_000_000) as i32,
             acquired: Some(now),
             renewed: now,
             transitions: 0,
@@ -279,9 +321,9 @@ impl LeaderElection {
     fn ask(&mut self, call: Call, asking: Asking, connection: &mut Connection, out: &mut Effects) {
         let number = connection.send(self.agent, call, Duration::ZERO, out);
         self.asked = Some((number, asking));
-        self.due = out.now() + TIMEOUT;
+        self.due = out.now() + self.election.timeout();
         if self.leading && !self.resigning {
-            self.due = self.due.min(self.renewing_since + RENEW_DEADLINE);
+            self.due = self.due.min(self.renewing_since + self.election.renew_deadline);
         }
     }
 }

@@ -34,7 +34,7 @@ use self::service_account::ServiceAccountController;
 use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
 use crate::client::connection::Call;
-use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
+use crate::client::leader::{Election, LAST_WORDS, LeaderElection, Turn};
 use crate::client::rate_limit::CONTROLLER_MANAGER;
 use crate::client::recorder::Verdict;
 use crate::client::{Agent, Connection, Recorder};
@@ -42,7 +42,7 @@ use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::event::EventType;
 use crate::objects::{Key, Kind, Uid};
-use crate::setup::Setup;
+use crate::setup::{Setup, control_plane_host};
 use crate::trace::{Note, What};
 
 /// The name of the process, of its lease, and in its events.
@@ -95,9 +95,12 @@ macro_rules! controllers {
             $($field: $type,)*
         }
 
-        impl Default for Controllers {
-            fn default() -> Self {
-                Controllers { $($field: $new,)* }
+        impl Controllers {
+            /// Those of the controller manager of that number.
+            fn of(process: u8) -> Self {
+                let mut all = Controllers { $($field: $new,)* };
+                $(all.$field.belong_to(process);)*
+                all
             }
         }
 
@@ -126,16 +129,20 @@ controllers! {
 }
 
 impl ControllerManager {
-    /// The process before it starts.
-    pub fn new(_setup: &Setup) -> Self {
+    /// The process of that number before it starts.
+    pub fn new(number: u8) -> Self {
         let (qps, burst) = CONTROLLER_MANAGER;
         ControllerManager {
-            connection: Connection::new(Endpoint::ControllerManager, qps, burst),
+            connection: Connection::new(Endpoint::ControllerManager(number), qps, burst),
             election: None,
             recorder: Recorder::new(COMPONENT, ""),
             caches: Caches::default(),
-            controllers: Controllers::default(),
+            controllers: Controllers::of(number),
         }
+    }
+
+    fn me(&self) -> u8 {
+        self.connection.number()
     }
 
     /// Whether it runs and leads.
@@ -149,11 +156,11 @@ impl ControllerManager {
     }
 
     /// The process is killed: it forgets everything. Numbers of requests go on, so that late replies find nobody.
-    pub fn crash(&mut self, setup: &Setup) {
-        let mut connection =
-            std::mem::replace(&mut self.connection, Connection::new(Endpoint::ControllerManager, 0, 0));
+    pub fn crash(&mut self) {
+        let unused = ControllerManager::new(self.me());
+        let mut connection = std::mem::replace(self, unused).connection;
         connection.reopen();
-        *self = ControllerManager { connection, ..ControllerManager::new(setup) };
+        self.connection = connection;
     }
 
     /// What it knows of the cluster.
@@ -167,7 +174,7 @@ impl ControllerManager {
             ControllerManagerEvent::Start => self.start(setup, out),
             _ if self.election.is_none() => {}
             ControllerManagerEvent::Exit => {
-                self.crash(setup);
+                self.crash();
                 out.exit();
             }
             ControllerManagerEvent::Elect => self.elect(setup, out),
@@ -199,11 +206,12 @@ impl ControllerManager {
                         one.tell(around);
                     }
                 });
-                self.recorder.pump(Agent::ControllerManager, &mut self.connection, Duration::ZERO, out);
+                self.recorder.pump(Agent::ControllerManager(self.me()), &mut self.connection, Duration::ZERO, out);
             }
             ControllerManagerEvent::Rewatch(kind) => {
+                let agent = Agent::ControllerManager(self.me());
                 if let Some(informer) = self.caches.informer_mut(kind) {
-                    informer.start(Agent::ControllerManager, &mut self.connection, out);
+                    informer.start(agent, &mut self.connection, out);
                 }
             }
         }
@@ -211,12 +219,14 @@ impl ControllerManager {
 
     /// A process has an identity of its own, so that it has to wait for the lease of the one before it.
     fn start(&mut self, setup: &Setup, out: &mut Effects) {
-        self.crash(setup);
-        out.note(Note::new(Agent::ControllerManager, What::Started));
-        let mut luck = setup.luck(COMPONENT, "identity", "", out.now().as_nanos());
+        self.crash();
+        out.note(Note::new(Agent::ControllerManager(self.me()), What::Started));
+        let place = u64::from(self.me()) << 56 | out.now().as_nanos();
+        let mut luck = setup.luck(COMPONENT, "identity", "", place);
         let uid = Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits()));
-        let identity = format!("control-plane_{uid}").into();
-        self.election = Some(LeaderElection::new(Agent::ControllerManager, COMPONENT, identity));
+        let identity = format!("{}_{uid}", control_plane_host(self.me())).into();
+        self.election =
+            Some(LeaderElection::new(Agent::ControllerManager(self.me()), Election::of(COMPONENT), identity));
         self.elect(setup, out);
     }
 
@@ -232,15 +242,15 @@ impl ControllerManager {
     fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
         let Some(election) = &self.election else { return };
         if election.due() != due && turn != Turn::Lost {
-            out.at(election.due(), Event::ControllerManager(ControllerManagerEvent::Elect));
+            out.at(election.due(), Event::ControllerManager(self.me(), ControllerManagerEvent::Elect));
         }
         match turn {
             Turn::Same => {}
             Turn::Won => {
                 let (lease, identity) = (election.reference(), election.identity().clone());
-                out.note(Note::new(Agent::ControllerManager, What::Leading));
+                out.note(Note::new(Agent::ControllerManager(self.me()), What::Leading));
                 let message = format!("{identity} became leader").into();
-                let agent = Agent::ControllerManager;
+                let agent = Agent::ControllerManager(self.me());
                 self.recorder.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
                 self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
                 for informer in self.caches.iter_mut() {
@@ -251,11 +261,11 @@ impl ControllerManager {
                 self.connection.send(Agent::NodeController, nodes, Duration::ZERO, out);
             }
             Turn::Lost => {
-                let (lease, agent) = (election.reference(), Agent::ControllerManager);
+                let (lease, agent) = (election.reference(), Agent::ControllerManager(self.me()));
                 let message = format!("{} stopped leading", election.identity()).into();
                 self.recorder.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
                 self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
-                out.after(LAST_WORDS, Event::ControllerManager(ControllerManagerEvent::Exit));
+                out.after(LAST_WORDS, Event::ControllerManager(self.me(), ControllerManagerEvent::Exit));
             }
         }
     }
@@ -283,10 +293,12 @@ impl ControllerManager {
         }
         match self.recorder.reply(reply.number, &reply.result, out.now()) {
             Verdict::NotMine => {}
-            Verdict::Done => self.recorder.pump(Agent::ControllerManager, &mut self.connection, Duration::ZERO, out),
+            Verdict::Done => {
+                self.recorder.pump(Agent::ControllerManager(self.me()), &mut self.connection, Duration::ZERO, out)
+            }
             Verdict::RetryAfter(delay) => {
-                let tell = ControllerManagerEvent::Tell(Agent::ControllerManager);
-                out.after(delay, Event::ControllerManager(tell));
+                let tell = ControllerManagerEvent::Tell(Agent::ControllerManager(self.me()));
+                out.after(delay, Event::ControllerManager(self.me(), tell));
             }
         }
         if let Err(status) = &reply.result {
@@ -318,9 +330,10 @@ impl ControllerManager {
 
     /// A watch ended, or could not be opened: open it again in a while.
     fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
+        let me = self.me();
         let Some(informer) = self.caches.watched_by(number) else { return };
-        let delay = informer.broke(status, Agent::ControllerManager, setup, out.now());
-        out.after(delay, Event::ControllerManager(ControllerManagerEvent::Rewatch(informer.kind)));
+        let delay = informer.broke(status, Agent::ControllerManager(me), setup, out.now());
+        out.after(delay, Event::ControllerManager(me, ControllerManagerEvent::Rewatch(informer.kind)));
     }
 }
 

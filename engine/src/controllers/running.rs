@@ -29,6 +29,8 @@ use crate::trace::{Note, What};
 #[derive(Clone, Debug)]
 pub struct Running<C: Controller> {
     controller: C,
+    /// The number of its controller manager.
+    process: u8,
     /// Whether its caches have been filled once.
     started: bool,
     queue: WorkQueue,
@@ -76,6 +78,7 @@ impl<C: Controller> Running<C> {
     pub fn new(controller: C) -> Self {
         Running {
             controller,
+            process: 0,
             started: false,
             queue: WorkQueue::with_longest_wait(C::LONGEST_WAIT),
             expectations: Expectations::default(),
@@ -87,6 +90,11 @@ impl<C: Controller> Running<C> {
             turns: BTreeMap::new(),
             recorder: Recorder::new(C::SOURCE, ""),
         }
+    }
+
+    /// It is that of the controller manager of this number.
+    pub fn belong_to(&mut self, process: u8) {
+        self.process = process;
     }
 
     /// The controller's identity.
@@ -135,7 +143,7 @@ impl<C: Controller> Running<C> {
         let Some(period) = C::PERIOD else { return };
         let cause = around.out.cause();
         self.wake(cause, around.out, |controller, wake| controller.tick(around.caches, wake));
-        around.out.after(period, Event::ControllerManager(ControllerManagerEvent::Tick(C::AGENT)));
+        around.out.after(period, Event::ControllerManager(self.process, ControllerManagerEvent::Tick(C::AGENT)));
         self.work(around);
     }
 
@@ -144,7 +152,10 @@ impl<C: Controller> Running<C> {
         if !self.started && C::INFORMERS.iter().all(|kind| synced(around.caches, *kind)) {
             self.started = true;
             if C::PERIOD.is_some() {
-                around.out.after(Duration::ZERO, Event::ControllerManager(ControllerManagerEvent::Tick(C::AGENT)));
+                around.out.after(
+                    Duration::ZERO,
+                    Event::ControllerManager(self.process, ControllerManagerEvent::Tick(C::AGENT)),
+                );
             }
         }
         if self.started {
@@ -178,7 +189,7 @@ impl<C: Controller> Running<C> {
             Verdict::NotMine => return Err(reply),
             Verdict::Done => self.tell(around),
             Verdict::RetryAfter(delay) => {
-                around.out.after(delay, Event::ControllerManager(ControllerManagerEvent::Tell(C::AGENT)));
+                around.out.after(delay, Event::ControllerManager(self.process, ControllerManagerEvent::Tell(C::AGENT)));
             }
         }
         Ok(())
@@ -305,7 +316,10 @@ impl<C: Controller> Running<C> {
         }
         self.waiting.insert(key.clone(), at);
         let which = C::AGENT;
-        out.at(at, Event::ControllerManager(ControllerManagerEvent::Requeue { which, key: Box::new(key) }));
+        out.at(
+            at,
+            Event::ControllerManager(self.process, ControllerManagerEvent::Requeue { which, key: Box::new(key) }),
+        );
     }
 
     fn carry_out(&mut self, key: &Key, effect: Effect, around: &mut Surroundings<'_, '_>) {

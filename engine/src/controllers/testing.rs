@@ -66,7 +66,7 @@ impl Rig {
     pub fn new() -> Self {
         let setup = Setup::new(1, 1, 1, profiles::laptop());
         let mut rig = Rig {
-            manager: ControllerManager::new(&setup),
+            manager: ControllerManager::new(0),
             setup,
             now: Instant::START,
             queue: BTreeMap::new(),
@@ -133,10 +133,12 @@ impl Rig {
                 self.manager.handle(event, &self.setup, &mut out);
                 for action in out.into_actions() {
                     match action {
-                        Action::Send { delay, event: Event::ApiServer(ApiServerEvent::Request(request)), .. } => {
+                        Action::Send {
+                            delay, event: Event::ApiServer(_, ApiServerEvent::Request(request)), ..
+                        } => {
                             self.at(delay + Duration::from_micros(150), Item::Request(request));
                         }
-                        Action::Timer { at, event: Event::ControllerManager(event), cause } => {
+                        Action::Timer { at, event: Event::ControllerManager(_, event), cause } => {
                             self.at(at.since(self.now), Item::Manager(event, cause));
                         }
                         Action::Note { .. } => self.records += 1,

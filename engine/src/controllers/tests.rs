@@ -398,8 +398,7 @@ fn a_broken_watch_that_is_too_old_is_read_anew() {
 #[test]
 fn a_restarted_process_waits_for_its_predecessors_lease() {
     let mut rig = web(2, json!({}));
-    let setup = rig.setup.clone();
-    rig.manager.crash(&setup);
+    rig.manager.crash();
     rig.reset();
     rig.event(ControllerManagerEvent::Start);
     rig.edit_deployment("web", |deployment| deployment.spec.replicas = 3);

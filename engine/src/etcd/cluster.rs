@@ -125,7 +125,7 @@ impl Cluster {
     /// Asks `member` at `ms`; the answer is the request's id.
     fn ask(&mut self, member: u8, ms: u64, request: Request<String>) -> u64 {
         self.asked += 1;
-        let event = EtcdEvent::Request { from: Endpoint::ApiServer, id: self.asked, request: Box::new(request) };
+        let event = EtcdEvent::Request { from: Endpoint::ApiServer(0), id: self.asked, request: Box::new(request) };
         self.queue.push(Instant::from_nanos(ms * 1_000_000), 2, 0, (member, event));
         self.asked
     }

@@ -16,12 +16,12 @@ pub enum Endpoint {
     Outside,
     /// An etcd member.
     Etcd(u8),
-    /// The API server.
-    ApiServer,
-    /// The kube-controller-manager process.
-    ControllerManager,
-    /// The kube-scheduler process.
-    Scheduler,
+    /// An API server.
+    ApiServer(u8),
+    /// A kube-controller-manager process.
+    ControllerManager(u8),
+    /// A scheduler process.
+    Scheduler(u8),
     /// The kubelet of the n-th node.
     Kubelet(u32),
 }
@@ -32,9 +32,9 @@ impl Endpoint {
         let (kind, index) = match self {
             Endpoint::Outside => (0, 0),
             Endpoint::Etcd(member) => (1, u64::from(member)),
-            Endpoint::ApiServer => (2, 0),
-            Endpoint::ControllerManager => (3, 0),
-            Endpoint::Scheduler => (4, 0),
+            Endpoint::ApiServer(number) => (2, u64::from(number)),
+            Endpoint::ControllerManager(number) => (3, u64::from(number)),
+            Endpoint::Scheduler(number) => (4, u64::from(number)),
             Endpoint::Kubelet(node) => (5, u64::from(node)),
         };
         kind << 24 | index
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_link_keeps_order_and_can_be_cut_one_way() {
         let mut network = Network::default();
-        let (a, b) = (Endpoint::ApiServer, Endpoint::Kubelet(3));
+        let (a, b) = (Endpoint::ApiServer(0), Endpoint::Kubelet(3));
         let first = network.arrival(a, b, Instant::START, Duration::from_millis(9));
         let second = network.arrival(a, b, Instant::from_nanos(1), Duration::from_millis(1));
         assert!(second >= first);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::framework::{Plugin, Profile};
+use crate::client::leader::Election;
 use crate::kernel::Duration;
 use crate::objects::labels;
 use crate::objects::meta::Name;
@@ -27,6 +28,8 @@ pub struct SchedulerConfiguration {
     pub qps: u32,
     /// Requests at once. – Kubernetes: clientConnection.burst, 100.
     pub burst: u32,
+    /// Which of several processes works.
+    pub election: Election,
 }
 
 /// The arguments of a profile's plugins.
@@ -137,6 +140,7 @@ impl Default for SchedulerConfiguration {
             max_backoff: Duration::from_secs(10),
             qps: 50,
             burst: 100,
+            election: Election::of("kube-scheduler"),
         }
     }
 }

@@ -13,10 +13,9 @@ use super::diagnosis::{self, fit_error};
 use super::explain::{Explanation, Woken};
 use super::framework::{Cycle, Decision, Profile};
 use super::preemption::{PostFilter, post_filter};
-use super::{HOST, Scheduler, SchedulerEvent, object_of};
+use super::{Scheduler, SchedulerEvent, object_of};
 use crate::apiserver::request::{Answer, Patch, Subresource};
 use crate::apiserver::status::Status;
-use crate::client::Agent;
 use crate::client::connection::Call;
 use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
@@ -55,7 +54,7 @@ impl Scheduler {
             let Some(waiting) = self.queue.pop() else { return };
             let (pod, uid) = (waiting.pod.clone(), waiting.pod.uid);
             out.because(waiting.cause);
-            out.note(Note::about(Agent::Scheduler, Kind::Pod, pod.key.clone(), What::Reconcile));
+            out.note(Note::about(self.agent(), Kind::Pod, pod.key.clone(), What::Reconcile));
             if pod.deleting {
                 if let Some(object) = object_of(&self.pods, &pod) {
                     let message = format!("skip schedule deleting pod: {}", pod.key);
@@ -69,14 +68,14 @@ impl Scheduler {
             let cost = setup.draw(fixed, "kube-scheduler", "cycle", &waiting.pod.key.name, u64::from(waiting.attempts));
             out.after(
                 cost + running.decision.work.takes(fixed.median()),
-                Event::Scheduler(SchedulerEvent::Decide(uid.into())),
+                Event::Scheduler(self.me(), SchedulerEvent::Decide(uid.into())),
             );
             self.running = Some(Box::new(running));
         }
     }
 
     fn run_cycle(&mut self, pod: Arc<PodInfo>, (attempt, woken): (u32, Woken), setup: &Setup) -> Running {
-        let configuration = &setup.scheduler;
+        let configuration = self.configuration.clone();
         let fallback = Profile::default();
         let profile = configuration.profile(&pod.terms().scheduler).map_or(&fallback, |(_, profile)| profile);
         let explain = setup.trace == TraceLevel::Full;
@@ -103,7 +102,7 @@ impl Scheduler {
     }
 
     /// The cycle's end: what follows from the decision.
-    pub(super) fn decided(&mut self, uid: Uid, setup: &Setup, out: &mut Effects) {
+    pub(super) fn decided(&mut self, uid: Uid, out: &mut Effects) {
         let Some(running) = self.running.take_if(|running| running.pod.uid == uid) else { return };
         let pod = running.pod.clone();
         let waits = self.queue.get(uid).is_some();
@@ -120,7 +119,7 @@ impl Scheduler {
                 };
                 let message = fit_error(&running.decision, pod.terms(), text);
                 self.note(&running, None, &message, out);
-                self.unschedulable(*running, object, message, setup, out);
+                self.unschedulable(*running, object, message, out);
             }
         }
     }
@@ -131,18 +130,11 @@ impl Scheduler {
         self.cache.withdraw(pod.uid);
         self.place(node.clone(), pod.clone(), true);
         let call = Call::bind(pod.key.clone(), node.clone());
-        let number = self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+        let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
         self.bindings.insert(number, Binding { pod, object, node, cause: out.cause() });
     }
 
-    fn unschedulable(
-        &mut self,
-        running: Running,
-        object: Arc<Object>,
-        message: String,
-        setup: &Setup,
-        out: &mut Effects,
-    ) {
+    fn unschedulable(&mut self, running: Running, object: Arc<Object>, message: String, out: &mut Effects) {
         let (uid, info) = (running.pod.uid, running.pod);
         let nominated = match running.post_filter {
             Some(PostFilter::Preempt(preemption)) => {
@@ -159,7 +151,7 @@ impl Scheduler {
             }
         };
         let rejected_by = running.decision.rejected_by();
-        let (queue, around) = self.queue(setup, out);
+        let (queue, around) = self.queue(out);
         queue.rejected(uid, rejected_by, around);
         self.failed_scheduling(&object, &message, out);
         let Object::Pod(pod) = &*object else { return };
@@ -174,14 +166,14 @@ impl Scheduler {
             explanation: running.explanation.clone(),
         };
         let what = What::Schedule(Box::new(scheduling));
-        out.note(Note::about(Agent::Scheduler, Kind::Pod, running.pod.key.clone(), what));
+        out.note(Note::about(self.agent(), Kind::Pod, running.pod.key.clone(), what));
     }
 
     /// Tells people why a pod has no node.
     fn failed_scheduling(&mut self, object: &Object, message: &str, out: &mut Effects) {
-        let (agent, kind, note) = (Agent::Scheduler, EventType::Warning, diagnosis::event_note(message).into());
+        let (agent, kind, note) = (self.agent(), EventType::Warning, diagnosis::event_note(message).into());
         if let Object::Pod(pod) = object {
-            self.recorder.speak_for(&pod.spec.terms.scheduler, HOST);
+            self.recorder.speak_for(&pod.spec.terms.scheduler, &self.host);
         }
         self.recorder.record_action(agent, object.reference(), kind, "FailedScheduling", "Scheduling", note, out);
     }
@@ -208,17 +200,17 @@ impl Scheduler {
         let condition = news.then(|| Box::new(condition));
         let patch = Patch::PodCondition { uid: pod.meta.uid, condition, nominated };
         let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
-        self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+        self.connection.send(self.agent(), call, Duration::ZERO, out);
     }
 
     /// The binding's reply.
-    pub(super) fn bound(&mut self, binding: Binding, result: Result<Answer, Status>, setup: &Setup, out: &mut Effects) {
+    pub(super) fn bound(&mut self, binding: Binding, result: Result<Answer, Status>, out: &mut Effects) {
         let (key, uid) = (&binding.pod.key, binding.pod.uid);
         let status = match result {
             Ok(_) => {
                 let message = format!("Successfully assigned {key} to {}", binding.node);
-                let (agent, regarding, kind) = (Agent::Scheduler, binding.object.reference(), EventType::Normal);
-                self.recorder.speak_for(&binding.pod.terms().scheduler, HOST);
+                let (agent, regarding, kind) = (self.agent(), binding.object.reference(), EventType::Normal);
+                self.recorder.speak_for(&binding.pod.terms().scheduler, &self.host);
                 return self.recorder.record_action(
                     agent,
                     regarding,
@@ -233,12 +225,12 @@ impl Scheduler {
         };
         out.because(binding.cause);
         if self.placed.get(&uid).is_some_and(|placed| placed.assumed) {
-            self.unplace(uid, setup, out);
+            self.unplace(uid, out);
         }
         let Some(object) = object_of(&self.pods, &binding.pod).filter(|_| self.queue.get(uid).is_some()) else {
             return;
         };
-        let (queue, around) = self.queue(setup, out);
+        let (queue, around) = self.queue(out);
         queue.rejected(uid, Vec::new(), around);
         let message = format!("running Bind plugin \"DefaultBinder\": {}", status.message);
         self.failed_scheduling(&object, &message, out);

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::cache::Cache;
+use self::config::SchedulerConfiguration;
 use self::cycle::{Binding, Running};
 use self::preempting::{Errand, Preempting};
 use self::queue::{Around, SchedulingQueue};
@@ -39,8 +40,9 @@ use crate::client::{Agent, Connection, Informer, Recorder, Store};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::event::EventType;
-use crate::objects::{Kind, Name, Uid, UidWords};
-use crate::setup::Setup;
+use crate::objects::pod_terms::DEFAULT_SCHEDULER;
+use crate::objects::{Kind, Name, Text, Uid, UidWords};
+use crate::setup::{SchedulerSpec, Setup, control_plane_host};
 use crate::trace::{Note, What};
 
 /// Something that happens to the scheduler.
@@ -69,6 +71,9 @@ pub enum SchedulerEvent {
 /// The state of the scheduler.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
+    configuration: Arc<SchedulerConfiguration>,
+    /// The machine it runs on, the first part of its name in the election.
+    host: Name,
     connection: Connection,
     recorder: Recorder,
     /// The older generation of events: of the election.
@@ -100,15 +105,18 @@ struct Placed {
 }
 
 impl Scheduler {
-    /// A scheduler that has not started.
-    pub fn new(setup: &Setup) -> Self {
+    /// The scheduler of that number that has not started.
+    pub fn new(number: u8, spec: &SchedulerSpec) -> Self {
         let informer = |kind| Informer::new(kind, Store::default(), ListOptions::default());
-        let configuration = &setup.scheduler;
+        let (configuration, host) = (spec.configuration.clone(), control_plane_host(spec.replica));
+        let first = configuration.profiles.first().map_or(DEFAULT_SCHEDULER.into(), |profile| profile.name.clone());
         Scheduler {
-            connection: Connection::new(Endpoint::Scheduler, configuration.qps, configuration.burst),
-            recorder: Recorder::newer("default-scheduler", HOST),
-            legacy: Recorder::new("default-scheduler", ""),
-            leader: candidate(HOST.into()),
+            connection: Connection::new(Endpoint::Scheduler(number), configuration.qps, configuration.burst),
+            recorder: Recorder::newer(DEFAULT_SCHEDULER, &host),
+            legacy: Recorder::new(Text::Shared(first), ""),
+            leader: candidate(number, &configuration, host.clone()),
+            configuration,
+            host,
             pods: informer(Kind::Pod),
             nodes: informer(Kind::Node),
             namespaces: informer(Kind::Namespace),
@@ -129,15 +137,17 @@ impl Scheduler {
     pub fn handle(&mut self, event: SchedulerEvent, setup: &Setup, out: &mut Effects) {
         match event {
             SchedulerEvent::Start => {
-                out.note(Note::new(Agent::Scheduler, What::Started));
-                let mut luck = setup.luck("kube-scheduler", "identity", "", out.now().as_nanos());
+                out.note(Note::new(self.agent(), What::Started));
+                let place = u64::from(self.me()) << 56 | out.now().as_nanos();
+                let mut luck = setup.luck("kube-scheduler", "identity", "", place);
                 let uid = Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits()));
-                self.leader = candidate(format!("{HOST}_{uid}").into());
+                self.leader = candidate(self.me(), &self.configuration, format!("{}_{uid}", self.host).into());
                 self.elect(setup, out);
+                let agent = self.agent();
                 // Informers start before leadership, so that a new leader is ready at once.
                 let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
                 for informer in [nodes, pods, namespaces, replica_sets] {
-                    informer.start(Agent::Scheduler, connection, out);
+                    informer.start(agent, connection, out);
                 }
             }
             SchedulerEvent::Elect => self.elect(setup, out),
@@ -149,25 +159,26 @@ impl Scheduler {
                     events.into_iter().for_each(|event| informer.take(event, &mut changes));
                 }
                 for change in changes {
-                    self.changed(change, setup, out);
+                    self.changed(change, out);
                 }
             }
             SchedulerEvent::Delivery(Delivery::WatchEnded { number, status }) => {
                 self.watch_ended(number, status.as_deref(), setup, out);
             }
-            SchedulerEvent::Decide(uid) => self.decided(uid.into(), setup, out),
+            SchedulerEvent::Decide(uid) => self.decided(uid.into(), out),
             // One that was planned before a sooner one became due is none any more.
             SchedulerEvent::Flush if self.flush_at.is_some_and(|at| at <= out.now()) => {
                 self.flush_at = None;
-                let (queue, around) = self.queue(setup, out);
+                let (queue, around) = self.queue(out);
                 queue.flush(around);
             }
             SchedulerEvent::Flush => {}
             SchedulerEvent::Rewatch(kind) => {
+                let agent = self.agent();
                 let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
                 let all = [nodes, pods, namespaces, replica_sets];
                 if let Some(informer) = all.into_iter().find(|informer| informer.kind == kind) {
-                    informer.start(Agent::Scheduler, connection, out);
+                    informer.start(agent, connection, out);
                 }
             }
             SchedulerEvent::Terminate if !self.leader.leading() => {
@@ -186,8 +197,9 @@ impl Scheduler {
         }
         self.begin_cycle(setup, out);
         self.plan_flush(out);
-        self.legacy.pump(Agent::Scheduler, &mut self.connection, Duration::ZERO, out);
-        self.recorder.pump(Agent::Scheduler, &mut self.connection, Duration::ZERO, out);
+        let agent = self.agent();
+        self.legacy.pump(agent, &mut self.connection, Duration::ZERO, out);
+        self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
     }
 
     /// How many pods wait where: to be tried, backing off, for something to change, held by a gate.
@@ -197,16 +209,32 @@ impl Scheduler {
 
     /// The process is gone: it forgets everything. Numbers of requests go on, so that late replies find nobody.
     pub fn crash(&mut self, setup: &Setup) {
-        let mut connection = std::mem::replace(&mut self.connection, Connection::new(Endpoint::Scheduler, 0, 0));
+        let me = self.me();
+        let Some(spec) = setup.schedulers.get(usize::from(me)) else { return };
+        let mut connection = std::mem::replace(self, Scheduler::new(me, spec)).connection;
         connection.reopen();
-        *self = Scheduler { connection, ..Scheduler::new(setup) };
+        self.connection = connection;
+    }
+
+    fn me(&self) -> u8 {
+        self.connection.number()
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::Scheduler(self.me())
+    }
+
+    /// Whether it leads.
+    pub fn leading(&self) -> bool {
+        self.leader.leading()
     }
 
     /// A watch ended, or could not be opened.
     fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
+        let (me, agent) = (self.me(), self.agent());
         if let Some(informer) = self.informer(number) {
-            let wait = informer.broke(status, Agent::Scheduler, setup, out.now());
-            out.after(wait, Event::Scheduler(SchedulerEvent::Rewatch(informer.kind)));
+            let wait = informer.broke(status, agent, setup, out.now());
+            out.after(wait, Event::Scheduler(me, SchedulerEvent::Rewatch(informer.kind)));
         }
     }
 
@@ -216,9 +244,9 @@ impl Scheduler {
     }
 
     /// The queue, and what it needs to know.
-    fn queue<'a>(&'a mut self, setup: &'a Setup, out: &Effects) -> (&'a mut SchedulingQueue, Around<'a>) {
+    fn queue<'a>(&'a mut self, out: &Effects) -> (&'a mut SchedulingQueue, Around<'a>) {
         let (now, cause) = (out.now(), out.cause());
-        (&mut self.queue, Around { cache: &self.cache, configuration: &setup.scheduler, now, cause })
+        (&mut self.queue, Around { cache: &self.cache, configuration: &self.configuration, now, cause })
     }
 
     fn synced(&self) -> bool {
@@ -239,17 +267,18 @@ impl Scheduler {
             Turn::Lost => "stopped leading",
         };
         if turn == Turn::Won {
-            out.aside(Note::new(Agent::Scheduler, What::Leading));
+            out.aside(Note::new(self.agent(), What::Leading));
         }
-        if turn != Turn::Same {
+        if turn != Turn::Same && self.leader.elects() {
             let message = format!("{} {said}", self.leader.identity()).into();
             let lease = self.leader.reference();
-            self.legacy.record(Agent::Scheduler, lease, EventType::Normal, "LeaderElection", message, out);
+            let agent = self.agent();
+            self.legacy.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
         }
         if turn == Turn::Lost {
-            out.after(LAST_WORDS, Event::Scheduler(SchedulerEvent::Exit));
+            out.after(LAST_WORDS, Event::Scheduler(self.me(), SchedulerEvent::Exit));
         } else if self.leader.due() != due {
-            out.at(self.leader.due(), Event::Scheduler(SchedulerEvent::Elect));
+            out.at(self.leader.due(), Event::Scheduler(self.me(), SchedulerEvent::Elect));
         }
     }
 
@@ -265,12 +294,14 @@ impl Scheduler {
         match verdict {
             Verdict::NotMine => {}
             Verdict::Done => return,
-            Verdict::RetryAfter(wait) => return out.after(wait, Event::Scheduler(SchedulerEvent::RetryEvents)),
+            Verdict::RetryAfter(wait) => {
+                return out.after(wait, Event::Scheduler(self.me(), SchedulerEvent::RetryEvents));
+            }
         }
         if let Some(binding) = self.bindings.remove(&reply.number) {
-            self.bound(binding, reply.result, setup, out);
+            self.bound(binding, reply.result, out);
         } else if let Some(errand) = self.errands.remove(&reply.number) {
-            self.errand_done(errand, reply.result, setup, out);
+            self.errand_done(errand, reply.result, out);
         } else if let Err(status) = &reply.result {
             self.watch_ended(reply.number, Some(status), setup, out);
         }
@@ -281,19 +312,19 @@ impl Scheduler {
             && self.flush_at.is_none_or(|planned| next < planned)
         {
             self.flush_at = Some(next);
-            out.at(next, Event::Scheduler(SchedulerEvent::Flush));
+            out.at(next, Event::Scheduler(self.me(), SchedulerEvent::Flush));
         }
     }
 }
 
 /// A change of some informer's cache, handled.
 impl Scheduler {
-    fn changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+    fn changed(&mut self, change: Change, out: &mut Effects) {
         let before = out.cause();
         out.because(change.cause);
         match change.object().kind() {
-            Kind::Pod => self.pod_changed(change, setup, out),
-            Kind::Node => self.node_changed(change, setup, out),
+            Kind::Pod => self.pod_changed(change, out),
+            Kind::Node => self.node_changed(change, out),
             Kind::Namespace => {
                 let labels = change.new.as_ref().map(|object| object.meta().labels.clone());
                 self.cache.set_namespace(&change.object().meta().name.clone(), labels);
@@ -310,12 +341,9 @@ impl Scheduler {
 }
 
 /// A process has an identity of its own.
-fn candidate(identity: Name) -> LeaderElection {
-    LeaderElection::new(Agent::Scheduler, "kube-scheduler", identity).releasing()
+fn candidate(number: u8, configuration: &SchedulerConfiguration, identity: Name) -> LeaderElection {
+    LeaderElection::new(Agent::Scheduler(number), configuration.election.clone(), identity).releasing()
 }
-
-/// The machine it runs on, the first part of its name in the election.
-const HOST: &str = "control-plane";
 
 /// A pod's object as the informer has it.
 fn object_of(pods: &Informer, pod: &cache::pod_info::PodInfo) -> Option<Arc<crate::objects::Object>> {

@@ -9,13 +9,11 @@ use super::cache::pod_info::{DISRUPTION_TARGET, PREEMPTED, PodInfo};
 use super::{Scheduler, object_of};
 use crate::apiserver::request::{Answer, DeleteOptions, Patch, Subresource};
 use crate::apiserver::status::Status;
-use crate::client::Agent;
 use crate::client::connection::Call;
 use crate::event::Effects;
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
 use crate::objects::{Condition, Kind, Name, Object, Uid};
-use crate::setup::Setup;
 
 /// A preemption under way.
 #[derive(Clone, Debug)]
@@ -67,7 +65,7 @@ impl Scheduler {
         for other in lower.into_iter().filter(|other| other.nominated.is_some()) {
             let patch = Patch::PodCondition { uid: other.uid, condition: None, nominated: Some(None) };
             let call = Call::patch(Kind::Pod, other.key.clone(), patch).of(Subresource::Status);
-            self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+            self.connection.send(self.agent(), call, Duration::ZERO, out);
         }
     }
 
@@ -84,23 +82,17 @@ impl Scheduler {
         condition.observed_generation = pod.meta.generation;
         let patch = Patch::PodCondition { uid: victim.uid, condition: Some(Box::new(condition)), nominated: None };
         let call = Call::patch(Kind::Pod, victim.key.clone(), patch).of(Subresource::Status);
-        let number = self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+        let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
         self.errands.insert(number, Errand { preemptor, victim, object, step: Step::Tell });
     }
 
     /// A request was answered. A victim that is gone is no error.
-    pub(super) fn errand_done(
-        &mut self,
-        errand: Errand,
-        result: Result<Answer, Status>,
-        setup: &Setup,
-        out: &mut Effects,
-    ) {
+    pub(super) fn errand_done(&mut self, errand: Errand, result: Result<Answer, Status>, out: &mut Effects) {
         let Errand { preemptor, victim, object, step } = errand;
         let gone = result.as_ref().is_err_and(Status::is_not_found);
         if result.is_ok() && step == Step::Tell {
             let call = Call::delete(Kind::Pod, victim.key.clone(), DeleteOptions::default());
-            let number = self.connection.send(Agent::Scheduler, call, Duration::ZERO, out);
+            let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
             self.errands.insert(number, Errand { preemptor, victim, object, step: Step::Delete });
             return;
         }
@@ -108,8 +100,8 @@ impl Scheduler {
             && let Some(preempting) = self.preempting.get(&preemptor)
         {
             let message = format!("Preempted by pod {preemptor} on node {}", preempting.node).into();
-            let (agent, kind) = (Agent::Scheduler, EventType::Normal);
-            self.recorder.speak_for(&preempting.pod.terms().scheduler, super::HOST);
+            let (agent, kind) = (self.agent(), EventType::Normal);
+            self.recorder.speak_for(&preempting.pod.terms().scheduler, &self.host);
             self.recorder.record_action(agent, object.reference(), kind, "Preempted", "Preempting", message, out);
         }
         if let Some(preempting) = self.preempting.get_mut(&preemptor) {
@@ -118,7 +110,7 @@ impl Scheduler {
         }
         self.go_on(preemptor, out);
         if self.preempting.get(&preemptor).is_some_and(|p| p.busy == 0 && p.last.is_none()) {
-            self.preemption_done(preemptor, setup, out);
+            self.preemption_done(preemptor, out);
         }
     }
 
@@ -134,11 +126,11 @@ impl Scheduler {
         }
     }
 
-    fn preemption_done(&mut self, preemptor: Uid, setup: &Setup, out: &mut Effects) {
+    fn preemption_done(&mut self, preemptor: Uid, out: &mut Effects) {
         let Some(preempting) = self.preempting.remove(&preemptor) else { return };
         self.queue.set_preempting(preemptor, false);
         if preempting.failed {
-            let (queue, around) = self.queue(setup, out);
+            let (queue, around) = self.queue(out);
             queue.force(preemptor, around);
         }
     }

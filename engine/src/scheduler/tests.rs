@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn cluster(nodes: usize, configuration: SchedulerConfiguration) -> World {
     let mut setup = Setup::new(5, nodes, 1, profiles::laptop());
-    setup.scheduler = configuration;
+    setup.schedulers[0].configuration = Arc::new(configuration);
     let mut world = World::new(setup.shared());
     world.run_until(Instant::START + SECOND.times(14));
     world

@@ -11,40 +11,39 @@ use super::{Placed, Scheduler};
 use crate::client::informer::Change;
 use crate::event::Effects;
 use crate::objects::{Name, Object, Uid};
-use crate::setup::Setup;
 
 impl Scheduler {
-    pub(super) fn pod_changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+    pub(super) fn pod_changed(&mut self, change: Change, out: &mut Effects) {
         let object = change.object().clone();
         let Object::Pod(pod) = &*object else { return };
         let (uid, info) = (pod.meta.uid, PodInfo::of(pod));
         let old = change.old.as_ref().and_then(|old| old.as_pod()).map(PodInfo::of);
         if change.new.is_none() || pod.status.phase.terminal() {
-            self.gone(info, setup, out);
+            self.gone(info, out);
         } else if let Some(node) = &pod.node {
             self.queue.remove(uid);
             self.cache.withdraw(uid);
-            self.on_node(node, info, setup, out);
-        } else if setup.scheduler.profile(&info.terms().scheduler).is_some() {
-            self.waits(info, old, setup, out);
+            self.on_node(node, info, out);
+        } else if self.configuration.profile(&info.terms().scheduler).is_some() {
+            self.waits(info, old, out);
         }
     }
 
     /// A pod is gone, or has ended.
-    fn gone(&mut self, info: Arc<PodInfo>, setup: &Setup, out: &mut Effects) {
+    fn gone(&mut self, info: Arc<PodInfo>, out: &mut Effects) {
         let uid = info.uid;
         self.queue.remove(uid);
         self.cache.withdraw(uid);
         self.preempting.remove(&uid);
         if self.placed.contains_key(&uid) {
-            self.unplace(uid, setup, out);
+            self.unplace(uid, out);
         } else if info.nominated.is_some() {
-            self.happened(&Happening::PodGone(info.clone()), Some(info.priority()), setup, out);
+            self.happened(&Happening::PodGone(info.clone()), Some(info.priority()), out);
         }
     }
 
     /// A pod is bound.
-    fn on_node(&mut self, node: &Name, info: Arc<PodInfo>, setup: &Setup, out: &mut Effects) {
+    fn on_node(&mut self, node: &Name, info: Arc<PodInfo>, out: &mut Effects) {
         let uid = info.uid;
         match self.placed.get_mut(&uid) {
             Some(placed) if placed.node == *node => {
@@ -53,28 +52,28 @@ impl Scheduler {
                 self.cache.add_pod(node, info.clone());
                 let same = old.as_ref().is_some_and(|old| old.labels == info.labels && old.spec == info.spec);
                 match old {
-                    _ if confirmed => self.happened(&Happening::PodPlaced(info), None, setup, out),
-                    Some(old) if !same => self.happened(&Happening::PodChanged { old, new: info }, None, setup, out),
+                    _ if confirmed => self.happened(&Happening::PodPlaced(info), None, out),
+                    Some(old) if !same => self.happened(&Happening::PodChanged { old, new: info }, None, out),
                     _ => {}
                 }
             }
             Some(_) => {
-                self.unplace(uid, setup, out);
-                self.on_node(node, info, setup, out);
+                self.unplace(uid, out);
+                self.on_node(node, info, out);
             }
             None => {
                 self.place(node.clone(), info.clone(), false);
-                self.happened(&Happening::PodPlaced(info), None, setup, out);
+                self.happened(&Happening::PodPlaced(info), None, out);
             }
         }
     }
 
     /// A pod waits for a node.
-    fn waits(&mut self, info: Arc<PodInfo>, old: Option<Arc<PodInfo>>, setup: &Setup, out: &mut Effects) {
+    fn waits(&mut self, info: Arc<PodInfo>, old: Option<Arc<PodInfo>>, out: &mut Effects) {
         if self.placed.contains_key(&info.uid) {
             // It is assumed to have one. If it is deleted meanwhile, it holds no room any more.
             if info.deleting && old.is_some_and(|old| !old.deleting) {
-                self.unplace(info.uid, setup, out);
+                self.unplace(info.uid, out);
             }
             return;
         }
@@ -85,18 +84,18 @@ impl Scheduler {
             // The promise may not be written yet.
             (None, None) => self.cache.renew_nomination(&info),
         }
-        let (queue, around) = self.queue(setup, out);
+        let (queue, around) = self.queue(out);
         queue.update(info.clone(), around);
         if was.is_some()
             && was != info.nominated
             && let Some(old) = old
         {
             let priority = old.priority();
-            self.happened(&Happening::PodGone(old), Some(priority), setup, out);
+            self.happened(&Happening::PodGone(old), Some(priority), out);
         }
     }
 
-    pub(super) fn node_changed(&mut self, change: Change, setup: &Setup, out: &mut Effects) {
+    pub(super) fn node_changed(&mut self, change: Change, out: &mut Effects) {
         let object = change.object().clone();
         let Object::Node(node) = &*object else { return };
         let name = &node.meta.name;
@@ -104,7 +103,7 @@ impl Scheduler {
         if change.new.is_none() {
             if let Some(terms) = known {
                 self.cache.remove_node(name);
-                self.happened(&Happening::NodeGone(terms), None, setup, out);
+                self.happened(&Happening::NodeGone(terms), None, out);
             }
             return;
         }
@@ -125,11 +124,11 @@ impl Scheduler {
             Some(old) => {
                 self.cache.set_node(name, new.clone());
                 let happening = Happening::NodeChanged { name: name.clone(), old, new };
-                self.happened(&happening, None, setup, out);
+                self.happened(&happening, None, out);
             }
             None => {
                 self.cache.set_node(name, new.clone());
-                self.happened(&Happening::NodeAdded(name.clone(), new), None, setup, out);
+                self.happened(&Happening::NodeAdded(name.clone(), new), None, out);
             }
         }
     }
@@ -141,16 +140,16 @@ impl Scheduler {
     }
 
     /// Forgets where a pod counts.
-    pub(super) fn unplace(&mut self, uid: Uid, setup: &Setup, out: &mut Effects) {
+    pub(super) fn unplace(&mut self, uid: Uid, out: &mut Effects) {
         let Some(placed) = self.placed.remove(&uid) else { return };
         if let Some(info) = self.cache.remove_pod(&placed.node, uid) {
-            self.happened(&Happening::PodGone(info), None, setup, out);
+            self.happened(&Happening::PodGone(info), None, out);
         }
     }
 
     /// Wakes the pods that something could help.
-    pub(super) fn happened(&mut self, happening: &Happening, up_to: Option<i32>, setup: &Setup, out: &Effects) {
-        let (queue, around) = self.queue(setup, out);
+    pub(super) fn happened(&mut self, happening: &Happening, up_to: Option<i32>, out: &Effects) {
+        let (queue, around) = self.queue(out);
         queue.happened(happening, up_to, around);
     }
 }

@@ -13,6 +13,7 @@ use crate::etcd::EtcdNote;
 use crate::kernel::{Duration, Instant};
 use crate::objects::calendar;
 use crate::objects::json::EPOCH_NS;
+use crate::process::Process;
 use crate::setup::Setup;
 
 mod scheduling;
@@ -100,6 +101,9 @@ pub fn agent_name(setup: &Setup, agent: Agent) -> String {
         Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) => {
             format!("{}#{}", agent.name(), agent.index())
         }
+        Agent::ApiServer(number) => Process::ApiServer(number).name(setup),
+        Agent::ControllerManager(number) => Process::ControllerManager(number).name(setup),
+        Agent::Scheduler(number) => Process::Scheduler(number).name(setup),
         _ => agent.name().to_owned(),
     }
 }

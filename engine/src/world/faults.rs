@@ -75,8 +75,8 @@ impl World {
     }
 
     /// A connection of the API server to etcd that has been silent for too long is closed: what was on its way is gone.
-    pub(super) fn keep_alive(&mut self, member: u8, event: Event) -> Option<Event> {
-        let (server, etcd) = (Endpoint::ApiServer, Endpoint::Etcd(member));
+    pub(super) fn keep_alive(&mut self, server: u8, member: u8, event: Event) -> Option<Event> {
+        let (server, etcd) = (Endpoint::ApiServer(server), Endpoint::Etcd(member));
         if !self.network.is_cut(server, etcd) && !self.network.is_cut(etcd, server) {
             return None;
         }
@@ -86,10 +86,10 @@ impl World {
 
     /// A link between members of etcd has changed: their heartbeats rest no longer.
     fn disturb_etcd(&mut self, from: Endpoint, to: Endpoint) {
-        if let (Endpoint::ApiServer, Endpoint::Etcd(member)) | (Endpoint::Etcd(member), Endpoint::ApiServer) =
-            (from, to)
+        if let (Endpoint::ApiServer(server), Endpoint::Etcd(member))
+        | (Endpoint::Etcd(member), Endpoint::ApiServer(server)) = (from, to)
         {
-            let event = Event::ApiServer(ApiServerEvent::Silent(member));
+            let event = Event::ApiServer(server, ApiServerEvent::Silent(member));
             self.push(self.now + KEEPALIVE, Endpoint::Outside, Queued::anybody(event, RecordId(0)));
         }
         if matches!((from, to), (Endpoint::Etcd(_), Endpoint::Etcd(_))) {

@@ -61,8 +61,8 @@ fn replies(world: &mut World) -> Vec<(u64, u64, u16, String)> {
 }
 
 fn supervise(world: &mut World) {
-    world.supervise(Process::ControllerManager, true);
-    world.supervise(Process::Scheduler, true);
+    world.supervise(Process::ControllerManager(0), true);
+    world.supervise(Process::Scheduler(0), true);
 }
 
 #[test]
@@ -138,13 +138,13 @@ fn without_a_leader_watches_end_and_are_opened_again() {
     run(&mut world, 1);
     let codes: Vec<(u64, u16)> = replies(&mut world).iter().map(|reply| (reply.0, reply.2)).collect();
     assert!(codes.contains(&(4, 200)) && codes.contains(&(5, 200)), "{codes:?}");
-    assert!(world.is_running(Process::Scheduler) && world.is_running(Process::ControllerManager));
+    assert!(world.is_running(Process::Scheduler(0)) && world.is_running(Process::ControllerManager(0)));
 }
 
 #[test]
 fn an_api_server_cut_off_from_a_member_asks_another_after_its_keep_alive() {
     let mut world = cluster(3);
-    for (from, to) in [(Endpoint::ApiServer, Endpoint::Etcd(0)), (Endpoint::Etcd(0), Endpoint::ApiServer)] {
+    for (from, to) in [(Endpoint::ApiServer(0), Endpoint::Etcd(0)), (Endpoint::Etcd(0), Endpoint::ApiServer(0))] {
         world.cut_link(from, to);
     }
     send(&mut world, 1, Verb::Get, "default");
@@ -172,7 +172,7 @@ fn history_is_forgotten_every_five_minutes_and_nobody_minds() {
     let off = minutes(Setup { etcd_compaction_interval: Duration::ZERO, ..setup }, 21);
     assert_eq!(off.etcd()[0].store().compact_revision(), 0);
     assert!(history(&off) > history(&short) * 3 / 2);
-    assert!(long.is_running(Process::ControllerManager) && long.controller_manager.leading());
+    assert!(long.is_running(Process::ControllerManager(0)) && long.controller_managers()[0].leading());
 }
 
 #[test]

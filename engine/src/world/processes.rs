@@ -1,9 +1,9 @@
 //! Processes end and start: what the world does about it.
 
 use super::World;
-use crate::apiserver::ApiServerEvent;
 use crate::apiserver::request::{Delivery, Reply};
 use crate::apiserver::status::Status;
+use crate::apiserver::{ApiServer, ApiServerEvent};
 use crate::controllers::ControllerManagerEvent;
 use crate::etcd::EtcdEvent;
 use crate::event::{ANY_LIFE, Event, Queued};
@@ -19,16 +19,25 @@ impl World {
     pub fn is_running(&self, process: Process) -> bool {
         match process {
             Process::Etcd(member) => self.etcd.get(usize::from(member)).is_some_and(|member| member.running()),
-            Process::Kubelet(node) if node as usize >= self.kubelets.len() => false,
-            other => self.processes.running(other),
+            other => self.processes.running(other) && self.is_known(other),
+        }
+    }
+
+    /// Whether this cluster has such a process.
+    fn is_known(&self, process: Process) -> bool {
+        match process {
+            Process::Etcd(member) => usize::from(member) < self.etcd.len(),
+            Process::ApiServer(number) => usize::from(number) < self.apiservers.len(),
+            Process::ControllerManager(number) => usize::from(number) < self.controller_managers.len(),
+            Process::Scheduler(number) => usize::from(number) < self.schedulers.len(),
+            Process::Kubelet(node) => (node as usize) < self.kubelets.len(),
         }
     }
 
     /// Every process of the cluster, running or not.
     pub fn process_list(&self) -> impl Iterator<Item = Process> {
         let etcd = (0..self.etcd.len() as u8).map(Process::Etcd);
-        let one = [Process::ApiServer, Process::ControllerManager, Process::Scheduler];
-        etcd.chain(one).chain((0..self.kubelets.len() as u32).map(Process::Kubelet))
+        etcd.chain(Process::control_plane(&self.setup)).chain((0..self.kubelets.len() as u32).map(Process::Kubelet))
     }
 
     /// SIGKILL: the process is gone at once, with everything that is not on a disk. False if it does not run.
@@ -47,9 +56,9 @@ impl World {
             return false;
         }
         match process {
-            Process::Scheduler => {
+            Process::Scheduler(number) => {
                 self.processes.stop(process);
-                self.now_at(Event::Scheduler(SchedulerEvent::Terminate), RecordId(0));
+                self.now_at(Event::Scheduler(number, SchedulerEvent::Terminate), RecordId(0));
             }
             _ => self.end(process, Ending::Terminated, RecordId(0)),
         }
@@ -58,8 +67,7 @@ impl World {
 
     /// Starts a process that does not run. False if it runs already, or if this cluster has none such.
     pub fn start(&mut self, process: Process) -> bool {
-        let known = self.process_list().any(|other| other == process);
-        let starts = known && !self.is_running(process);
+        let starts = self.is_known(process) && !self.is_running(process);
         if starts {
             self.start_because(process, RecordId(0));
         }
@@ -79,9 +87,9 @@ impl World {
         self.processes.start(process);
         let event = match process {
             Process::Etcd(member) => Event::Etcd(member, EtcdEvent::Started),
-            Process::ApiServer => Event::ApiServer(ApiServerEvent::Start),
-            Process::ControllerManager => Event::ControllerManager(ControllerManagerEvent::Start),
-            Process::Scheduler => Event::Scheduler(SchedulerEvent::Start),
+            Process::ApiServer(number) => Event::ApiServer(number, ApiServerEvent::Start),
+            Process::ControllerManager(number) => Event::ControllerManager(number, ControllerManagerEvent::Start),
+            Process::Scheduler(number) => Event::Scheduler(number, SchedulerEvent::Start),
             Process::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Start),
         };
         self.now_at(event, cause);
@@ -96,19 +104,28 @@ impl World {
                 let event = if how == Ending::Killed { EtcdEvent::Killed } else { EtcdEvent::Stopped };
                 self.now_at(Event::Etcd(member, event), cause);
             }
-            Process::ApiServer => {
-                for (client, delivery) in self.apiserver.crash() {
+            Process::ApiServer(number) => {
+                let heard = self.apiservers.get_mut(usize::from(number)).map(ApiServer::crash).unwrap_or_default();
+                for (client, delivery) in heard {
                     let life = self.processes.life(client);
                     let event = Event::delivery(client, delivery);
                     self.transmit(endpoint, client, Duration::ZERO, Queued { event, cause, life });
                 }
                 for member in 0..self.etcd.len() as u8 {
-                    let event = Event::Etcd(member, EtcdEvent::ClientGone(Endpoint::ApiServer));
+                    let event = Event::Etcd(member, EtcdEvent::ClientGone(endpoint));
                     self.transmit(endpoint, Endpoint::Etcd(member), Duration::ZERO, Queued::anybody(event, cause));
                 }
             }
-            Process::ControllerManager => self.controller_manager.crash(&self.setup),
-            Process::Scheduler => self.scheduler.crash(&self.setup),
+            Process::ControllerManager(number) => {
+                if let Some(manager) = self.controller_managers.get_mut(usize::from(number)) {
+                    manager.crash();
+                }
+            }
+            Process::Scheduler(number) => {
+                if let Some(scheduler) = self.schedulers.get_mut(usize::from(number)) {
+                    scheduler.crash(&self.setup);
+                }
+            }
             Process::Kubelet(node) => {
                 if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
                     kubelet.crash();
@@ -116,10 +133,10 @@ impl World {
             }
         }
         self.processes.end(process);
-        if !matches!(process, Process::Etcd(_) | Process::ApiServer) {
+        if !matches!(process, Process::Etcd(_) | Process::ApiServer(_)) {
             // The machine closes the connections of a process that ends.
-            let event = Event::ApiServer(ApiServerEvent::Disconnected(endpoint));
-            self.transmit(endpoint, Endpoint::ApiServer, Duration::ZERO, Queued::anybody(event, cause));
+            let event = Event::ApiServer(0, ApiServerEvent::Disconnected(endpoint));
+            self.transmit(endpoint, Endpoint::ApiServer(0), Duration::ZERO, Queued::anybody(event, cause));
         }
         if let Some(after) = self.processes.restart_after(process, self.now) {
             let what = What::Restarting { after };
@@ -130,8 +147,8 @@ impl World {
 
     /// What becomes of an event that arrives: it may have been meant for a process that is gone.
     pub(super) fn arrives(&mut self, event: Event, life: u32, cause: RecordId) -> Option<Event> {
-        if let Event::ApiServer(ApiServerEvent::Silent(member)) = event {
-            return self.keep_alive(member, event);
+        if let Event::ApiServer(server, ApiServerEvent::Silent(member)) = event {
+            return self.keep_alive(server, member, event);
         }
         let receiver = event.receiver();
         let Some(process) = Process::at(receiver).filter(|process| !matches!(process, Process::Etcd(_))) else {
@@ -144,8 +161,8 @@ impl World {
             return Some(event);
         }
         let asked = match event {
-            Event::ApiServer(ApiServerEvent::Request(request)) => Some((request.from, request.number)),
-            Event::ApiServer(ApiServerEvent::Health { number, .. }) => Some((Endpoint::Outside, number)),
+            Event::ApiServer(_, ApiServerEvent::Request(request)) => Some((request.from, request.number)),
+            Event::ApiServer(_, ApiServerEvent::Health { number, .. }) => Some((Endpoint::Outside, number)),
             _ => None,
         };
         if let Some((from, number)) = asked {
@@ -153,7 +170,7 @@ impl World {
             let reply = Reply { number, result: Err(Status::refused()), warnings: Vec::new() };
             let event = Event::delivery(from, Delivery::Reply(Box::new(reply)));
             let life = self.processes.life(from);
-            self.transmit(Endpoint::ApiServer, from, Duration::ZERO, Queued { event, cause, life });
+            self.transmit(receiver, from, Duration::ZERO, Queued { event, cause, life });
         }
         None
     }

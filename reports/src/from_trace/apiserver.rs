@@ -1,29 +1,55 @@
-//! The API server's lane: a span per request, from its arrival to its reply; a tick per failure.
+//! The API servers' lanes: a span per request, from its arrival to its reply; a tick per failure.
 
 use std::collections::BTreeMap;
 
+use wavetank_engine::Setup;
 use wavetank_engine::apiserver::request::{Subresource, Verb};
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
 use wavetank_engine::kernel::out::RecordId;
 use wavetank_engine::objects::Kind;
+use wavetank_engine::process::Process;
 use wavetank_engine::trace::{Record, What};
 
 use super::background;
 use super::drawing::{Drawing, Window, failure};
 use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
-pub(super) struct ApiServer {
+/// A lane for each API server.
+pub(super) struct ApiServers(Vec<ApiServer>);
+
+struct ApiServer {
+    agent: Agent,
     drawing: Drawing,
     in_flight: BTreeMap<RecordId, (Instant, String)>,
 }
 
-impl ApiServer {
-    pub fn new(window: Window) -> Self {
-        ApiServer { drawing: Drawing::new(window, "API server", LaneGroup::ControlPlane), in_flight: BTreeMap::new() }
+impl ApiServers {
+    pub fn new(window: Window, setup: &Setup) -> Self {
+        let lane = |number| {
+            let several = setup.api_servers > 1;
+            let name = if several { Process::ApiServer(number).name(setup) } else { "API server".to_owned() };
+            let drawing = Drawing::new(window, name, LaneGroup::ControlPlane);
+            ApiServer { agent: Agent::ApiServer(number), drawing, in_flight: BTreeMap::new() }
+        };
+        ApiServers((0..setup.api_servers).map(lane).collect())
     }
 
     pub fn take(&mut self, record: &Record) {
+        if let Agent::ApiServer(number) = record.note.by
+            && let Some(server) = self.0.get_mut(usize::from(number))
+        {
+            server.take(record);
+        }
+    }
+
+    pub fn finish(self) -> impl Iterator<Item = Lane> {
+        self.0.into_iter().map(ApiServer::finish)
+    }
+}
+
+impl ApiServer {
+    fn take(&mut self, record: &Record) {
         let kind = record.note.object.as_ref().map(|(kind, _)| *kind);
         match (&record.note.what, kind) {
             (What::Request { from, verb, subresource }, Some(kind))
@@ -45,14 +71,14 @@ impl ApiServer {
                     self.drawing.tick(record.at, tick, &format!("{code} {}", &**reason));
                 }
             }
-            (What::Started, _) if record.note.by == Agent::ApiServer => {
+            (What::Started, _) if record.note.by == self.agent => {
                 self.drawing.tick(record.at, TickKind::Other, "started");
             }
             _ => {}
         }
     }
 
-    pub fn finish(mut self) -> Lane {
+    fn finish(mut self) -> Lane {
         for (start, label) in self.in_flight.values() {
             self.drawing.open_span(*start, SpanKind::Request, label);
         }

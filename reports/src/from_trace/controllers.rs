@@ -4,22 +4,23 @@
 
 use std::collections::BTreeMap;
 
+use wavetank_engine::Setup;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
 use wavetank_engine::objects::{Key, Kind};
+use wavetank_engine::trace::jsonl::agent_name;
 use wavetank_engine::trace::{Record, What};
 
 use super::drawing::{Drawing, Window, failure};
 use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
 const ALWAYS: [Agent; 2] = [Agent::DeploymentController, Agent::ReplicaSetController];
-const IF_BUSY: [Agent; 6] = [
+const IF_BUSY: [Agent; 5] = [
     Agent::GarbageCollector,
     Agent::NamespaceController,
     Agent::ServiceAccountController,
     Agent::RootCaCertPublisher,
     Agent::NodeController,
-    Agent::ControllerManager,
 ];
 
 pub(super) struct Controllers {
@@ -31,10 +32,11 @@ pub(super) struct Controllers {
 }
 
 impl Controllers {
-    pub fn new(window: Window) -> Self {
-        let drawing = |agent: Agent| (agent, Drawing::new(window, agent.name(), LaneGroup::Controller));
+    pub fn new(window: Window, setup: &Setup) -> Self {
+        let drawing = |agent: Agent| (agent, Drawing::new(window, agent_name(setup, agent), LaneGroup::Controller));
+        let processes = (0..setup.controller_managers).map(Agent::ControllerManager);
         Controllers {
-            drawings: ALWAYS.into_iter().chain(IF_BUSY).map(drawing).collect(),
+            drawings: ALWAYS.into_iter().chain(IF_BUSY).chain(processes).map(drawing).collect(),
             busy: BTreeMap::new(),
             active: BTreeMap::new(),
         }

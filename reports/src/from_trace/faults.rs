@@ -72,9 +72,9 @@ impl<'a> Faults<'a> {
     fn down(&self, agent: Agent) -> Option<String> {
         let process = match agent {
             Agent::Etcd(member) => Process::Etcd(member),
-            Agent::ApiServer => Process::ApiServer,
-            Agent::ControllerManager => Process::ControllerManager,
-            Agent::Scheduler => Process::Scheduler,
+            Agent::ApiServer(number) => Process::ApiServer(number),
+            Agent::ControllerManager(number) => Process::ControllerManager(number),
+            Agent::Scheduler(number) => Process::Scheduler(number),
             Agent::Kubelet(node) => Process::Kubelet(node),
             _ => return None,
         };

@@ -20,14 +20,16 @@ mod kubelets;
 mod pods;
 mod scheduler;
 
+use std::collections::BTreeMap;
+
 use wavetank_engine::Setup;
 use wavetank_engine::apiserver::request::{Subresource, Verb};
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
-use wavetank_engine::objects::Kind;
-use wavetank_engine::trace::Record;
+use wavetank_engine::objects::{Key, Kind};
+use wavetank_engine::trace::{Record, What};
 
-use self::apiserver::ApiServer;
+use self::apiserver::ApiServers;
 use self::clients::Clients;
 use self::controllers::Controllers;
 use self::drawing::Window;
@@ -35,7 +37,7 @@ use self::etcd::Etcd;
 use self::faults::Faults;
 use self::kubelets::Kubelets;
 use self::pods::Pods;
-use self::scheduler::Scheduler;
+use self::scheduler::Schedulers;
 use crate::timeline::{Band, Mark, PodGroups, Timeline};
 
 /// The timeline of what the records tell between `zero`, which becomes its zero, and `end`. What began before is cut
@@ -43,28 +45,31 @@ use crate::timeline::{Band, Mark, PodGroups, Timeline};
 pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, end: Instant) -> Timeline {
     let window = Window { zero, end };
     let mut clients = Clients::new(window);
-    let mut apiserver = ApiServer::new(window);
+    let mut apiservers = ApiServers::new(window, setup);
     let mut etcd = Etcd::new(window, setup);
-    let mut controllers = Controllers::new(window);
-    let mut scheduler = Scheduler::new(window);
+    let mut controllers = Controllers::new(window, setup);
+    let mut schedulers = Schedulers::new(window, setup);
     let mut kubelets = Kubelets::new(window, setup);
     let mut pods = Pods::new(window);
     let mut faults = Faults::new(window, setup);
-    for record in records.iter().take_while(|record| record.at <= end) {
+    let (mut told, several) = (Told::default(), setup.api_servers > 1);
+    for record in records.iter().take_while(|record| record.at <= end).filter(|record| !several || told.is_new(record))
+    {
         clients.take(record);
-        apiserver.take(record);
+        apiservers.take(record);
         etcd.take(record);
         controllers.take(record);
-        scheduler.take(record);
+        schedulers.take(record);
         kubelets.take(record);
         pods.take(record);
         faults.take(record);
     }
     let (client, marks) = clients.finish();
-    let mut lanes = vec![client, apiserver.finish()];
+    let mut lanes = vec![client];
+    lanes.extend(apiservers.finish());
     lanes.extend(etcd.finish());
     lanes.extend(controllers.finish());
-    lanes.push(scheduler.finish());
+    lanes.extend(schedulers.finish());
     lanes.extend(kubelets.finish());
     Timeline {
         title: title.to_owned(),
@@ -76,6 +81,26 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
         pod_groups: PodGroups::Node,
         marks,
         bands: faults.finish(),
+    }
+}
+
+/// What has been told of objects. Each of several API servers tells of every write; only the first to do so counts.
+#[derive(Default)]
+struct Told(BTreeMap<(Kind, Key), u64>);
+
+impl Told {
+    fn is_new(&mut self, record: &Record) -> bool {
+        let (What::Committed { revision, .. }, Some(object)) = (&record.note.what, &record.note.object) else {
+            return true;
+        };
+        match self.0.get_mut(object) {
+            Some(known) if *known >= *revision => return false,
+            Some(known) => *known = *revision,
+            None => {
+                self.0.insert(object.clone(), *revision);
+            }
+        }
+        true
     }
 }
 

@@ -1,14 +1,16 @@
-//! The scheduler's lane: a span per decision, up to the reply to the binding that follows from it.
+//! The schedulers' lanes: a span per decision, up to the reply to the binding that follows from it.
 //!
-//! It stands last among the controllers and not with the control plane, so that the lanes follow a change downwards.
+//! They stand last among the controllers and not with the control plane, so that the lanes follow a change downwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wavetank_engine::Setup;
 use wavetank_engine::apiserver::request::Subresource;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
 use wavetank_engine::objects::{Key, Kind};
+use wavetank_engine::setup::SchedulerSpec;
 use wavetank_engine::trace::note::{Change, Scheduling};
 use wavetank_engine::trace::{Record, What};
 
@@ -18,7 +20,11 @@ use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 /// Events that say what the lane shows anyway.
 const SHOWN_ANYWAY: [&str; 2] = ["Scheduled", "FailedScheduling"];
 
-pub(super) struct Scheduler {
+/// A lane for each scheduler process.
+pub(super) struct Schedulers(Vec<Scheduler>);
+
+struct Scheduler {
+    agent: Agent,
     drawing: Drawing,
     attempts: BTreeMap<Key, Attempt>,
 }
@@ -35,24 +41,38 @@ impl Attempt {
     }
 }
 
-impl Scheduler {
-    pub fn new(window: Window) -> Self {
-        Scheduler { drawing: Drawing::new(window, "scheduler", LaneGroup::Controller), attempts: BTreeMap::new() }
+impl Schedulers {
+    pub fn new(window: Window, setup: &Setup) -> Self {
+        let lane = |(number, spec): (u8, &SchedulerSpec)| {
+            let name = if setup.schedulers.len() > 1 { &*spec.process } else { "scheduler" };
+            let drawing = Drawing::new(window, name, LaneGroup::Controller);
+            Scheduler { agent: Agent::Scheduler(number), drawing, attempts: BTreeMap::new() }
+        };
+        Schedulers((0..).zip(&setup.schedulers).map(lane).collect())
     }
 
     pub fn take(&mut self, record: &Record) {
+        self.0.iter_mut().for_each(|scheduler| scheduler.take(record));
+    }
+
+    pub fn finish(self) -> impl Iterator<Item = Lane> {
+        self.0.into_iter().map(Scheduler::finish)
+    }
+}
+
+impl Scheduler {
+    fn take(&mut self, record: &Record) {
         let note = &record.note;
         match (&note.what, &note.object) {
-            (
-                What::Reply { to: Agent::Scheduler, subresource: Subresource::Binding, code, reason, .. },
-                Some((_, key)),
-            ) => {
+            (What::Reply { to, subresource: Subresource::Binding, code, reason, .. }, Some((_, key)))
+                if *to == self.agent =>
+            {
                 self.bound(record.at, key, *code, reason);
             }
             (What::Committed { change: Change::Deleted, .. }, Some((Kind::Pod, key))) => {
                 self.attempts.remove(key);
             }
-            _ if note.by != Agent::Scheduler => {}
+            _ if note.by != self.agent => {}
             (What::Reconcile, Some((Kind::Pod, key))) => {
                 self.attempts.insert(key.clone(), Attempt { start: record.at, node: None });
             }
@@ -88,7 +108,7 @@ impl Scheduler {
         }
     }
 
-    pub fn finish(mut self) -> Lane {
+    fn finish(mut self) -> Lane {
         for attempt in self.attempts.values() {
             self.drawing.open_span(attempt.start, SpanKind::Decision, &attempt.label());
         }

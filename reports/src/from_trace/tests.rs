@@ -37,7 +37,7 @@ impl Run {
 
     fn request(&mut self, ms: u64, from: Agent, verb: Verb, kind: Kind, subresource: Subresource) -> RecordId {
         let what = What::Request { from, verb, subresource };
-        self.note(ms, RecordId(0), Note::about(Agent::ApiServer, kind, Key::new("default", POD), what))
+        self.note(ms, RecordId(0), Note::about(Agent::ApiServer(0), kind, Key::new("default", POD), what))
     }
 
     fn reply(&mut self, ms: u64, request: RecordId, code: u16, reason: &'static str) {
@@ -58,7 +58,7 @@ impl Run {
 
     fn committed(&mut self, ms: u64, cause: RecordId, change: Change) {
         let what = What::Committed { revision: 1, change };
-        self.note(ms, cause, Note::about(Agent::ApiServer, Kind::Pod, Key::new("default", POD), what));
+        self.note(ms, cause, Note::about(Agent::ApiServer(0), Kind::Pod, Key::new("default", POD), what));
     }
 
     fn step(&mut self, ms: u64, step: PodStep, detail: &str) {
@@ -160,10 +160,10 @@ fn background_stays_out() {
     let mut run = Run::default();
     for (index, (from, verb, kind, subresource)) in [
         (Agent::Kubelet(0), Verb::Update, Kind::Lease, Subresource::None),
-        (Agent::ControllerManager, Verb::Get, Kind::Lease, Subresource::None),
+        (Agent::ControllerManager(0), Verb::Get, Kind::Lease, Subresource::None),
         (Agent::Kubelet(0), Verb::Patch, Kind::Node, Subresource::Status),
         (Agent::Kubelet(0), Verb::Get, Kind::Node, Subresource::None),
-        (Agent::Scheduler, Verb::Create, Kind::Event, Subresource::None),
+        (Agent::Scheduler(0), Verb::Create, Kind::Event, Subresource::None),
     ]
     .into_iter()
     .enumerate()
@@ -240,13 +240,13 @@ fn a_decision_reaches_to_its_binding() {
         let message = message.into();
         What::Schedule(Box::new(Scheduling { node, message, evaluated: 2, explanation: None }))
     };
-    run.about(0, Agent::Scheduler, Kind::Pod, POD, schedule(None, "0/2 nodes are available: 2 Insufficient cpu."));
-    run.about(5, Agent::Scheduler, Kind::Pod, POD, What::Reconcile);
-    run.about(7, Agent::Scheduler, Kind::Pod, POD, schedule(Some("worker-2"), ""));
-    let binding = run.request(8, Agent::Scheduler, Verb::Create, Kind::Pod, Subresource::Binding);
+    run.about(0, Agent::Scheduler(0), Kind::Pod, POD, schedule(None, "0/2 nodes are available: 2 Insufficient cpu."));
+    run.about(5, Agent::Scheduler(0), Kind::Pod, POD, What::Reconcile);
+    run.about(7, Agent::Scheduler(0), Kind::Pod, POD, schedule(Some("worker-2"), ""));
+    let binding = run.request(8, Agent::Scheduler(0), Verb::Create, Kind::Pod, Subresource::Binding);
     run.reply(12, binding, 201, "");
     let said = What::Event { kind: EventType::Normal, reason: "Scheduled".into(), message: "Assigned".into() };
-    run.about(12, Agent::Scheduler, Kind::Pod, POD, said);
+    run.about(12, Agent::Scheduler(0), Kind::Pod, POD, said);
     let expected = [
         "0..0 decision no node fits",
         "5..12 decision → worker-2",

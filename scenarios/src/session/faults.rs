@@ -6,13 +6,6 @@ use wavetank_engine::process::Process;
 use super::Session;
 use crate::script::hints;
 
-/// The processes there is one of.
-const SINGLE: [(&str, Endpoint); 3] = [
-    ("kube-apiserver", Endpoint::ApiServer),
-    ("kube-controller-manager", Endpoint::ControllerManager),
-    ("kube-scheduler", Endpoint::Scheduler),
-];
-
 /// A disk as a script describes it; what is `None` is as the profile says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DiskSpeed {
@@ -25,18 +18,20 @@ pub struct DiskSpeed {
 impl Session {
     /// The place in the network of a name: an etcd member, a process of the control plane, a node.
     pub fn endpoint(&self, name: &str) -> Result<Endpoint, String> {
-        if let Some((_, endpoint)) = SINGLE.iter().find(|(known, _)| *known == name) {
-            return Ok(*endpoint);
+        let setup = self.world().setup();
+        if let Some(process) = Process::control_plane(setup).find(|process| process.name(setup) == name) {
+            return Ok(process.endpoint());
         }
         if let Some(member) = self.etcd_number(name) {
             return Ok(Endpoint::Etcd(member));
         }
-        let nodes = &self.world().setup().nodes;
+        let nodes = &setup.nodes;
         if let Some(node) = nodes.iter().position(|node| &*node.name == name) {
             return Ok(Endpoint::Kubelet(node as u32));
         }
         let members = (0..self.world().etcd().len()).map(|member| format!("etcd-{member}"));
-        let mut known: Vec<String> = members.chain(SINGLE.iter().map(|(name, _)| (*name).to_owned())).collect();
+        let mut known: Vec<String> =
+            members.chain(Process::control_plane(setup).map(|process| process.name(setup))).collect();
         let hint =
             hints::did_you_mean(name, known.iter().map(String::as_str).chain(nodes.iter().map(|node| &*node.name)));
         known.push("the name of a node".to_owned());

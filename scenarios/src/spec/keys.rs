@@ -47,8 +47,25 @@ pub const CLUSTER: &[Key] = &[
         "#{ percentageOfNodesToScore: 100 }",
         "the scheduler's KubeSchedulerConfiguration: a file in the script's folder such as `\"packing.yaml\"`, the YAML text \
             itself, or a map of its fields, in which `apiVersion` and `kind` may be left out. Profiles, plugins with their weights \
-            and `pluginConfig`, `percentageOfNodesToScore`, back-off and client limits count; extenders are refused, and what \
-            concerns the process (leader election, addresses) has no effect",
+            and `pluginConfig`, `percentageOfNodesToScore`, back-off, client limits and `leaderElection` count; extenders are \
+            refused, and addresses have no effect",
+    ),
+    key(
+        "schedulers",
+        "2",
+        "replicas of `kube-scheduler` (default 1), called `kube-scheduler-0`, `kube-scheduler-1` …, of which one leads; or a \
+            list with a map for each further scheduler, below",
+    ),
+    key(
+        "controller_managers",
+        "2",
+        "replicas of the controller manager (default 1), called `kube-controller-manager-0` …, of which one leads",
+    ),
+    key(
+        "api_servers",
+        "3",
+        "API servers behind a load balancer (default 1), called `kube-apiserver-0` …; each has its own watch cache, and each \
+            client a connection to one of them",
     ),
     key(
         "trace",
@@ -56,6 +73,19 @@ pub const CLUSTER: &[Key] = &[
         "`\"full\"` (default), or `\"fingerprint\"` for big clusters: no records are kept, so there is no timeline and \
             `explain` knows nothing",
     ),
+];
+
+/// Keys of a scheduler in the list `schedulers`.
+pub const SCHEDULER: &[Key] = &[
+    key("name", "\"my-scheduler\"", "what the process is called; `\"kube-scheduler\"` is the one every cluster has"),
+    key(
+        "configuration",
+        "#{ profiles: [#{ schedulerName: \"my-scheduler\" }] }",
+        "its KubeSchedulerConfiguration, given as for `scheduler`. It takes the pods that name one of its profiles. The lease for \
+            which it stands is `leaderElection.resourceName` in `kube-system`; whoever leaves that at its default \
+            `kube-scheduler` waits for the other schedulers of that lease to end, whatever its profiles",
+    ),
+    key("replicas", "2", "how many processes there are of it (default 1), called `my-scheduler-0` …; one leads"),
 ];
 
 /// Keys of `etcd`.
@@ -183,6 +213,8 @@ pub fn reference() -> String {
     rows(&mut out, CLUSTER);
     out += "\n`etcd` as a map, such as `#{ members: 3, quota: \"8Gi\" }`:\n\n| key | example | says |\n|---|---|---|\n";
     rows(&mut out, ETCD);
+    out += "\nA scheduler in the list `schedulers`:\n\n| key | example | says |\n|---|---|---|\n";
+    rows(&mut out, SCHEDULER);
     out += "\nA node in the list `nodes`, such as `#{ name: \"db-1\", cpu: \"8\" }`; a key with a hyphen stands in quotes. \
         Sizes are quantities (`\"500m\"`, `\"8Gi\"`) or numbers.\n\n| key | example | says |\n|---|---|---|\n";
     rows(&mut out, NODE);
@@ -228,7 +260,7 @@ mod tests {
         let text = reference();
         let documented =
             |name: &str| text.contains(&format!("| `{name}` |")) || text.contains(&format!("| `\"{name}\"` |"));
-        for key in [CLUSTER, ETCD, NODE, KUBELET].into_iter().flatten() {
+        for key in [CLUSTER, SCHEDULER, ETCD, NODE, KUBELET].into_iter().flatten() {
             assert!(documented(key.name), "{}", key.name);
         }
         assert!(IMAGE.iter().all(|key| text.contains(&format!("{}: ", key.name))), "{text}");

@@ -109,7 +109,7 @@ fn api(run: &Run) -> BTreeMap<String, u64> {
             continue;
         };
         let component = match to {
-            Agent::Installer | Agent::Script | Agent::ApiServer | Agent::Etcd(_) => continue,
+            Agent::Installer | Agent::Script | Agent::ApiServer(_) | Agent::Etcd(_) => continue,
             Agent::Kubectl(number) if run.onlookers.contains(&ProcessId(*number)) => continue,
             agent => agent.name(),
         };

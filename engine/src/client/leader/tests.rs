@@ -26,8 +26,8 @@ struct Candidate {
 impl Candidate {
     fn new(identity: &str) -> Self {
         Candidate {
-            election: LeaderElection::new(Agent::ControllerManager, "kcm", identity.into()),
-            connection: Connection::new(Endpoint::ControllerManager, 0, 0),
+            election: LeaderElection::new(Agent::ControllerManager(0), Election::of("kcm"), identity.into()),
+            connection: Connection::new(Endpoint::ControllerManager(0), 0, 0),
         }
     }
 }
@@ -52,7 +52,7 @@ impl Rig {
             let mut out = Effects::new(self.now, RecordId(0), 1, Vec::new());
             turn = candidate.election.tick(&mut candidate.connection, &self.setup, &mut out);
             let mut actions = out.into_actions();
-            while let Some(Action::Send { event: Event::ApiServer(ApiServerEvent::Request(request)), .. }) =
+            while let Some(Action::Send { event: Event::ApiServer(_, ApiServerEvent::Request(request)), .. }) =
                 actions.pop()
             {
                 self.requests += 1;

@@ -15,7 +15,7 @@ struct Rig {
 
 impl Rig {
     fn new(recorder: Recorder) -> Self {
-        let connection = Connection::new(Endpoint::ControllerManager, 0, 0);
+        let connection = Connection::new(Endpoint::ControllerManager(0), 0, 0);
         Rig { recorder, connection, now: Instant::START, sent: Vec::new() }
     }
 
@@ -38,7 +38,7 @@ impl Rig {
         let mut out = Effects::new(self.now, RecordId(0), 1, Vec::new());
         self.recorder.pump(Agent::ReplicaSetController, &mut self.connection, Duration::ZERO, &mut out);
         for action in out.into_actions() {
-            if let Action::Send { event: Event::ApiServer(ApiServerEvent::Request(request)), .. } = action {
+            if let Action::Send { event: Event::ApiServer(_, ApiServerEvent::Request(request)), .. } = action {
                 self.sent.push(*request);
             }
         }

@@ -67,6 +67,8 @@ enum Purpose {
 /// The garbage collector with its state.
 #[derive(Clone, Debug, Default)]
 pub struct GarbageCollector {
+    /// The number of its controller manager.
+    process: u8,
     /// Whether all caches have been filled once.
     started: bool,
     deletions: WorkQueue<Item>,
@@ -114,6 +116,11 @@ impl Job {
 }
 
 impl GarbageCollector {
+    /// It is that of the controller manager of this number.
+    pub fn belong_to(&mut self, process: u8) {
+        self.process = process;
+    }
+
     /// Its identity.
     pub fn agent(&self) -> Agent {
         Agent::GarbageCollector
@@ -264,7 +271,7 @@ impl GarbageCollector {
     fn put_off(&mut self, purpose: Purpose, item: Item, out: &mut Effects) {
         let at = out.now() + self.queue(purpose).rate_limit(&item, out.now());
         self.waiting.insert((at, purpose, item));
-        out.at(at, Event::ControllerManager(ControllerManagerEvent::Collect));
+        out.at(at, Event::ControllerManager(self.process, ControllerManagerEvent::Collect));
     }
 
     /// Items that were put off may be due.

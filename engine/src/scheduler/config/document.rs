@@ -2,8 +2,8 @@
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kube-scheduler/config/v1/types.go, pkg/scheduler/apis/config/v1/
 //! default_plugins.go (mergePlugins), pkg/scheduler/framework/runtime/framework.go (expandMultiPointPlugins,
-//! getScoreWeights), apis/config/validation. Left out: extenders, which are refused; what concerns the process (leader
-//! election, health and metrics addresses), which is ignored.
+//! getScoreWeights), apis/config/validation. Left out: extenders, which are refused; the rest of what
+//! concerns the process (health and metrics addresses), which is ignored.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use crate::kernel::Duration;
 use crate::objects::pod_terms::DEFAULT_SCHEDULER;
 
 mod args;
+mod election;
 mod plugins;
 
 /// What is wrong with a document: where, and what.
@@ -106,6 +107,7 @@ impl SchedulerConfiguration {
             max_backoff: seconds(document.pod_max_backoff_seconds, default.max_backoff),
             qps: client.and_then(|client| client.qps).map_or(default.qps, |qps| qps.clamp(0.0, 1e9) as u32),
             burst: client.and_then(|client| client.burst).unwrap_or(default.burst),
+            election: election::read(document.leader_election.as_ref())?,
         };
         if configuration.initial_backoff == Duration::ZERO {
             return Err(fail("podInitialBackoffSeconds", invalid(0, "must be greater than 0")));

@@ -59,7 +59,7 @@ fn lines_are_as_documented() {
 
     let steps = [1, 2, 3, 4, 5, 6].map(Duration::from_nanos);
     let (verb, subresource) = (Verb::Create, Subresource::Binding);
-    let reply = What::Reply { to: Agent::Scheduler, verb, subresource, code: 409, reason: "Conflict".into(), steps };
+    let reply = What::Reply { to: Agent::Scheduler(0), verb, subresource, code: 409, reason: "Conflict".into(), steps };
     let golden = [
         r#""kube-apiserver","what":"reply","object":"Node//n","#,
         r#""to":"kube-scheduler","verb":"create","#,
@@ -67,7 +67,7 @@ fn lines_are_as_documented() {
         r#""steps":{"authentication":1,"authorization":2,"admission":3,"#,
         r#""validation":4,"storage":5,"reply":6}}"#,
     ];
-    let note = Note::about(Agent::ApiServer, Kind::Node, Key::new("", "n"), reply);
+    let note = Note::about(Agent::ApiServer(0), Kind::Node, Key::new("", "n"), reply);
     assert_eq!(written(note), format!("{start}{}", golden.concat()));
 
     let note = Note::new(Agent::Kubectl(3), What::Command { line: "echo \"a\\b\"\n\t\u{1}é".into() });
@@ -156,8 +156,8 @@ const AGENTS: [Agent; 15] = [
     Agent::Kubectl(3),
     Agent::Installer,
     Agent::Etcd(0),
-    Agent::ApiServer,
-    Agent::ControllerManager,
+    Agent::ApiServer(0),
+    Agent::ControllerManager(0),
     Agent::DeploymentController,
     Agent::ReplicaSetController,
     Agent::ServiceAccountController,
@@ -165,7 +165,7 @@ const AGENTS: [Agent; 15] = [
     Agent::NodeController,
     Agent::NamespaceController,
     Agent::GarbageCollector,
-    Agent::Scheduler,
+    Agent::Scheduler(0),
     Agent::Kubelet(0),
 ];
 
@@ -216,10 +216,10 @@ fn next(what: &What) -> Option<What> {
         What::Mark { .. } => What::Remark { text: "so".into() },
         What::Remark { .. } => What::FaultBegan { fault: "etcd-0: slow disk".into() },
         What::FaultBegan { fault } => What::FaultEnded { fault: fault.clone() },
-        What::FaultEnded { .. } => What::Request { from: Agent::Scheduler, verb, subresource },
+        What::FaultEnded { .. } => What::Request { from: Agent::Scheduler(0), verb, subresource },
         What::Request { .. } => {
             let (code, reason, steps) = (404, "NotFound".into(), [Duration::ZERO; 6]);
-            What::Reply { to: Agent::Scheduler, verb, subresource, code, reason, steps }
+            What::Reply { to: Agent::Scheduler(0), verb, subresource, code, reason, steps }
         }
         What::Reply { .. } => What::Etcd(EtcdNote::Proposed { index: 1 }),
         What::Etcd(EtcdNote::Proposed { .. }) => {
