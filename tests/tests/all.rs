@@ -1,7 +1,6 @@
 //! Every test across crates that has no binary of its own.
 
 mod api_answers;
-mod conformance_controllers;
 mod determinism;
 mod etcd_store;
 mod kubectl_answers;

@@ -375,24 +375,3 @@ fn mixed_cases_agree() {
 fn preemption_agrees() {
     check("preemption", 100);
 }
-
-#[test]
-fn the_number_of_nodes_wanted_agrees() {
-    let mut compared = 0;
-    for record in records("controllers/controllers") {
-        if record["kind"] != "num_feasible_nodes_to_find" {
-            continue;
-        }
-        let percentage = record["input"]["percentageOfNodesToScore"].as_u64().expect("a number") as u32;
-        let profile = Profile { percentage_of_nodes_to_score: percentage, ..Profile::default() };
-        for row in list(&record["output"]["table"]) {
-            assert_eq!(
-                Some(profile.wanted(row[0].as_u64().expect("a number"))),
-                row[1].as_u64(),
-                "{percentage} %: {row}"
-            );
-            compared += 1;
-        }
-    }
-    println!("number of nodes wanted: {compared} of {compared} agree");
-}

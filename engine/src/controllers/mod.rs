@@ -14,6 +14,7 @@ pub mod caches;
 pub mod contract;
 pub mod deployment;
 pub mod garbage_collector;
+pub mod horizontal_pod_autoscaler;
 pub mod namespace;
 pub mod node_lifecycle;
 pub mod ownership;

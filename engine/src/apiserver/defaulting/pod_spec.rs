@@ -140,7 +140,7 @@ fn rounded_both(resources: &mut ResourceRequirements) {
 }
 
 /// Quantities are kept in thousandths at the finest.
-fn rounded(list: Option<&mut BTreeMap<String, ApiQuantity>>) {
+pub(super) fn rounded(list: Option<&mut BTreeMap<String, ApiQuantity>>) {
     for quantity in list.into_iter().flat_map(BTreeMap::values_mut) {
         if let Ok(parsed) = Quantity::try_from(&*quantity) {
             *quantity = parsed.rounded_up_to_milli().into();
