@@ -23,7 +23,7 @@ pub mod etcd_client;
 mod health;
 pub mod metrics;
 pub mod patch;
-mod registry;
+pub(crate) mod registry;
 pub mod request;
 mod selectable;
 pub mod status;

@@ -197,6 +197,13 @@ pub enum Patch {
         /// The owners to drop.
         owners: Arc<[Uid]>,
     },
+    /// A finalizer has done its work.
+    DropFinalizer {
+        /// The object that is meant.
+        uid: Uid,
+        /// The finalizer.
+        finalizer: Name,
+    },
     /// The finalizers of an object that is at this version.
     Finalizers {
         /// The version that was read.

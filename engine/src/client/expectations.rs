@@ -42,6 +42,12 @@ impl Expectations {
             .insert(key.clone(), Expected { creations: 0, deletions: objects.into_iter().collect(), since: now });
     }
 
+    /// Expects `creations` and the deletion of `objects`.
+    pub fn expect_both(&mut self, key: &Key, creations: usize, objects: Vec<Key>, now: Instant) {
+        let expected = Expected { creations: creations as i64, deletions: objects.into_iter().collect(), since: now };
+        self.by_key.insert(key.clone(), expected);
+    }
+
     /// A creation was seen, or will never come.
     pub fn creation_observed(&mut self, key: &Key) {
         if let Some(expected) = self.by_key.get_mut(key) {

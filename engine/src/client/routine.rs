@@ -59,6 +59,8 @@ pub enum Effect {
     CreationsFailed(usize),
     /// Expect these deletions.
     ExpectDeletions(Vec<Key>),
+    /// Expect so many creations and these deletions.
+    ExpectBoth(usize, Vec<Key>),
     /// An expected deletion will never come.
     DeletionFailed(Key),
     /// An object of this kind was written at this version: the next reconcile of the key waits until the cache has seen it.

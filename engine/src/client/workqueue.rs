@@ -36,6 +36,11 @@ impl<K: Ord + Clone> WorkQueue<K> {
         WorkQueue { limiter: QueueLimiter::with_longest_wait(longest), ..WorkQueue::default() }
     }
 
+    /// A queue in which a key that fails waits for `first`, twice as long each further time, and for `longest` at most.
+    pub fn by_item(first: Duration, longest: Duration) -> Self {
+        WorkQueue { limiter: QueueLimiter::by_item(first, longest), ..WorkQueue::default() }
+    }
+
     /// Adds a key. A key that is waiting already keeps its place and its first cause.
     pub fn add(&mut self, key: K, cause: RecordId) {
         if self.dirty.contains_key(&key) {

@@ -29,6 +29,8 @@ pub trait Controller {
     const MAX_RETRIES: Option<u32>;
     /// How long a failed key waits at most; Kubernetes: DefaultControllerRateLimiter.
     const LONGEST_WAIT: Duration = Duration::from_secs(1000);
+    /// If given, a failed key waits this long at first and longer with each further failure, whatever other keys do.
+    const FIRST_WAIT: Option<Duration> = None;
 
     /// Who its events say they come from.
     const SOURCE: &'static str = Self::AGENT.name();

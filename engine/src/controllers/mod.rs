@@ -12,26 +12,34 @@
 
 pub mod caches;
 pub mod contract;
+pub mod daemonset;
 pub mod deployment;
 pub mod garbage_collector;
 pub mod horizontal_pod_autoscaler;
+pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;
 pub mod ownership;
+pub mod pod_control;
 pub mod replicaset;
+pub mod revisions;
 pub mod root_ca_cert_publisher;
 pub mod running;
 pub mod service_account;
+pub mod statefulset;
 
 use self::caches::Caches;
+use self::daemonset::DaemonSetController;
 use self::deployment::DeploymentController;
 use self::garbage_collector::GarbageCollector;
+use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
 use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
+use self::statefulset::StatefulSetController;
 use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
 use crate::client::connection::Call;
@@ -126,6 +134,10 @@ controllers! {
     root_ca_cert: Running<RootCaCertPublisher> = Running::new(RootCaCertPublisher);
     node_lifecycle: Running<NodeLifecycleController> = Running::new(NodeLifecycleController);
     namespace: Running<NamespaceController> = Running::new(NamespaceController);
+    stateful_set: Running<StatefulSetController> = Running::new(StatefulSetController);
+    daemon_set: Running<DaemonSetController> = Running::new(DaemonSetController::default());
+    job: Running<JobController> = Running::new(JobController::default());
+    job_orphans: Running<JobOrphans> = Running::new(JobOrphans);
     garbage_collector: GarbageCollector = GarbageCollector::default();
 }
 

@@ -80,7 +80,9 @@ impl<C: Controller> Running<C> {
             controller,
             process: 0,
             started: false,
-            queue: WorkQueue::with_longest_wait(C::LONGEST_WAIT),
+            queue: C::FIRST_WAIT.map_or(WorkQueue::with_longest_wait(C::LONGEST_WAIT), |first| {
+                WorkQueue::by_item(first, C::LONGEST_WAIT)
+            }),
             expectations: Expectations::default(),
             waiting: BTreeMap::new(),
             wrote: BTreeMap::new(),
@@ -332,6 +334,7 @@ impl<C: Controller> Running<C> {
             Effect::ExpectCreations(n) => self.expectations.expect_creations(key, n, now),
             Effect::CreationsFailed(n) => (0..n).for_each(|_| self.expectations.creation_observed(key)),
             Effect::ExpectDeletions(objects) => self.expectations.expect_deletions(key, objects, now),
+            Effect::ExpectBoth(n, objects) => self.expectations.expect_both(key, n, objects, now),
             Effect::DeletionFailed(object) => self.expectations.deletion_observed(key, &object),
             Effect::Wrote(kind, version) => self.wrote(key, kind, version),
             Effect::RequeueAfter(delay) => self.add_after(key.clone(), delay, around.out),

@@ -239,7 +239,7 @@ fn stored(kind: Kind, value: &Value) -> Result<Decoded, Status> {
 }
 
 /// What admission makes of a spec in a template. A template it would refuse stays as it is: the pods made from it are refused.
-fn admitted(spec: &mut PodSpec) {
+pub(crate) fn admitted(spec: &mut PodSpec) {
     let mut pod = Pod { spec: Some(spec.clone()), ..Pod::default() };
     if admission::pod::admit_pod(&mut pod, TOKEN_PLACEHOLDER).is_ok()
         && let Some(admitted) = pod.spec

@@ -13,6 +13,8 @@ mod update;
 
 use std::sync::Arc;
 
+pub(crate) use manifest::admitted;
+
 use super::cache::WatchCache;
 use super::request::{Answer, Body, Request, Subresource, Verb};
 use super::status::Status;

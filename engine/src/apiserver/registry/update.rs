@@ -273,6 +273,15 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
                 meta.owners = meta.owners.iter().filter(|owner| !owners.contains(&owner.uid)).cloned().collect();
             }
         }
+        (object, Patch::DropFinalizer { uid, finalizer }) => {
+            let meta = object.meta_mut();
+            if meta.uid != *uid {
+                return Err(other(*uid));
+            }
+            if meta.finalizers.contains(finalizer) {
+                meta.finalizers = meta.finalizers.iter().filter(|name| *name != finalizer).cloned().collect();
+            }
+        }
         (object, Patch::Finalizers { version, finalizers }) => {
             if object.meta().resource_version != *version {
                 return Err(Status::modified(object.kind(), &name));
