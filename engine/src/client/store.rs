@@ -1,7 +1,8 @@
-//! An informer's cache: objects by key, and by the uids of their owners.
+//! An informer's cache: objects by key, by the uids of their owners, and pods by their node.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/client-go/tools/cache/thread_safe_store.go, pkg/controller/controller_utils.go
-//! (PodControllerIndex), pkg/controller/garbagecollector/graph.go (the dependents of a node).
+//! (PodControllerIndex), pkg/controller/garbagecollector/graph.go (the dependents of a node), pkg/controller/nodelifecycle (the index by
+//! `spec.nodeName`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,11 +17,13 @@ pub struct Store {
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
     /// Objects by their owners that are not their controllers: few have any.
     by_other_owner: BTreeMap<Uid, BTreeSet<Key>>,
+    /// Pods by the node they are bound to.
+    by_node: BTreeMap<Name, BTreeSet<Key>>,
     indexed: bool,
 }
 
 impl Store {
-    /// An empty store that also answers [`Store::controlled_by`] and [`Store::owned_by`].
+    /// An empty store that also answers [`Store::controlled_by`], [`Store::owned_by`] and [`Store::on_node`].
     pub fn indexed() -> Self {
         Store { indexed: true, ..Store::default() }
     }
@@ -53,6 +56,16 @@ impl Store {
         keys.filter_map(|key| self.objects.get(key)).take_while(move |_| !nobody)
     }
 
+    /// The pods bound to a node, in key order.
+    pub fn on_node(&self, node: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.by_node.get(node).into_iter().flatten().filter_map(|key| self.objects.get(key))
+    }
+
+    /// The nodes to which pods are bound, whether they exist or not, in order.
+    pub fn nodes_of_pods(&self) -> impl Iterator<Item = &Name> {
+        self.by_node.keys()
+    }
+
     /// How many objects there are.
     pub fn len(&self) -> usize {
         self.objects.len()
@@ -76,6 +89,13 @@ impl Store {
                 }
                 None => self.index(&object, &key),
             }
+            let before = old.as_deref().and_then(node);
+            if before != node(&object) {
+                self.leave_node(before, &key);
+                if let Some(node) = node(&object) {
+                    self.by_node.entry(node.clone()).or_default().insert(key);
+                }
+            }
         }
         old
     }
@@ -85,8 +105,20 @@ impl Store {
         let old = self.objects.remove(key)?;
         if self.indexed {
             self.unindex(&old, key);
+            self.leave_node(node(&old), key);
         }
         Some(old)
+    }
+
+    fn leave_node(&mut self, node: Option<&Name>, key: &Key) {
+        if let Some(node) = node
+            && let Some(keys) = self.by_node.get_mut(node)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_node.remove(node);
+            }
+        }
     }
 
     fn index(&mut self, object: &Object, key: &Key) {
@@ -119,6 +151,11 @@ fn others(object: &Object) -> impl Iterator<Item = Uid> {
     object.meta().owners.iter().map(|owner| owner.uid).filter(move |uid| *uid != controller)
 }
 
+/// The node of a pod.
+fn node(object: &Object) -> Option<&Name> {
+    object.as_pod()?.node.as_ref()
+}
+
 fn controller(object: &Object) -> Uid {
     object.meta().controller().map(|owner| owner.uid).unwrap_or_default()
 }
@@ -126,7 +163,7 @@ fn controller(object: &Object) -> Uid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::{ConfigMap, ObjectMeta, OwnerReference};
+    use crate::objects::{ConfigMap, ObjectMeta, OwnerReference, compact};
 
     fn map(name: &str, owners: &[(u128, bool)]) -> Arc<Object> {
         let owner = |(uid, controller): &(u128, bool)| OwnerReference {
@@ -158,5 +195,23 @@ mod tests {
         store.remove(&Key::new("a", "y"));
         store.remove(&Key::new("a", "x"));
         assert_eq!((names(&store, 2).as_str(), store.by_controller.len(), store.by_other_owner.len()), ("", 1, 0));
+    }
+    #[test]
+    fn pods_are_found_by_their_node() {
+        let mut store = Store::indexed();
+        let mut insert = |name: &str, node: Option<&str>| {
+            let mut pod =
+                compact::pod(serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).expect("a pod"));
+            pod.node = node.map(Name::from);
+            store.insert(Arc::new(Object::Pod(pod)));
+            let names = |node| store.on_node(node).map(|pod| pod.meta().name.to_string()).collect::<String>();
+            (names("n"), names("m"))
+        };
+        insert("a", Some("n"));
+        assert_eq!(insert("b", None), ("a".into(), "".into()));
+        assert_eq!(insert("b", Some("n")), ("ab".into(), "".into()));
+        assert_eq!(insert("a", Some("m")), ("b".into(), "a".into()));
+        store.remove(&Key::new("", "b"));
+        assert_eq!(store.nodes_of_pods().map(|node| node.to_string()).collect::<String>(), "m");
     }
 }

@@ -13,7 +13,7 @@ use crate::client::routine::{Routine, Step};
 use crate::client::{Agent, WorkQueue};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
-use crate::objects::{Key, Kind};
+use crate::objects::{Key, Kind, ObjectReference};
 
 /// A controller.
 pub trait Controller {
@@ -36,6 +36,12 @@ pub trait Controller {
     const SOURCE: &'static str = Self::AGENT.name();
     /// How often it looks at everything, from when its caches are filled; `None`: it only reacts.
     const PERIOD: Option<Duration> = None;
+
+    /// The object that a key is about, as the trace says it; keys that stand for something else than an object of the
+    /// controller's kind are translated here.
+    fn subject(key: &Key) -> (Kind, Key) {
+        (Self::KIND, key.clone())
+    }
 
     /// What a reconcile needs to know.
     type Inputs: Clone + std::fmt::Debug;
@@ -80,6 +86,8 @@ pub struct Wake<'a> {
     pub(super) later: Vec<(Key, Duration)>,
     /// Keys whose past no longer counts.
     pub(super) forgotten: Vec<Key>,
+    /// What it tells people outside of a reconcile.
+    pub(super) said: Vec<(ObjectReference, &'static str, String)>,
 }
 
 impl Wake<'_> {
@@ -107,6 +115,11 @@ impl Wake<'_> {
     pub fn forget(&mut self, key: &Key) {
         self.expectations.delete(key);
         self.forgotten.push(key.clone());
+    }
+
+    /// Tells people something normal, outside of a reconcile.
+    pub fn say(&mut self, regarding: ObjectReference, reason: &'static str, message: impl FnOnce() -> String) {
+        self.said.push((regarding, reason, message()));
     }
 
     /// Now.

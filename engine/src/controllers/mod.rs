@@ -1,7 +1,7 @@
 //! kube-controller-manager: one process, one lease, one set of caches, and controllers that share them.
 //!
 //! Reading order: `contract` (what a controller is), `running` (a controller at work), `caches`, then the controllers: `deployment`,
-//! `replicaset`, `service_account`, `root_ca_cert_publisher`, `node_lifecycle`, `namespace`, and `garbage_collector`, which works on
+//! `replicaset`, `service_account`, `root_ca_cert_publisher`, `node_lifecycle`, `taint_eviction`, `pod_gc`, `namespace`, and `garbage_collector`, which works on
 //! objects of all kinds and therefore has workers of its own.
 //!
 //! The process first stands for election. When it leads it opens its watches; each controller works once the caches it needs are filled.
@@ -21,12 +21,14 @@ pub mod namespace;
 pub mod node_lifecycle;
 pub mod ownership;
 pub mod pod_control;
+pub mod pod_gc;
 pub mod replicaset;
 pub mod revisions;
 pub mod root_ca_cert_publisher;
 pub mod running;
 pub mod service_account;
 pub mod statefulset;
+pub mod taint_eviction;
 
 use self::caches::Caches;
 use self::daemonset::DaemonSetController;
@@ -35,11 +37,13 @@ use self::garbage_collector::GarbageCollector;
 use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
+use self::pod_gc::PodGarbageCollector;
 use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
 use self::statefulset::StatefulSetController;
+use self::taint_eviction::TaintEvictionController;
 use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
 use crate::client::connection::Call;
@@ -132,7 +136,9 @@ controllers! {
     replica_set: Running<ReplicaSetController> = Running::new(ReplicaSetController);
     service_account: Running<ServiceAccountController> = Running::new(ServiceAccountController);
     root_ca_cert: Running<RootCaCertPublisher> = Running::new(RootCaCertPublisher);
-    node_lifecycle: Running<NodeLifecycleController> = Running::new(NodeLifecycleController);
+    node_lifecycle: Running<NodeLifecycleController> = Running::new(NodeLifecycleController::default());
+    taint_eviction: Running<TaintEvictionController> = Running::new(TaintEvictionController::default());
+    pod_gc: Running<PodGarbageCollector> = Running::new(PodGarbageCollector::default());
     namespace: Running<NamespaceController> = Running::new(NamespaceController);
     stateful_set: Running<StatefulSetController> = Running::new(StatefulSetController);
     daemon_set: Running<DaemonSetController> = Running::new(DaemonSetController::default());
@@ -328,17 +334,11 @@ impl ControllerManager {
                 informer.take(event, &mut changes);
             }
             for change in changes.drain(..) {
-                if let (Kind::Node, None, Some(node)) = (kind, &change.old, &change.new) {
-                    self.controllers.node_lifecycle.say(node.reference(), node_lifecycle::registered(node), out);
-                }
                 each!(self.controllers, one => one.concerns(kind, &change, &self.caches, out));
             }
         }
         let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
         each!(self.controllers, one => one.work(around));
-        if kind == Kind::Node {
-            self.controllers.node_lifecycle.tell(around);
-        }
     }
 
     /// A watch ended, or could not be opened: open it again in a while.

@@ -53,7 +53,9 @@ pub fn create(
         let mut call = |n: usize| pod(first + n).map(|pod| Call::create(Object::Pod(pod)));
         for outcome in routine.call_all(size, &mut call, &then)? {
             match outcome {
-                Err(status) if !status.is_namespace_terminating() => result.error = result.error.or(Some(status.message)),
+                Err(status) if !status.is_namespace_terminating() => {
+                    result.error = result.error.or(Some(status.message))
+                }
                 _ => result.count += 1,
             }
         }

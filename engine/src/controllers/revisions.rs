@@ -176,7 +176,7 @@ mod tests {
         assert!(text(&patch).contains(r#""image":"a\u003cb""#));
         let revision = new(Kind::StatefulSet, &ObjectMeta::named("a", "web"), Labels::new(), "x", patch.clone(), 3);
         assert_eq!(template(&revision.api), Some(wanted));
-        assert!(holds(&revision, &patch) );
+        assert!(holds(&revision, &patch));
         assert_eq!(next_number([&revision]), 4);
     }
 }

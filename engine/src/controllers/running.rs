@@ -21,7 +21,7 @@ use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
-use crate::objects::{Key, Kind, ObjectReference, Text};
+use crate::objects::{Key, Kind, Text};
 use crate::setup::Setup;
 use crate::trace::{Note, What};
 
@@ -47,6 +47,8 @@ pub struct Running<C: Controller> {
     /// How often each key was taken: the address of its luck.
     turns: BTreeMap<Key, u64>,
     recorder: Recorder,
+    /// Something was said outside of a reconcile; it is sent with the next work.
+    unsent: bool,
 }
 
 /// A busy worker.
@@ -91,6 +93,7 @@ impl<C: Controller> Running<C> {
             in_flight: BTreeMap::new(),
             turns: BTreeMap::new(),
             recorder: Recorder::new(C::SOURCE, ""),
+            unsent: false,
         }
     }
 
@@ -102,11 +105,6 @@ impl<C: Controller> Running<C> {
     /// The controller's identity.
     pub fn agent(&self) -> Agent {
         C::AGENT
-    }
-
-    /// Says something to people outside of a reconcile; it is sent with the next work.
-    pub fn say(&mut self, regarding: ObjectReference, (reason, message): (&'static str, String), out: &mut Effects) {
-        self.recorder.record(C::AGENT, regarding, EventType::Normal, reason, message.into(), out);
     }
 
     /// A cache changed.
@@ -126,14 +124,19 @@ impl<C: Controller> Running<C> {
             expectations: &mut self.expectations,
             later: Vec::new(),
             forgotten: Vec::new(),
+            said: Vec::new(),
         };
         react(&mut self.controller, &mut wake);
-        let Wake { later, forgotten, .. } = wake;
+        let Wake { later, forgotten, said, .. } = wake;
         for key in forgotten {
             self.wrote.remove(&key);
         }
         let before = out.cause();
         out.because(cause);
+        self.unsent |= !said.is_empty();
+        for (regarding, reason, message) in said {
+            self.recorder.record(C::AGENT, regarding, EventType::Normal, reason, message.into(), out);
+        }
         for (key, after) in later {
             self.add_after(key, after, out);
         }
@@ -151,6 +154,9 @@ impl<C: Controller> Running<C> {
 
     /// Gives keys to idle workers, once the caches are filled.
     pub fn work(&mut self, around: &mut Surroundings<'_, '_>) {
+        if std::mem::take(&mut self.unsent) {
+            self.tell(around);
+        }
         if !self.started && C::INFORMERS.iter().all(|kind| synced(around.caches, *kind)) {
             self.started = true;
             if C::PERIOD.is_some() {
@@ -208,7 +214,8 @@ impl<C: Controller> Running<C> {
     fn take(&mut self, key: Key, cause: RecordId, around: &mut Surroundings<'_, '_>) {
         let out = &mut *around.out;
         out.because(cause);
-        out.note(Note::about(C::AGENT, C::KIND, key.clone(), What::Reconcile));
+        let (kind, subject) = C::subject(&key);
+        out.note(Note::about(C::AGENT, kind, subject, What::Reconcile));
         let now = out.now();
         if let Some(error) = self.stale(&key, around.caches) {
             return self.end(&key, Err(Interrupt::Failed(error)), around);
@@ -303,7 +310,8 @@ impl<C: Controller> Running<C> {
                 error
             }
         };
-        out.aside(Note::about(C::AGENT, C::KIND, key.clone(), What::Reconciled { error }));
+        let (kind, subject) = C::subject(key);
+        out.aside(Note::about(C::AGENT, kind, subject, What::Reconciled { error }));
         self.queue.done(key);
     }
 

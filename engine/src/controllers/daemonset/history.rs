@@ -38,7 +38,8 @@ pub(super) fn find(inputs: &Inputs, routine: &mut Routine<'_>) -> Step<History> 
     let patch = revisions::patch(&inputs.spec.template);
     let revision = |object: &Arc<Object>| object.as_resource::<ControllerRevision>().cloned();
     let present = |object: &Arc<Object>| revision(object).is_some_and(|known| revisions::holds(&known, &patch));
-    let old: Vec<Arc<Object>> = known.iter().map(|(object, _)| object.clone()).filter(|object| !present(object)).collect();
+    let old: Vec<Arc<Object>> =
+        known.iter().map(|(object, _)| object.clone()).filter(|object| !present(object)).collect();
     let others: Vec<Revision> = old.iter().filter_map(revision).collect();
     let number = revisions::next_number(&others);
     let hash = |revision: &Revision| revision.meta.labels.get(revisions::OF_REVISION).cloned();

@@ -73,14 +73,7 @@ pub(super) fn manage(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> 
 }
 
 /// A node with pods that may stay: those that have ended go, and those too many.
-fn look_at(
-    inputs: &Inputs,
-    place: &Place,
-    hash: &str,
-    now: Instant,
-    doomed: &mut Vec<Key>,
-    routine: &mut Routine<'_>,
-) {
+fn look_at(inputs: &Inputs, place: &Place, hash: &str, now: Instant, doomed: &mut Vec<Key>, routine: &mut Routine<'_>) {
     let mut running = Vec::new();
     for pod in inputs.pods_on(place).filter(|pod| !pod.meta.deleting()) {
         let what = || format!("daemon pod {}/{} on node {}", pod.meta.namespace, pod.meta.name, place.node);

@@ -89,7 +89,8 @@ impl Inputs {
     fn updated(&self, pod: &Pod, hash: &str) -> bool {
         let generation = self.set.meta.annotation(history::GENERATION);
         revisions::of_pod(&pod.meta).is_some_and(|of| **of == *hash)
-            || generation.is_some() && pod.meta.labels.get(history::GENERATION_LABEL).map(|label| &**label) == generation
+            || generation.is_some()
+                && pod.meta.labels.get(history::GENERATION_LABEL).map(|label| &**label) == generation
     }
 }
 

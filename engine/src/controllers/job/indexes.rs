@@ -41,7 +41,8 @@ impl Indexes {
 
     /// With more.
     pub fn with(&self, more: &BTreeSet<i32>) -> Self {
-        let mut all: Vec<(i32, i32)> = self.0.iter().copied().chain(more.iter().map(|index| (*index, *index))).collect();
+        let mut all: Vec<(i32, i32)> =
+            self.0.iter().copied().chain(more.iter().map(|index| (*index, *index))).collect();
         all.sort_unstable();
         let mut runs = Vec::new();
         all.into_iter().for_each(|(first, last)| push(&mut runs, first, last));

@@ -14,8 +14,8 @@ mod backoff;
 mod indexes;
 mod manage;
 mod orphans;
-mod policies;
 mod pods;
+mod policies;
 mod sync;
 mod tracking;
 

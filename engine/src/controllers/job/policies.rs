@@ -125,12 +125,13 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_decides() {
-        let spec: JobSpec = serde_json::from_value(json!({"template": {"spec": {"containers": []}}, "podFailurePolicy": {"rules": [
-            {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
-            {"action": "FailIndex", "onExitCodes": {"operator": "NotIn", "values": [1, 2]}},
-            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        ]}}))
-        .expect("a spec");
+        let spec: JobSpec =
+            serde_json::from_value(json!({"template": {"spec": {"containers": []}}, "podFailurePolicy": {"rules": [
+                {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+                {"action": "FailIndex", "onExitCodes": {"operator": "NotIn", "values": [1, 2]}},
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]}}))
+            .expect("a spec");
         let fails = verdict(&spec, &pod(42)).job_fails;
         let text = "Container main for pod a/p failed with exit code 42 matching FailJob rule at index 0";
         assert_eq!(fails.as_deref(), Some(text));
@@ -142,9 +143,10 @@ mod tests {
 
     #[test]
     fn some_indexes_or_a_number_of_them_are_enough() {
-        let policy: SuccessPolicy =
-            serde_json::from_value(json!({"rules": [{"succeededIndexes": "0,2-3", "succeededCount": 2}, {"succeededCount": 4}]}))
-                .expect("a policy");
+        let policy: SuccessPolicy = serde_json::from_value(
+            json!({"rules": [{"succeededIndexes": "0,2-3", "succeededCount": 2}, {"succeededCount": 4}]}),
+        )
+        .expect("a policy");
         let met = |text| enough(Some(&policy), 10, &Indexes::parse(text, 10));
         assert_eq!(met("1,3"), None);
         assert_eq!(met("2,3").as_deref(), Some("Matched rules at index 0"));

@@ -120,7 +120,8 @@ impl<'a> Sync<'a> {
         let completions = spec.completions.unwrap_or(0);
         if spec.completion_mode.as_deref() == Some("Indexed") {
             let before = Indexes::parse(sync.status.completed_indexes.as_deref().unwrap_or_default(), completions);
-            let indexed = Indexed { completions, succeeded: before.clone(), before, failed: None, held: BTreeMap::new() };
+            let indexed =
+                Indexed { completions, succeeded: before.clone(), before, failed: None, held: BTreeMap::new() };
             sync.indexed = Some(indexed);
         }
         let new_succeeded = sync.fresh(&sync.uncounted.0, |pod| pod.status.phase == Phase::Succeeded);
@@ -208,7 +209,8 @@ impl<'a> Sync<'a> {
             let lost = fresh.filter(|pod| policies::failed(spec, pod) && lost(pod)).filter_map(|pod| of(pod)).collect();
             let failed = before.with(&lost);
             let most = spec.max_failed_indexes;
-            let fails = |reason: &str, message: &str| Some(new_condition("FailureTarget", "True", reason, message, now));
+            let fails =
+                |reason: &str, message: &str| Some(new_condition("FailureTarget", "True", reason, message, now));
             if self.finished.is_some() {
             } else if most.is_some_and(|most| failed.total() > most) {
                 let message = "Job has exceeded the specified maximal number of failed indexes";

@@ -114,7 +114,8 @@ pub(super) fn stale(inputs: &Inputs, ordinal: i64) -> bool {
     scaled
         && templates(inputs).iter().filter_map(|template| inputs.claims.get(&*name(inputs, template, ordinal))).any(
             |claim| {
-                let gone = |owner: &OwnerReference| &*owner.kind == "Pod" && !pods.iter().any(|pod| pod.uid == owner.uid);
+                let gone =
+                    |owner: &OwnerReference| &*owner.kind == "Pod" && !pods.iter().any(|pod| pod.uid == owner.uid);
                 claim.meta().owners.iter().any(gone)
             },
         )

@@ -33,9 +33,8 @@ pub(super) fn sync(
         return Ok((reported, None));
     }
     let places = Places::of(inputs, pods);
-    let done = replicas(inputs, &places, revisions, routine).and_then(|stop| {
-        if stop { Ok(true) } else { condemned(inputs, &places, routine) }
-    });
+    let done = replicas(inputs, &places, revisions, routine)
+        .and_then(|stop| if stop { Ok(true) } else { condemned(inputs, &places, routine) });
     let error = match done {
         Ok(true) => None,
         Ok(false) => update(inputs, &places, revisions, &mut reported, routine).map(|()| None).or_else(failed)?,

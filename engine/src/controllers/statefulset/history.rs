@@ -98,12 +98,7 @@ fn create(
 }
 
 /// Deletes revisions beyond the limit: those that nothing is from, the oldest first.
-pub(super) fn truncate(
-    inputs: &Inputs,
-    pods: &[&Pod],
-    revisions: &Revisions,
-    routine: &mut Routine<'_>,
-) -> Step<()> {
+pub(super) fn truncate(inputs: &Inputs, pods: &[&Pod], revisions: &Revisions, routine: &mut Routine<'_>) -> Step<()> {
     let live = |name: &Name| {
         *name == revisions.current
             || *name == revisions.update
