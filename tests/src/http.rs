@@ -116,6 +116,7 @@ fn request(http: &Http<'_>, number: u64, sequence: u64) -> Result<Request, Strin
         Some("binding") => Subresource::Binding,
         Some("token") => return Err("the bodies of token requests".to_owned()),
         Some("finalize") => Subresource::Finalize,
+        Some("eviction") => Subresource::Eviction,
         Some(other) => return Err(other.to_owned()),
     };
     let (mut list, mut options) = (ListOptions::default(), WriteOptions::default());

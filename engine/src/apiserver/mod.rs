@@ -20,6 +20,7 @@ mod compactor;
 mod deadline;
 pub mod defaulting;
 pub mod etcd_client;
+mod eviction;
 mod health;
 pub mod metrics;
 pub mod patch;
@@ -38,6 +39,7 @@ use self::caching::Waiting;
 use self::compactor::Compactor;
 use self::deadline::Deadlines;
 use self::etcd_client::EtcdClient;
+use self::eviction::Eviction;
 use self::health::Checking;
 use self::metrics::Metrics;
 use self::request::{Answer, Delivery, Reply, Request, Subresource, Verb, WatchEvent};
@@ -136,6 +138,8 @@ struct InFlight {
     warnings: Vec<String>,
     /// A deletion of many: what is left and what is done.
     collection: Option<Box<Collection>>,
+    /// An eviction: how far it is.
+    eviction: Option<Box<Eviction>>,
 }
 
 /// The objects of a kind in a namespace, deleted one after another (upstream: one worker).
@@ -158,6 +162,8 @@ enum Pending {
     List,
     /// The object as etcd has it, because the cache's copy led to nothing.
     Reread,
+    /// The next step of an eviction.
+    Evict,
     /// A conditional write of this object.
     Write {
         /// Its new state; `None` is a deletion.
@@ -325,8 +331,18 @@ impl ApiServer {
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
         let (arrived, since, warnings) = (out.now(), out.now(), Vec::new());
-        let flight =
-            InFlight { request, record, arrived, since, steps, asked: 0, pending: None, warnings, collection: None };
+        let flight = InFlight {
+            request,
+            record,
+            arrived,
+            since,
+            steps,
+            asked: 0,
+            pending: None,
+            warnings,
+            collection: None,
+            eviction: None,
+        };
         self.mind_deadline(&flight, out);
         self.in_flight.insert(id, flight);
     }
@@ -336,6 +352,9 @@ impl ApiServer {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         if flight.collection.is_some() {
             return self.delete_next(id, setup, out);
+        }
+        if flight.eviction.is_some() {
+            return self.evict(id, out);
         }
         flight.since = out.now();
         let request = &flight.request;
@@ -352,6 +371,7 @@ impl ApiServer {
             }
             Verb::List | Verb::DeleteCollection => self.list(id, out),
             Verb::Watch => self.watch(id, setup, out),
+            Verb::Create if request.subresource == Subresource::Eviction => self.evict(id, out),
             Verb::Create if request.subresource != Subresource::Binding => {
                 let mut context = Self::context(&self.cache, flight, setup, out.now());
                 let write = registry::create(&mut context);
@@ -478,6 +498,7 @@ impl ApiServer {
                 let result = object.map(Answer::Object).ok_or_else(missing);
                 self.reply(id, result, out);
             }
+            (Pending::Evict, found) => self.evicting(id, found, setup, out),
             (Pending::List, _) => self.list_at(id, revision, out),
             (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
             (Pending::Reread, _) => {

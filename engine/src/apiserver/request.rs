@@ -62,6 +62,7 @@ pub enum Subresource {
     Binding,
     Token,
     Finalize,
+    Eviction,
 }
 
 impl Subresource {
@@ -74,6 +75,7 @@ impl Subresource {
             Subresource::Binding => "binding",
             Subresource::Token => "token",
             Subresource::Finalize => "finalize",
+            Subresource::Eviction => "eviction",
         }
     }
 }

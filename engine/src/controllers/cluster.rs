@@ -42,9 +42,21 @@ impl Cluster {
 
     /// Sends a request and waits for the reply.
     pub fn ask(&mut self, verb: Verb, kind: Kind, key: Key, body: Body) -> Result<Answer, Status> {
+        self.ask_part(verb, kind, Subresource::None, key, body)
+    }
+
+    /// The same about a part of an object.
+    pub fn ask_part(
+        &mut self,
+        verb: Verb,
+        kind: Kind,
+        subresource: Subresource,
+        key: Key,
+        body: Body,
+    ) -> Result<Answer, Status> {
         self.number += 1;
         let (number, agent, sequence) = (self.number, Agent::Kubectl(1), self.number);
-        let (from, subresource, options) = (Endpoint::Outside, Subresource::None, Default::default());
+        let (from, options) = (Endpoint::Outside, Default::default());
         let request = Request { from, number, agent, sequence, verb, kind, subresource, key, body, options };
         self.world.send(request, RecordId(0), Duration::ZERO);
         loop {
@@ -114,6 +126,12 @@ impl Cluster {
         self.ask(Verb::Patch, kind, key, body).expect("patched");
     }
 
+    /// Patches an object's status.
+    pub fn patch_status(&mut self, kind: Kind, key: Key, patch: Value) {
+        let body = Body::Patch(Patch::Json(PatchType::Merge, Arc::new(patch)));
+        self.ask_part(Verb::Patch, kind, Subresource::Status, key, body).expect("patched");
+    }
+
     /// A config map.
     pub fn ask_map(&self, name: &str) -> Option<Arc<Object>> {
         self.world.objects(Kind::ConfigMap).into_iter().find(|object| object.meta().key() == Key::new("default", name))
@@ -155,5 +173,14 @@ impl Cluster {
             _ => None,
         });
         replies.next()
+    }
+}
+
+/// The JSON of an answer.
+pub fn answered(answer: &Answer) -> Value {
+    match answer {
+        Answer::Object(object) => api_json::to_json(object),
+        Answer::Json(value) => (**value).clone(),
+        _ => Value::Null,
     }
 }

@@ -14,6 +14,8 @@ pub mod caches;
 pub mod contract;
 pub mod daemonset;
 pub mod deployment;
+pub mod disruption;
+pub mod endpoints;
 pub mod garbage_collector;
 pub mod horizontal_pod_autoscaler;
 pub mod job;
@@ -33,6 +35,8 @@ pub mod taint_eviction;
 use self::caches::Caches;
 use self::daemonset::DaemonSetController;
 use self::deployment::DeploymentController;
+use self::disruption::{DisruptionController, StaleConditions};
+use self::endpoints::{EndpointSliceController, EndpointsController};
 use self::garbage_collector::GarbageCollector;
 use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
@@ -144,6 +148,10 @@ controllers! {
     daemon_set: Running<DaemonSetController> = Running::new(DaemonSetController::default());
     job: Running<JobController> = Running::new(JobController::default());
     job_orphans: Running<JobOrphans> = Running::new(JobOrphans);
+    endpoints: Running<EndpointsController> = Running::new(EndpointsController::default());
+    endpoint_slices: Running<EndpointSliceController> = Running::new(EndpointSliceController::default());
+    disruption: Running<DisruptionController> = Running::new(DisruptionController);
+    stale_conditions: Running<StaleConditions> = Running::new(StaleConditions);
     garbage_collector: GarbageCollector = GarbageCollector::default();
 }
 

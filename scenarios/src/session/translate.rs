@@ -23,6 +23,7 @@ pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) 
         Some("scale") => Subresource::Scale,
         Some("binding") => Subresource::Binding,
         Some("token") => Subresource::Token,
+        Some("eviction") => Subresource::Eviction,
         Some(_) => return Err(unknown_path()),
     };
     let (verb, body) = match call.verb {

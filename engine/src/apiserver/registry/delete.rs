@@ -31,13 +31,22 @@ pub fn delete(context: &Context<'_>, current: &Arc<Object>) -> Result<Write, Sta
             return Err(Status::forbidden(kind, name, "this namespace may not be deleted"));
         }
     }
+    delete_with(options, current, context.now)
+}
+
+/// What a deletion with these options does at `now`.
+pub(in crate::apiserver) fn delete_with(
+    options: &DeleteOptions,
+    current: &Arc<Object>,
+    now: Instant,
+) -> Result<Write, Status> {
     check_preconditions(options, current)?;
     match &**current {
-        Object::Pod(pod) => Ok(delete_pod(pod, options, current, context.now)),
+        Object::Pod(pod) => Ok(delete_pod(pod, options, current, now)),
         Object::Namespace(namespace) if namespace.meta.deletion.is_none() || !namespace.finalizers.is_empty() => {
-            Ok(empty_namespace(namespace, options, current, context.now))
+            Ok(empty_namespace(namespace, options, current, now))
         }
-        _ => Ok(delete_now(options, current, context.now)),
+        _ => Ok(delete_now(options, current, now)),
     }
 }
 
@@ -133,7 +142,8 @@ fn grace(pod: &Pod, options: &DeleteOptions) -> i64 {
     }
 }
 
-fn check_preconditions(options: &DeleteOptions, current: &Object) -> Result<(), Status> {
+/// Whether the object is the one that the options mean.
+pub(in crate::apiserver) fn check_preconditions(options: &DeleteOptions, current: &Object) -> Result<(), Status> {
     let meta = current.meta();
     let conflict = |why: String| Err(Status::precondition(current.kind(), &meta.name, &why));
     match (options.uid, options.resource_version) {

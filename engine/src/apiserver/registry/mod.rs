@@ -21,6 +21,9 @@ use super::status::Status;
 use crate::kernel::{Instant, Luck};
 use crate::objects::Object;
 
+pub(super) use self::delete::{check_preconditions, delete_with};
+pub(super) use self::update::set_condition;
+
 /// What surrounds a request.
 pub struct Context<'a> {
     /// The request.

@@ -85,7 +85,8 @@ fn topology(context: &Context<'_>, pod: &mut Pod) {
     }
 }
 
-fn set_condition(conditions: &mut Vec<Condition>, new: Condition) {
+/// Adds a condition, or replaces the one of its kind.
+pub(in crate::apiserver) fn set_condition(conditions: &mut Vec<Condition>, new: Condition) {
     match conditions.iter_mut().find(|old| old.kind == new.kind) {
         Some(old) if old.status == new.status => {
             let transition = old.transition;

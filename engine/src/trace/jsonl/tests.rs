@@ -123,7 +123,7 @@ fn the_schema_tells_every_word() {
     let mut words: Vec<&str> = STEPS_OF_A_POD.map(PodStep::as_str).to_vec();
     let writing = [Verb::Create, Verb::Update, Verb::Patch, Verb::Delete, Verb::DeleteCollection];
     words.extend([Verb::Get, Verb::List, Verb::Watch].iter().chain(&writing).map(|verb| verb.as_str()));
-    let parts = [Subresource::Binding, Subresource::Token, Subresource::Finalize];
+    let parts = [Subresource::Binding, Subresource::Token, Subresource::Finalize, Subresource::Eviction];
     words.extend([Subresource::Status, Subresource::Scale].iter().chain(&parts).map(|part| part.as_str()));
     words.extend([Ending::Killed, Ending::Terminated, Ending::LeaseLost].map(Ending::as_str));
     for word in words {
