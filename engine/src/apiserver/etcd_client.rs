@@ -50,9 +50,12 @@ pub enum Own {
     Lock,
     /// The compaction.
     Compact,
+    /// An address that its Service no longer has.
+    Release,
 }
 
-const OWN_KINDS: [Own; 7] = [Own::Watch, Own::List, Own::Progress, Own::Probe, Own::Grant, Own::Lock, Own::Compact];
+const OWN_KINDS: [Own; 8] =
+    [Own::Watch, Own::List, Own::Progress, Own::Probe, Own::Grant, Own::Lock, Own::Compact, Own::Release];
 
 /// The group of the compactor's client; those before it are the kinds'.
 pub const COMPACTOR: u8 = Kind::ALL.len() as u8;

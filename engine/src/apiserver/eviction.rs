@@ -299,7 +299,7 @@ impl ApiServer {
         eviction.step = step;
         let jitter = setup.luck("kube-apiserver", "eviction", &flight.request.key.name, id ^ u64::from(eviction.tries));
         let wait = WAIT + WAIT.fraction({ jitter }.below(100_000), 1_000_000);
-        out.after(wait, Event::ApiServer(ApiServerEvent::Checked(id)));
+        out.after(wait, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
     }
 
     fn evicted(&mut self, id: u64, out: &mut Effects) {

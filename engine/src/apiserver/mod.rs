@@ -11,6 +11,7 @@
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain), registry/generic/registry/store.go,
 //! storage/etcd3/store.go. Left out: flow control, audit, impersonation, webhooks.
 
+mod addresses;
 pub mod admission;
 mod authentication;
 mod authorization;
@@ -34,6 +35,7 @@ pub mod validation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::addresses::{Addresses, Held};
 use self::cache::WatchCache;
 use self::caching::Waiting;
 use self::compactor::Compactor;
@@ -42,6 +44,7 @@ use self::etcd_client::EtcdClient;
 use self::eviction::Eviction;
 use self::health::Checking;
 use self::metrics::Metrics;
+pub use self::registry::API_SERVER;
 use self::request::{Answer, Delivery, Reply, Request, Subresource, Verb, WatchEvent};
 use self::status::Status;
 use self::storage::{EventLeases, Storage};
@@ -138,6 +141,8 @@ struct InFlight {
     warnings: Vec<String>,
     /// A deletion of many: what is left and what is done.
     collection: Option<Box<Collection>>,
+    /// What it does to the addresses of Services.
+    addresses: Option<Addresses>,
     /// An eviction: how far it is.
     eviction: Option<Box<Eviction>>,
 }
@@ -164,6 +169,8 @@ enum Pending {
     Reread,
     /// The next step of an eviction.
     Evict,
+    /// An address of a Service, which is written afterwards.
+    Address(Key, Box<Held>),
     /// A conditional write of this object.
     Write {
         /// Its new state; `None` is a deletion.
@@ -342,6 +349,7 @@ impl ApiServer {
             warnings,
             collection: None,
             eviction: None,
+            addresses: None,
         };
         self.mind_deadline(&flight, out);
         self.in_flight.insert(id, flight);
@@ -452,6 +460,10 @@ impl ApiServer {
             let answer = object.or(last).map(Answer::Object).filter(|_| !taken);
             return self.reply(id, answer.ok_or(exists), out);
         }
+        if flight.request.kind == Kind::Service {
+            flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
+            return self.write_service(id, current.as_deref(), (key, version, object), setup, out);
+        }
         let leased = version.is_none() && object.as_ref().is_some_and(|object| object.kind() == Kind::Event);
         flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
         let lease = if leased { self.leases.lease(id, &mut self.storage, setup, out) } else { None };
@@ -498,6 +510,7 @@ impl ApiServer {
                 let result = object.map(Answer::Object).ok_or_else(missing);
                 self.reply(id, result, out);
             }
+            (Pending::Address(key, held), found) => self.took_address(id, (key, *held), found, setup, out),
             (Pending::Evict, found) => self.evicting(id, found, setup, out),
             (Pending::List, _) => self.list_at(id, revision, out),
             (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
@@ -545,6 +558,7 @@ impl ApiServer {
 
     /// The last step: the reply goes out. Of a collection only one object is done; that it has gone meanwhile is no error.
     fn reply(&mut self, id: u64, result: Result<Answer, Status>, out: &mut Effects) {
+        self.settle_addresses(id, result.is_ok(), out);
         if let Some(InFlight { collection: Some(collection), .. }) = self.in_flight.get_mut(&id)
             && result.as_ref().map_or_else(Status::is_not_found, |_| true)
         {

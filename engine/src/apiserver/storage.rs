@@ -20,6 +20,8 @@ use crate::setup::Setup;
 pub struct Storage {
     /// The connections.
     pub client: EtcdClient,
+    /// Counts released addresses.
+    pub releases: u8,
 }
 
 /// The watch of a kind from `start_revision` on.

@@ -5,7 +5,7 @@
 //! them; `watching` feeds it, `cycle` decides and binds, `preempting` pushes out.
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/{scheduler,schedule_one,eventhandlers}.go. Left out: extenders, permit, reserve and pre-bind
-//! plugins, volumes, claims, pod groups, pod disruption budgets and services as informers (the cache takes both).
+//! plugins, volumes, claims, pod groups and services as informers (the cache takes services).
 
 pub mod cache;
 pub mod config;
@@ -83,6 +83,7 @@ pub struct Scheduler {
     nodes: Informer,
     namespaces: Informer,
     replica_sets: Informer,
+    budgets: Informer,
     cache: Cache,
     /// Where each pod counts: bound ones and assumed ones.
     placed: BTreeMap<Uid, Placed>,
@@ -121,6 +122,7 @@ impl Scheduler {
             nodes: informer(Kind::Node),
             namespaces: informer(Kind::Namespace),
             replica_sets: informer(Kind::ReplicaSet),
+            budgets: informer(Kind::PodDisruptionBudget),
             cache: Cache::default(),
             placed: BTreeMap::new(),
             queue: SchedulingQueue::default(),
@@ -145,8 +147,8 @@ impl Scheduler {
                 self.elect(setup, out);
                 let agent = self.agent();
                 // Informers start before leadership, so that a new leader is ready at once.
-                let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
-                for informer in [nodes, pods, namespaces, replica_sets] {
+                let Scheduler { nodes, pods, namespaces, replica_sets, budgets, connection, .. } = self;
+                for informer in [nodes, pods, namespaces, replica_sets, budgets] {
                     informer.start(agent, connection, out);
                 }
             }
@@ -175,8 +177,8 @@ impl Scheduler {
             SchedulerEvent::Flush => {}
             SchedulerEvent::Rewatch(kind) => {
                 let agent = self.agent();
-                let Scheduler { nodes, pods, namespaces, replica_sets, connection, .. } = self;
-                let all = [nodes, pods, namespaces, replica_sets];
+                let Scheduler { nodes, pods, namespaces, replica_sets, budgets, connection, .. } = self;
+                let all = [nodes, pods, namespaces, replica_sets, budgets];
                 if let Some(informer) = all.into_iter().find(|informer| informer.kind == kind) {
                     informer.start(agent, connection, out);
                 }
@@ -239,8 +241,8 @@ impl Scheduler {
     }
 
     fn informer(&mut self, number: u64) -> Option<&mut Informer> {
-        let Scheduler { nodes, pods, namespaces, replica_sets, .. } = self;
-        [nodes, pods, namespaces, replica_sets].into_iter().find(|informer| informer.is(number))
+        let Scheduler { nodes, pods, namespaces, replica_sets, budgets, .. } = self;
+        [nodes, pods, namespaces, replica_sets, budgets].into_iter().find(|informer| informer.is(number))
     }
 
     /// The queue, and what it needs to know.
@@ -250,7 +252,9 @@ impl Scheduler {
     }
 
     fn synced(&self) -> bool {
-        [&self.nodes, &self.pods, &self.namespaces, &self.replica_sets].iter().all(|informer| informer.synced())
+        [&self.nodes, &self.pods, &self.namespaces, &self.replica_sets, &self.budgets]
+            .iter()
+            .all(|informer| informer.synced())
     }
 
     fn elect(&mut self, setup: &Setup, out: &mut Effects) {
@@ -333,6 +337,9 @@ impl Scheduler {
                 let selector = change.new.as_ref().and_then(|object| object.as_replica_set());
                 let selector = selector.map(|set| set.spec.selector.compiled.clone());
                 self.cache.owners.set_controller("ReplicaSet", change.object().key(), selector);
+            }
+            Kind::PodDisruptionBudget => {
+                self.cache.budgets = self.budgets.store.iter().filter_map(|object| watching::budget(object)).collect();
             }
             _ => {}
         }

@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+use super::cache::Budget;
 use super::cache::node_info::NodeTerms;
 use super::cache::pod_info::PodInfo;
 use super::hints::Happening;
@@ -11,6 +14,19 @@ use super::{Placed, Scheduler};
 use crate::client::informer::Change;
 use crate::event::Effects;
 use crate::objects::{Name, Object, Uid};
+
+/// What preemption needs to know of a budget.
+pub(super) fn budget(object: &Object) -> Option<Budget> {
+    let budget = object.as_resource::<PodDisruptionBudget>()?;
+    let status = budget.api.status.as_ref();
+    let disrupted = status.and_then(|status| status.disrupted_pods.as_ref()).into_iter().flatten();
+    Some(Budget {
+        namespace: budget.meta.namespace.clone(),
+        selector: budget.compiled.0.clone(),
+        allowed: status.and_then(|status| status.disruptions_allowed).unwrap_or(0),
+        disrupted: disrupted.map(|(name, _)| name.as_str().into()).collect(),
+    })
+}
 
 impl Scheduler {
     pub(super) fn pod_changed(&mut self, change: Change, out: &mut Effects) {

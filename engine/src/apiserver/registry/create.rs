@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Context, Write, manifest};
+use super::{Context, Write, manifest, service};
 use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
@@ -34,6 +34,9 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     meta.deletion = None;
     meta.generation = 0;
     prepare(&mut object, context);
+    if let Object::Service(new) = &mut object {
+        service::allocate(context, new)?;
+    }
     Ok(Write::Put(Box::new(object)))
 }
 

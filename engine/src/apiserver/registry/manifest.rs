@@ -19,7 +19,7 @@ use crate::objects::decode::{self, Decoded};
 use crate::objects::pod::TOKEN_PLACEHOLDER;
 use crate::objects::{Key, Kind, Object, compact, json, suffix};
 
-use super::patch_errors;
+use super::{patch_errors, service};
 
 /// The object of a creation's body.
 pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Status> {
@@ -131,6 +131,9 @@ fn replaced(
     inherit(new.metadata_mut(), old.metadata(), current)?;
     if let (Decoded::Pod(new), Decoded::Pod(old)) = (&mut new, &old) {
         admission::pod::admit_pod_update(new, old);
+    }
+    if let (Decoded::Service(new), Decoded::Service(old)) = (&mut new, &old) {
+        service::keep_allocated(new, old);
     }
     refuse(kind, &current.meta().name, &validation::update(&new, &old))?;
     // An update repeats the warnings of the creation only where it changes what is warned of.

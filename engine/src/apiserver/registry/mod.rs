@@ -8,6 +8,7 @@ mod delete;
 mod manifest;
 mod patch_errors;
 mod scale;
+mod service;
 mod status;
 mod update;
 
@@ -22,6 +23,8 @@ use crate::kernel::{Instant, Luck};
 use crate::objects::Object;
 
 pub(super) use self::delete::{check_preconditions, delete_with};
+pub use self::service::API_SERVER;
+pub(super) use self::service::{address_object, addresses};
 pub(super) use self::update::set_condition;
 
 /// What surrounds a request.

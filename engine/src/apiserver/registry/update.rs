@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Write, manifest, put_if_changed, status};
+use super::{Context, Write, manifest, put_if_changed, service, status};
 use crate::apiserver::admission;
 use crate::apiserver::request::{Body, Patch, Subresource};
 use crate::apiserver::status::Status;
@@ -40,6 +40,12 @@ pub fn update(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write,
         Body::Patch(patch) => patched(current, patch)?,
         _ => return Err(Status::bad_request("the request has no body")),
     };
+    let mut next = next;
+    if let Object::Service(new) = &mut next
+        && request.subresource == Subresource::None
+    {
+        service::allocate(context, new)?;
+    }
     if finalized(current, &next) {
         return Ok(Write::Delete(Arc::new(next)));
     }

@@ -72,3 +72,32 @@ fn slices_go_with_their_service() {
     let collector = cluster.asked(Agent::GarbageCollector);
     assert_eq!(collector.iter().filter(|line| line.starts_with("delete endpointslices")).count(), 1);
 }
+
+#[test]
+fn a_service_has_its_address_while_it_lives() {
+    let mut cluster = Cluster::new();
+    assert_eq!(cluster.names(Kind::IPAddress), ["10.96.0.1"], "the API server's own");
+    service(&mut cluster, json!({"type": "NodePort", "selector": {"app": "web"}, "ports": [{"port": 80}]}));
+    let spec = only(&cluster, Kind::Service)["spec"].clone();
+    let address = spec["clusterIP"].as_str().unwrap_or_default().to_owned();
+    assert_eq!((&spec["ipFamilies"], &spec["ipFamilyPolicy"]), (&json!(["IPv4"]), &json!("SingleStack")));
+    assert!((30_086..=32_767).contains(&spec["ports"][0]["nodePort"].as_i64().unwrap_or(0)), "{spec}");
+    assert_eq!(cluster.names(Kind::IPAddress), ["10.96.0.1", &*address]);
+    // A patch leaves it what it has; another Service cannot have it.
+    cluster.patch(Kind::Service, Key::new("default", "web"), json!({"spec": {"ports": [{"port": 81}]}}));
+    assert_eq!(only(&cluster, Kind::Service)["spec"]["clusterIP"], *address);
+    let other =
+        |spec: Value| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "other"}, "spec": spec});
+    let mut refused = |spec: Value| {
+        let body = crate::apiserver::request::Body::Json(std::sync::Arc::new(other(spec)));
+        let create = crate::apiserver::request::Verb::Create;
+        cluster.ask(create, Kind::Service, Key::new("default", "other"), body).expect_err("refused").message.to_string()
+    };
+    let taken = refused(json!({"clusterIP": address, "ports": [{"port": 80}]}));
+    assert!(taken.ends_with(&format!("failed to allocate IP {address}: provided IP is already allocated")), "{taken}");
+    let outside = refused(json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 80}]}));
+    assert!(outside.contains("spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range"));
+    cluster.delete(Kind::Service, Key::new("default", "web"), Propagation::Background);
+    cluster.run(1_000);
+    assert_eq!(cluster.names(Kind::IPAddress), ["10.96.0.1"]);
+}

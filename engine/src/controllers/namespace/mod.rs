@@ -54,10 +54,16 @@ impl Controller for NamespaceController {
 
     fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
         let uid = caches.namespaces().get(key)?.meta().uid.0;
-        let mut order: Vec<Kind> =
-            Kind::ALL.into_iter().filter(|kind| kind.namespaced() && *kind != Kind::Pod).collect();
-        order.sort_by_key(|kind| hash_words(&[(uid >> 64) as u64, uid as u64, view.now.as_nanos(), *kind as u64]));
-        Some(Inputs { namespace: key.name.clone(), order })
+        // Discovery names events twice: in the core group and in one of their own.
+        let kinds = Kind::ALL.into_iter().filter(|kind| kind.namespaced() && *kind != Kind::Pod).chain([Kind::Event]);
+        let mut order: Vec<(u64, Kind)> = kinds
+            .enumerate()
+            .map(|(place, kind)| {
+                (hash_words(&[(uid >> 64) as u64, uid as u64, view.now.as_nanos(), place as u64]), kind)
+            })
+            .collect();
+        order.sort_unstable();
+        Some(Inputs { namespace: key.name.clone(), order: order.into_iter().map(|(_, kind)| kind).collect() })
     }
 
     fn reconcile(&self, inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {

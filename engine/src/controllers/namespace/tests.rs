@@ -67,6 +67,8 @@ fn pods_go_after_five_seconds_and_all_else_after_ten() {
     let asked = cluster.asked(NAMESPACE);
     // Two requests for each of the other kinds; those about leases are not in the list.
     let others = Kind::ALL.iter().filter(|kind| kind.namespaced() && ![Kind::Pod, Kind::Lease].contains(kind)).count();
+    // And events have two groups.
+    let others = others + 1;
     assert_eq!(asked.len(), first.len() + 4 + 2 * others + 1, "{asked:?}");
     assert_eq!(asked.last().map(String::as_str), Some("update namespaces/finalize demo 200"));
     let took = cluster.first(began, "update namespaces finalize", NAMESPACE).expect("finalized");
