@@ -10,7 +10,9 @@
 mod images;
 mod node;
 mod pod_worker;
+pub mod program;
 mod report;
+mod restart;
 mod status;
 
 use std::collections::BTreeMap;

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1 as api;
 
 use super::images::{self, PullBackoff, Registry};
+use super::program::Program;
 use super::report::Reporting;
-use super::{Outcome, Purpose, Surroundings, node, pod_of};
+use super::{Outcome, Purpose, Surroundings, node, pod_of, restart};
 use crate::apiserver::request::{Body, Subresource, Verb};
 use crate::client::connection::Call;
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
 use crate::objects::pod_terms;
-use crate::objects::{Key, Kind, Name, Object, Pod, Text, Uid};
+use crate::objects::{ContainerState, Key, Kind, Name, Object, Pod, Text, Uid};
 use crate::trace::note::PodStep;
 use crate::trace::{Note, What};
 
@@ -43,6 +44,8 @@ pub enum PodEvent {
     Ready(u16),
     /// The container has ended by itself.
     Ended(u16),
+    /// Time to start a container again.
+    Restart(u16),
     /// The containers have obeyed the signal.
     Stopped,
     /// A report of the status is due.
@@ -67,6 +70,13 @@ pub(super) struct Container {
     pub(super) name: Name,
     pub(super) image: Name,
     pub(super) run: Run,
+    /// How often it was started again.
+    pub(super) restarts: i32,
+    /// What it did before that.
+    pub(super) last: Option<ContainerState>,
+    /// Whether it is an init container that goes on beside the others.
+    pub(super) sidecar: bool,
+    pub(super) crashes: restart::Crashes,
 }
 
 /// What a container does.
@@ -80,7 +90,18 @@ pub(super) enum Run {
 impl Container {
     fn of(spec: &api::Container) -> Self {
         let run = Run::Waiting { reason: Text::default(), message: Text::default() };
-        Container { name: spec.name.as_str().into(), image: spec.image.as_deref().unwrap_or("").into(), run }
+        let (name, image) = (spec.name.as_str().into(), spec.image.as_deref().unwrap_or("").into());
+        let sidecar = pod_terms::requests::is_sidecar(spec);
+        Container { name, image, run, restarts: 0, last: None, sidecar, crashes: restart::Crashes::default() }
+    }
+
+    /// Whether an init container leaves the way free for the next.
+    pub(super) fn passed(&self) -> bool {
+        match self.run {
+            Run::Ended { exit_code, .. } => exit_code == 0 && !self.sidecar,
+            Run::Running { .. } => self.sidecar,
+            Run::Waiting { .. } => false,
+        }
     }
 
     pub(super) fn ready(&self) -> bool {
@@ -104,6 +125,8 @@ pub(super) struct PodWorker {
     pub(super) reporting: Reporting,
     pub(super) reports: u64,
     mounts_failed: u32,
+    /// The container that is being started.
+    pub(super) current: Option<usize>,
     pulls: u64,
     pull_began: Option<(Instant, Instant)>,
     pull_size: u64,
@@ -127,6 +150,7 @@ impl PodWorker {
             reporting: Reporting::default(),
             reports: 0,
             mounts_failed: 0,
+            current: None,
             pulls: 0,
             pull_began: None,
             pull_size: 0,
@@ -136,16 +160,16 @@ impl PodWorker {
         }
     }
 
-    fn pod(&self) -> &Pod {
+    pub(super) fn pod(&self) -> &Pod {
         pod_of(&self.object)
     }
 
-    fn note(&self, step: PodStep, detail: &str, around: &mut Surroundings<'_, '_>) {
+    pub(super) fn note(&self, step: PodStep, detail: &str, around: &mut Surroundings<'_, '_>) {
         let what = What::Pod { step, detail: detail.into() };
         around.out.note(Note::about(around.agent(), Kind::Pod, self.object.key(), what));
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         kind: EventType,
         reason: &'static str,
@@ -160,22 +184,27 @@ impl PodWorker {
     }
 
     /// The n-th container to start: init containers come first.
-    fn locate(&self, n: usize) -> (&'static str, &Container) {
+    pub(super) fn locate(&self, n: usize) -> (&'static str, &Container) {
         match self.init_containers.get(n) {
             Some(container) => ("initContainers", container),
             None => ("containers", &self.containers[n - self.init_containers.len()]),
         }
     }
 
-    fn container_mut(&mut self, n: usize) -> &mut Container {
+    pub(super) fn container_mut(&mut self, n: usize) -> &mut Container {
         let init = self.init_containers.len();
         if n < init { &mut self.init_containers[n] } else { &mut self.containers[n - init] }
     }
 
     /// The container that is to start next.
     fn next(&self) -> Option<usize> {
-        let all = self.init_containers.iter().chain(&self.containers);
-        all.enumerate().find(|(_, container)| matches!(container.run, Run::Waiting { .. })).map(|(n, _)| n)
+        let due = |container: &Container| {
+            matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits
+        };
+        if let Some(n) = self.init_containers.iter().position(|container| !container.passed()) {
+            return Some(n).filter(|n| due(&self.init_containers[*n]));
+        }
+        self.containers.iter().position(due).map(|n| n + self.init_containers.len())
     }
 
     /// Whether it needs no kubelet to be what it is: everything it is to run runs, or it ends.
@@ -187,6 +216,7 @@ impl PodWorker {
     pub(super) fn found_again(&mut self, around: &mut Surroundings<'_, '_>) {
         self.reporting = Reporting::default();
         self.report_soon(around);
+        self.look_at_restarts(around);
     }
 
     /// The pod appears.
@@ -228,6 +258,7 @@ impl PodWorker {
             PodEvent::Started => self.started(around),
             PodEvent::Ready(n) => self.became_ready(n.into(), around),
             PodEvent::Ended(n) => self.ended(n.into(), around),
+            PodEvent::Restart(n) => self.restart(n.into(), around),
         }
     }
 
@@ -312,8 +343,9 @@ impl PodWorker {
     }
 
     /// Starts the next container: its image first.
-    fn start_next(&mut self, around: &mut Surroundings<'_, '_>) {
-        let Some(n) = self.next() else { return };
+    pub(super) fn start_next(&mut self, around: &mut Surroundings<'_, '_>) {
+        let Some(n) = self.current.or_else(|| self.next()) else { return };
+        self.current = Some(n);
         let image = self.locate(n).1.image.clone();
         let always = self.pull_policy(n) == Some("Always");
         if around.images.has(&pod_terms::with_tag(&image)) && !always {
@@ -340,7 +372,7 @@ impl PodWorker {
 
     /// It is this pod's turn.
     fn pull(&mut self, around: &mut Surroundings<'_, '_>) {
-        let Some(n) = self.next() else { return };
+        let Some(n) = self.current else { return };
         let image = self.locate(n).1.image.clone();
         let waited_since = self.pull_began.map_or(around.out.now(), |(since, _)| since);
         self.pull_began = Some((waited_since, around.out.now()));
@@ -361,7 +393,7 @@ impl PodWorker {
     }
 
     fn pull_ended(&mut self, around: &mut Surroundings<'_, '_>) {
-        let Some(n) = self.next() else { return };
+        let Some(n) = self.current else { return };
         let image = self.locate(n).1.image.clone();
         let (waited_since, began) = self.pull_began.take().unwrap_or((around.out.now(), around.out.now()));
         self.give_up_pull(around);
@@ -414,27 +446,29 @@ impl PodWorker {
     }
 
     fn create(&mut self, around: &mut Surroundings<'_, '_>) {
-        let n = self.next().unwrap_or(0) as u64;
+        let n = self.current.map_or(0, |n| self.turn(n));
         let wait = around.draw(&around.setup.profile.kubelet.create, "create", self.pod(), n);
         around.after(wait, self.uid, PodEvent::Created);
     }
 
     fn created(&mut self, around: &mut Surroundings<'_, '_>) {
-        let Some(n) = self.next() else { return };
+        let Some(n) = self.current else { return };
         let name = self.locate(n).1.name.clone();
         self.note(PodStep::ContainerCreated, &name, around);
         self.event(EventType::Normal, "Created", "Container created".to_owned(), n, around);
-        let wait = around.draw(&around.setup.profile.kubelet.start, "start", self.pod(), n as u64);
+        let wait = around.draw(&around.setup.profile.kubelet.start, "start", self.pod(), self.turn(n));
         around.after(wait, self.uid, PodEvent::Started);
     }
 
     fn started(&mut self, around: &mut Surroundings<'_, '_>) {
-        let Some(n) = self.next() else { return };
+        let Some(n) = self.current else { return };
         *around.containers += 1;
         let id = crate::kernel::hash_words(&[around.index.into(), *around.containers]);
+        self.current = None;
         let init = n < self.init_containers.len();
+        let sidecar = self.locate(n).1.sidecar;
         let delay = if init { None } else { self.readiness_delay(n, around) };
-        let ready = !init && delay.is_none();
+        let ready = (!init || sidecar) && delay.is_none();
         let container = self.container_mut(n);
         container.run = Run::Running { started: around.now(), id, ready };
         let name = container.name.clone();
@@ -446,15 +480,19 @@ impl PodWorker {
             self.note(PodStep::ContainerReady, &name, around);
         }
         let timing = &around.setup.profile.kubelet;
-        if init {
-            let wait = around.draw(&timing.init, "init", self.pod(), n as u64);
-            around.after(wait, self.uid, PodEvent::Ended(n as u16));
-        } else if self.pod().spec.api.restart_policy.as_deref().unwrap_or("Always") != "Always" {
-            let wait = around.draw(&timing.job, "job", self.pod(), n as u64);
-            around.after(wait, self.uid, PodEvent::Ended(n as u16));
+        let ends = match self.program(n) {
+            Program::Ends(after, _) => Some(after),
+            Program::Forever => None,
+            Program::Unknown if sidecar => None,
+            Program::Unknown if init => Some(around.draw(&timing.init, "init", self.pod(), self.turn(n))),
+            Program::Unknown if self.policy() == "Always" => None,
+            Program::Unknown => Some(around.draw(&timing.job, "job", self.pod(), self.turn(n))),
+        };
+        if let Some(after) = ends {
+            around.after(after, self.uid, PodEvent::Ended(n as u16));
         }
         self.report_soon(around);
-        if !init {
+        if !init || sidecar {
             self.start_next(around);
         }
     }
@@ -486,15 +524,17 @@ impl PodWorker {
 
     fn ended(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
         let now = around.now();
+        let exit_code = if let Program::Ends(_, code) = self.program(n) { code } else { 0 };
         let container = self.container_mut(n);
-        if let Run::Running { started, id, .. } = container.run {
-            container.run = Run::Ended { exit_code: 0, started, finished: now, id };
-            let name = container.name.clone();
-            self.note(PodStep::ContainerExited, &name, around);
-            self.report_soon(around);
-            if n < self.init_containers.len() {
-                self.start_next(around);
-            }
+        let Run::Running { started, id, .. } = container.run else { return };
+        container.run = Run::Ended { exit_code, started, finished: now, id };
+        let name = container.name.clone();
+        self.note(PodStep::ContainerExited, &name, around);
+        self.report_soon(around);
+        if self.restarts_after(n, exit_code) {
+            self.restart(n, around);
+        } else if n < self.init_containers.len() {
+            self.start_next(around);
         }
     }
 

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::pod_worker::{Container, PodWorker, Run, Stage};
 use super::{Surroundings, pod_of};
+use crate::kernel::Instant;
 use crate::objects::{Condition, ContainerState, ContainerStatus, Name, Phase, Pod, PodStatus, Text, condition};
 
 /// The status of a pod whose stored state is `stored`.
@@ -37,19 +38,29 @@ fn phase(worker: &PodWorker, pod: &Pod) -> Phase {
         .containers
         .iter()
         .any(|container| matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0));
-    let never_started = |container: &Container| matches!(container.run, Run::Waiting { .. });
+    let never_started = |container: &Container| matches!(container.run, Run::Waiting { .. }) && container.last.is_none();
     if worker.stage == Stage::Terminated {
         let lost = worker.containers.iter().any(never_started);
         return if lost || failed { Phase::Failed } else { Phase::Succeeded };
     }
     if worker.containers.iter().any(never_started) {
-        return Phase::Pending;
+        let broken = |container: &Container| {
+            !container.sidecar && matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0)
+        };
+        let gives_up = pod.spec.api.restart_policy.as_deref() == Some("Never");
+        let lost = gives_up && worker.init_containers.iter().any(broken);
+        return if lost { Phase::Failed } else { Phase::Pending };
     }
-    let restarts = pod.spec.api.restart_policy.as_deref().unwrap_or("Always") == "Always";
-    if worker.containers.iter().all(ended) && !restarts && !worker.containers.is_empty() {
-        return if failed { Phase::Failed } else { Phase::Succeeded };
+    let running = |container: &Container| matches!(container.run, Run::Running { .. });
+    let policy = pod.spec.api.restart_policy.as_deref().unwrap_or("Always");
+    if worker.containers.iter().any(running) || policy == "Always" || worker.containers.is_empty() {
+        return Phase::Running;
     }
-    Phase::Running
+    match (worker.containers.iter().all(ended), failed) {
+        (true, false) => Phase::Succeeded,
+        (true, true) if policy == "Never" => Phase::Failed,
+        _ => Phase::Running,
+    }
 }
 
 fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Surroundings<'_, '_>) -> Vec<Condition> {
@@ -57,8 +68,8 @@ fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Sur
         containers.iter().filter(|container| !container.ready()).map(|container| container.name.clone()).collect()
     };
     let not_ready = unready(&worker.containers);
-    let initialized =
-        worker.init_containers.iter().all(|container| matches!(container.run, Run::Ended { exit_code: 0, .. }));
+    let began = |container: &Container| !matches!(container.run, Run::Waiting { .. }) || container.last.is_some();
+    let initialized = worker.init_containers.iter().all(Container::passed) || worker.containers.iter().any(began);
     let list = |kind: &str, names: &[Name]| -> Text {
         let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         format!("containers with {kind} status: [{}]", names.join(" ")).into()
@@ -123,16 +134,7 @@ fn statuses(
                 }
                 Run::Running { started, id, .. } => (ContainerState::Running { started: *started }, Some(*id)),
                 Run::Ended { exit_code, started, finished, id } => {
-                    let reason = if *exit_code == 0 { "Completed" } else { "Error" };
-                    let state = ContainerState::Terminated {
-                        exit_code: *exit_code,
-                        reason: reason.into(),
-                        message: Text::default(),
-                        started: *started,
-                        finished: *finished,
-                        container_id: *id,
-                    };
-                    (state, Some(*id))
+                    (terminated(*exit_code, *started, *finished, *id), Some(*id))
                 }
             };
             ContainerStatus {
@@ -141,13 +143,25 @@ fn statuses(
                 image_id: if id.is_some() { image_id(&container.image).into() } else { Text::default() },
                 container_id: id,
                 state,
-                last: None,
+                last: container.last.clone(),
                 ready: container.ready(),
                 started: matches!(container.run, Run::Running { .. }),
-                restarts: 0,
+                restarts: container.restarts,
             }
         })
         .collect()
+}
+
+/// The state of a container that has ended.
+pub(super) fn terminated(exit_code: i32, started: Instant, finished: Instant, id: u64) -> ContainerState {
+    ContainerState::Terminated {
+        exit_code,
+        reason: if exit_code == 0 { "Completed" } else { "Error" }.into(),
+        message: Text::default(),
+        started,
+        finished,
+        container_id: id,
+    }
 }
 
 /// A digest that stands for the image's content.
