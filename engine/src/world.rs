@@ -4,6 +4,7 @@
 //! constant setup and an `Out`; what they ask for is applied here and nowhere else.
 
 mod faults;
+mod hanging;
 mod processes;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ pub struct World {
     schedulers: Vec<Scheduler>,
     kubelets: Vec<Kubelet>,
     processes: Processes,
+    hanging: hanging::Hanging,
     mailbox: VecDeque<Mail>,
     operators: VecDeque<EtcdMail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
@@ -104,6 +106,7 @@ impl World {
             schedulers: (0..).zip(&setup.schedulers).map(|(number, spec)| Scheduler::new(number, spec)).collect(),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             processes: Processes::default(),
+            hanging: hanging::Hanging::new(),
             mailbox: VecDeque::new(),
             operators: VecDeque::new(),
             held: Vec::new(),
@@ -364,10 +367,8 @@ impl World {
     fn handle(&mut self, Queued { event, cause, life }: Queued) {
         self.handled += 1;
         let receiver = event.receiver();
-        let event = match self.arrives(event, life, cause) {
-            Some(event) => event,
-            None => return,
-        };
+        let event = self.arrives(event, life, cause).and_then(|event| self.hold_up(event, cause, life));
+        let Some(event) = event else { return };
         let buffer = std::mem::take(&mut self.buffer);
         let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
         let setup = &*self.setup;
@@ -375,7 +376,9 @@ impl World {
             // A member of another cluster: the header of its message says so.
             Event::Etcd(member, EtcdEvent::Peer { from, .. }) if self.strangers(member, from) => {}
             Event::Etcd(member, event) => {
-                let calm = self.network.between_etcd_whole() && self.etcd.iter().all(Member::running);
+                let calm = self.network.between_etcd_whole()
+                    && self.etcd.iter().all(Member::running)
+                    && !self.some_member_hangs();
                 let members = self.etcd.len() as u8;
                 let mut effects = EtcdEffects { member, members, calm, out: &mut out };
                 if let Some(state) = self.etcd.get_mut(member as usize) {
@@ -575,6 +578,8 @@ impl etcd::Value for Arc<Object> {
     }
 }
 
+#[cfg(test)]
+mod hang_tests;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]

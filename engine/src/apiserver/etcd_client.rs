@@ -267,6 +267,9 @@ impl EtcdClient {
         let kind = Kind::ALL.get(usize::from(group)).copied();
         match (what, kind, &response.body) {
             (Own::Probe, ..) => self.connected(group, out),
+            // A member that was silent for too long does not know that the connection is closed, and tells again.
+            (Own::Watch, Some(_), Ok(Reply::Watch(WatchReply::Events { events, .. })))
+                if events.first().is_some_and(|event| Some(event.revision) <= self.connection(group).told) => {}
             (Own::Watch, Some(kind), Ok(Reply::Watch(WatchReply::Events { events, .. }))) => {
                 let told = events.last().map_or(response.revision, |event| event.revision);
                 let connection = self.connection_mut(group);

@@ -14,6 +14,7 @@ use crate::etcd::EtcdEvent;
 use crate::event::{Event, Queued};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Trouble};
+use crate::process::Process;
 use crate::trace::{Note, What};
 
 /// Faults in force, with the records of their beginnings.
@@ -77,7 +78,10 @@ impl World {
     /// A connection of the API server to etcd that has been silent for too long is closed: what was on its way is gone.
     pub(super) fn keep_alive(&mut self, server: u8, member: u8, event: Event) -> Option<Event> {
         let (server, etcd) = (Endpoint::ApiServer(server), Endpoint::Etcd(member));
-        if !self.network.is_cut(server, etcd) && !self.network.is_cut(etcd, server) {
+        let silent = self.network.is_cut(server, etcd)
+            || self.network.is_cut(etcd, server)
+            || self.is_hanging(Process::Etcd(member));
+        if !silent {
             return None;
         }
         self.held.retain(|(from, to, _)| (*from, *to) != (server, etcd) && (*from, *to) != (etcd, server));

@@ -55,6 +55,9 @@ impl World {
         if !self.is_running(process) {
             return false;
         }
+        if self.stop_later(process) {
+            return true;
+        }
         match process {
             Process::Scheduler(number) => {
                 self.processes.stop(process);
@@ -99,6 +102,7 @@ impl World {
     pub(super) fn end(&mut self, process: Process, how: Ending, cause: RecordId) {
         let cause = self.trace.record(self.now, cause, Note::new(process.agent(), What::Ended { how }));
         let endpoint = process.endpoint();
+        let unread = self.forget_hanging(process);
         match process {
             Process::Etcd(member) => {
                 let event = if how == Ending::Killed { EtcdEvent::Killed } else { EtcdEvent::Stopped };
@@ -138,6 +142,7 @@ impl World {
             let event = Event::ApiServer(0, ApiServerEvent::Disconnected(endpoint));
             self.transmit(endpoint, Endpoint::ApiServer(0), Duration::ZERO, Queued::anybody(event, cause));
         }
+        unread.into_iter().for_each(|queued| self.handle(queued));
         if let Some(after) = self.processes.restart_after(process, self.now) {
             let what = What::Restarting { after };
             let cause = self.trace.record(self.now, cause, Note::new(process.agent(), what));

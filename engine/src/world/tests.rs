@@ -4,15 +4,15 @@ use super::*;
 use crate::apiserver::request::{Body, Subresource, Verb};
 use crate::profiles;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-fn cluster() -> World {
+pub(super) fn cluster() -> World {
     let mut world = World::new(Setup::new(5, 3, 3, profiles::laptop()).shared());
     world.run_until(Instant::START + SECOND.times(14));
     world
 }
 
-fn apply(world: &mut World) {
+pub(super) fn apply(world: &mut World) {
     let manifest = serde_json::json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {
@@ -37,11 +37,11 @@ fn apply(world: &mut World) {
     world.send(request, RecordId(0), Duration::ZERO);
 }
 
-fn ready(world: &World) -> usize {
+pub(super) fn ready(world: &World) -> usize {
     world.objects(Kind::Pod).iter().filter(|pod| pod.as_pod().is_some_and(|pod| pod.ready())).count()
 }
 
-fn run(world: &mut World, time: Duration) {
+pub(super) fn run(world: &mut World, time: Duration) {
     let until = world.now() + time;
     world.run_until(until);
 }

@@ -61,6 +61,9 @@ impl Session {
         if !ran {
             return Err(format!("`{name}` does not run\nstart it with restart(\"{name}\")"));
         }
+        if !self.world.is_hanging(process) {
+            self.world.fault_ended(&format!("{name}{HANGS}"));
+        }
         self.world.fault_began(&format!("{name}{DOWN}"));
         Ok(format!("{name} {}", if gently { "is told to stop (SIGTERM)" } else { "is killed (SIGKILL)" }))
     }
@@ -75,6 +78,29 @@ impl Session {
         self.world.supervise(process, supervised);
         self.world.fault_ended(&format!("{name}{DOWN}"));
         Ok(format!("{name} is started"))
+    }
+
+    /// Holds a process up: it handles nothing until it is resumed.
+    pub fn hang(&mut self, name: &str) -> Result<String, String> {
+        let process = self.process(name)?;
+        if !self.world.hang(process) {
+            return Err(match self.world.is_running(process) {
+                true => format!("`{name}` hangs already\nlet it go on with resume(\"{name}\")"),
+                false => format!("`{name}` does not run\nstart it with restart(\"{name}\")"),
+            });
+        }
+        self.world.fault_began(&format!("{name}{HANGS}"));
+        Ok(format!("{name} hangs (SIGSTOP)"))
+    }
+
+    /// Lets a process that hangs go on.
+    pub fn resume(&mut self, name: &str) -> Result<String, String> {
+        let process = self.process(name)?;
+        if !self.world.resume(process) {
+            return Err(format!("`{name}` does not hang"));
+        }
+        self.world.fault_ended(&format!("{name}{HANGS}"));
+        Ok(format!("{name} goes on (SIGCONT)"))
     }
 
     /// Cuts every link from one of `from` to one of `to`, and with `both` the ways back.
@@ -114,7 +140,8 @@ impl Session {
             self.set_disk(member, DiskSpeed::default());
         }
         let over: Vec<String> = self.world.faults().map(str::to_owned).collect();
-        let over: Vec<&str> = over.iter().map(String::as_str).filter(|name| !name.ends_with(DOWN)).collect();
+        let over: Vec<&str> =
+            over.iter().map(String::as_str).filter(|name| !name.ends_with(DOWN) && !name.ends_with(HANGS)).collect();
         over.iter().for_each(|name| self.world.fault_ended(name));
         match over.is_empty() {
             true => "nothing to mend".to_owned(),
@@ -182,6 +209,8 @@ impl Session {
 
 /// How the name of a fault ends that a start ends, not `heal`.
 pub(super) const DOWN: &str = " down";
+/// How the name of a fault ends that `resume` ends.
+const HANGS: &str = " hangs";
 
 #[cfg(test)]
 mod tests {
@@ -224,6 +253,20 @@ mod tests {
         assert_eq!(session.heal(), "mended: cut etcd-0 | etcd-1, etcd-2");
         assert_eq!((session.world().faults().count(), session.world().unhealthy_links().len()), (0, 0));
         assert_eq!(session.heal(), "nothing to mend");
+    }
+
+    #[test]
+    fn what_hangs_goes_on_when_it_is_told_to() {
+        let mut session = session();
+        assert_eq!(session.hang("kube-scheduler"), Ok("kube-scheduler hangs (SIGSTOP)".to_owned()));
+        assert!(session.hang("kube-scheduler").is_err_and(|text| text.contains("resume(\"kube-scheduler\")")));
+        assert_eq!(session.heal(), "nothing to mend");
+        assert_eq!(session.world().faults().collect::<Vec<_>>(), ["kube-scheduler hangs"]);
+        assert_eq!(session.resume("kube-scheduler"), Ok("kube-scheduler goes on (SIGCONT)".to_owned()));
+        assert!(session.resume("kube-scheduler").is_err());
+        assert!(session.hang("worker-1").is_ok() && session.crash("worker-1", false).is_ok());
+        assert_eq!(session.world().faults().collect::<Vec<_>>(), ["worker-1 down"]);
+        assert!(session.hang("worker-1").is_err_and(|text| text.contains("does not run")));
     }
 
     #[test]

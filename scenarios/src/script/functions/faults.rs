@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Faults,
         signatures: &["crash(process)"],
         summary: "Ends a process, or each of a list, with SIGKILL: `etcd-0`, `kube-apiserver`, `kube-scheduler`, \
-            `kube-controller-manager`, or a node's name for its kubelet. What it had not written to a disk is gone. It stays away until \
+            `kube-controller-manager`, or a node's name for its kubelet; of several of a kind `kube-apiserver-1` and so on. What it had not written to a disk is gone. It stays away until \
             `restart`, as if its static pod's manifest had been moved away.",
         example: "crash(\"etcd-0\");\nrun_for(\"30s\");\nrestart(\"etcd-0\");",
         receiver: Receiver::Cluster,
@@ -43,6 +43,29 @@ pub(super) const FUNCTIONS: &[Function] = &[
         receiver: Receiver::Cluster,
         arity: 1..=1,
         run: restart,
+    },
+    Function {
+        name: "hang",
+        group: Group::Faults,
+        signatures: &["hang(process)"],
+        summary: "Holds up a process, or each of a list, as SIGSTOP does: it keeps its memory and its connections and handles \
+            nothing, not even its timers, until `resume`. Others notice by its silence: a leader's lease runs out, requests are not \
+            answered. The kubelet's liveness probes, which would end a hanging static pod after about two minutes, are not modelled.",
+        example: "hang(\"kube-scheduler\");\nrun_for(\"30s\");\nresume(\"kube-scheduler\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: hang,
+    },
+    Function {
+        name: "resume",
+        group: Group::Faults,
+        signatures: &["resume(process)"],
+        summary: "Lets a process, or each of a list, go on that hangs: everything that has come for it meanwhile is handled at once. A \
+            leader whose lease is another's by then finds out at its next try to renew, and ends itself ten seconds later.",
+        example: "resume(\"kube-scheduler\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: resume,
     },
     Function {
         name: "disk",
@@ -121,6 +144,14 @@ fn terminate(call: &Call<'_>) -> Fallible<Dynamic> {
 
 fn restart(call: &Call<'_>) -> Fallible<Dynamic> {
     each(call, |session, name| session.restart(name))
+}
+
+fn hang(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, Session::hang)
+}
+
+fn resume(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, Session::resume)
 }
 
 /// Does something to each of the processes named by the first argument.
