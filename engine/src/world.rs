@@ -22,7 +22,7 @@ use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
 use crate::scheduler::{Scheduler, SchedulerEvent};
-use crate::setup::Setup;
+use crate::setup::{NodeSpec, Setup};
 use crate::trace::{Note, Trace, What};
 
 /// A simulated cluster.
@@ -149,7 +149,19 @@ impl World {
         }
     }
 
-    /// What is constant in this run.
+    /// Another node joins: its kubelet starts now. Its number, or `None` if there is a node of that name.
+    pub fn add_node(&mut self, spec: NodeSpec) -> Option<u32> {
+        if self.setup.nodes.iter().any(|known| known.name == spec.name) {
+            return None;
+        }
+        let number = self.kubelets.len() as u32;
+        Arc::make_mut(&mut self.setup).nodes.push(spec);
+        self.kubelets.push(Kubelet::new(number, &self.setup));
+        self.now_at(Event::Kubelet(number, KubeletEvent::Start), RecordId(0));
+        Some(number)
+    }
+
+    /// What is constant in this run, but for nodes that join ([`World::add_node`]).
     pub fn setup(&self) -> &Arc<Setup> {
         &self.setup
     }

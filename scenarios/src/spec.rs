@@ -125,7 +125,8 @@ fn nodes(value: Option<&Value>) -> Result<Vec<NodeSpec>, String> {
     }
 }
 
-fn node(n: usize, value: &Value) -> Result<NodeSpec, String> {
+/// The `n`-th node as a script describes it.
+pub fn node(n: usize, value: &Value) -> Result<NodeSpec, String> {
     let Value::Object(map) = value else {
         return Err(format!("a node is a map like #{{ name: \"a\", cpu: \"4\" }}, not {value}"));
     };

@@ -12,6 +12,7 @@
 
 pub mod caches;
 pub mod contract;
+pub mod cronjob;
 pub mod daemonset;
 pub mod deployment;
 pub mod disruption;
@@ -22,6 +23,7 @@ pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;
 pub mod ownership;
+pub mod persistent_volume;
 pub mod pod_control;
 pub mod pod_gc;
 pub mod replicaset;
@@ -30,9 +32,11 @@ pub mod root_ca_cert_publisher;
 pub mod running;
 pub mod service_account;
 pub mod statefulset;
+pub mod ttl_after_finished;
 pub mod taint_eviction;
 
 use self::caches::Caches;
+use self::cronjob::CronJobController;
 use self::daemonset::DaemonSetController;
 use self::deployment::DeploymentController;
 use self::disruption::{DisruptionController, StaleConditions};
@@ -42,11 +46,13 @@ use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
 use self::pod_gc::PodGarbageCollector;
+use self::persistent_volume::{PersistentVolumeBinder, PvcProtectionController};
 use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
 use self::statefulset::StatefulSetController;
+use self::ttl_after_finished::TtlAfterFinishedController;
 use self::taint_eviction::TaintEvictionController;
 use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
@@ -152,6 +158,10 @@ controllers! {
     endpoint_slices: Running<EndpointSliceController> = Running::new(EndpointSliceController::default());
     disruption: Running<DisruptionController> = Running::new(DisruptionController);
     stale_conditions: Running<StaleConditions> = Running::new(StaleConditions);
+    cron_job: Running<CronJobController> = Running::new(CronJobController);
+    ttl_after_finished: Running<TtlAfterFinishedController> = Running::new(TtlAfterFinishedController);
+    volume_binder: Running<PersistentVolumeBinder> = Running::new(PersistentVolumeBinder::default());
+    claim_protection: Running<PvcProtectionController> = Running::new(PvcProtectionController);
     garbage_collector: GarbageCollector = GarbageCollector::default();
 }
 

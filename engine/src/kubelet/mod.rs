@@ -96,6 +96,8 @@ enum Purpose {
     PodStatus(Uid),
     Token(Uid),
     RootCa(Uid),
+    /// A claim of the pod, which must have a volume.
+    Claim(Uid),
     PodDelete,
 }
 
@@ -249,6 +251,9 @@ impl Kubelet {
             }
             Purpose::RootCa(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.root_ca_came(reply.result, around))
+            }
+            Purpose::Claim(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.claim_came(reply.result, around))
             }
             Purpose::PodDelete => {}
         }

@@ -125,6 +125,8 @@ pub(super) struct PodWorker {
     pub(super) reporting: Reporting,
     pub(super) reports: u64,
     mounts_failed: u32,
+    /// How many of its claims have their volumes.
+    mounted: usize,
     /// The container that is being started.
     pub(super) current: Option<usize>,
     pulls: u64,
@@ -150,6 +152,7 @@ impl PodWorker {
             reporting: Reporting::default(),
             reports: 0,
             mounts_failed: 0,
+            mounted: 0,
             current: None,
             pulls: 0,
             pull_began: None,
@@ -278,7 +281,17 @@ impl PodWorker {
         self.mount(around);
     }
 
+    /// The volumes, one after the other: claims must have theirs.
     fn mount(&mut self, around: &mut Surroundings<'_, '_>) {
+        let volumes = self.pod().spec.api.volumes.iter().flatten();
+        let mut claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        if let Some(claim) = claims.nth(self.mounted) {
+            let key = Key { namespace: self.pod().meta.namespace.clone(), name: claim.claim_name.as_str().into() };
+            let call = Call::get(Kind::PersistentVolumeClaim, key);
+            let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
+            around.requests.insert(number, Purpose::Claim(self.uid));
+            return;
+        }
         if self.pod().token.is_none() {
             return self.start_sandbox(around);
         }
@@ -293,6 +306,20 @@ impl PodWorker {
         };
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
         around.requests.insert(number, Purpose::Token(self.uid));
+    }
+
+    pub(super) fn claim_came(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
+        if self.stage != Stage::Volumes {
+            return;
+        }
+        let answer = result.ok();
+        let claim = answer.as_ref().and_then(|answer| answer.object()?.as_resource::<api::PersistentVolumeClaim>());
+        let phase = claim.and_then(|claim| claim.api.status.as_ref()?.phase.as_deref());
+        if phase != Some("Bound") {
+            return self.mount_later(around);
+        }
+        self.mounted += 1;
+        self.mount(around);
     }
 
     /// The token is there, or is not: then the volume is set up again after a while, and longer each time.

@@ -181,7 +181,7 @@ impl World {
     }
 
     /// Lets something happen to a component now, and at once.
-    fn now_at(&mut self, event: Event, cause: RecordId) {
+    pub(super) fn now_at(&mut self, event: Event, cause: RecordId) {
         self.handle(Queued::anybody(event, cause));
     }
 }

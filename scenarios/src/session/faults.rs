@@ -53,6 +53,16 @@ impl Session {
         Process::at(endpoint).ok_or_else(|| format!("`{name}` is no process"))
     }
 
+    /// Another node joins the cluster: a map as in the cluster's `nodes`.
+    pub fn add_node(&mut self, value: &serde_json::Value) -> Result<String, String> {
+        let spec = crate::spec::node(self.world().setup().nodes.len(), value)?;
+        let name = spec.name.clone();
+        match self.world.add_node(spec) {
+            Some(_) => Ok(format!("{name} joins")),
+            None => Err(format!("there is a node `{name}` already")),
+        }
+    }
+
     /// Ends a process, which stays away until it is started again; `gently` is SIGTERM, else SIGKILL.
     pub fn crash(&mut self, name: &str, gently: bool) -> Result<String, String> {
         let process = self.process(name)?;

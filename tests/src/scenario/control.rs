@@ -10,6 +10,10 @@ use super::shell::Act;
 
 /// Does something to a process; `Ok(None)`: it is told to stop and has not yet. `since` is when the command began.
 pub fn act(session: &mut Session, act: Act, process: &str, since: u64) -> Result<Option<Finished>, String> {
+    if act == Act::Join {
+        session.add_node(&serde_json::json!({"name": process}))?;
+        return Ok(Some(Finished::default()));
+    }
     let process = named(session, process)?;
     let world = session.world_mut();
     let mut finished = Finished::default();
@@ -22,6 +26,7 @@ pub fn act(session: &mut Session, act: Act, process: &str, since: u64) -> Result
             }
             told
         }
+        Act::Join => false,
         Act::Start => world.start(process),
         Act::Supervise => {
             world.supervise(process, true);

@@ -61,6 +61,8 @@ pub enum Act {
     Kill,
     /// SIGTERM.
     Terminate,
+    /// A node of that name joins.
+    Join,
     /// Started, if it does not run: then the result is 0.
     Start,
     /// Started again from now on when it ends.
@@ -306,6 +308,11 @@ impl Evaluation<'_> {
             }
             "cpctl" => self.cpctl(arguments)?.ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
             "nodectl" => self.nodectl(arguments)?.ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
+            "addnode" => {
+                let [node] = arguments else { return Err(Stop::Unsupported(words.join(" "))) };
+                self.control(Act::Join, node)?;
+                Finished { stdout: format!("node {node} added\n"), ..Finished::default() }
+            }
             _ => filter(program, arguments, &stdin.unwrap_or_default())
                 .ok_or_else(|| Stop::Unsupported(words.join(" ")))?,
         };

@@ -68,6 +68,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: resume,
     },
     Function {
+        name: "add_node",
+        group: Group::Faults,
+        signatures: &["add_node(name)", "add_node(#{ … })"],
+        summary: "Another node joins the cluster now: a machine whose kubelet starts and registers it. The map is one as in `nodes` of \
+            `cluster`: name, cpu, memory, pods, labels, taints, images, resources. What is left out is as on any plain node.",
+        example: "add_node(#{ name: \"worker-4\", cpu: \"8\", labels: #{ disk: \"ssd\" } });\nrun_for(\"5s\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: add_node,
+    },
+    Function {
         name: "disk",
         group: Group::Faults,
         signatures: &["disk(member, fsync)", "disk(member, #{ … })"],
@@ -152,6 +163,18 @@ fn hang(call: &Call<'_>) -> Fallible<Dynamic> {
 
 fn resume(call: &Call<'_>) -> Fallible<Dynamic> {
     each(call, Session::resume)
+}
+
+fn add_node(call: &Call<'_>) -> Fallible<Dynamic> {
+    let node = call.arg(0)?;
+    let value = if node.is_map() {
+        to_json(node).map_err(Problem::new)?
+    } else if node.is_string() {
+        serde_json::json!({"name": node.to_string()})
+    } else {
+        return Err(call.wrong("node", "a name or a map like #{ name: \"worker-4\" }", node).into());
+    };
+    act(call, |session| session.add_node(&value))
 }
 
 /// Does something to each of the processes named by the first argument.

@@ -1,0 +1,203 @@
+//! Claims and volumes: a claim gets a volume that fits, or a new one from its class's provisioner.
+//!
+//! The provisioner is any that a StorageClass names, but for `kubernetes.io/no-provisioner`: it makes a volume within
+//! two seconds. No cluster has a class from the start. A claim of a class with
+//! WaitForFirstConsumer gets its volume once a pod that uses it has a node.
+//!
+//! Models: kubernetes v1.36.2 pkg/controller/volume/persistentvolume/pv_controller.go, pkg/volume/util/finalizer.go, and what
+//! sig-storage-lib-external-provisioner does. Left out: selectors and preferences of claims, resizing, the scheduler's part (a pod is
+//! bound to a node without regard to its claims; its kubelet waits for them).
+
+mod claims;
+mod protection;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::StorageClass;
+
+pub use self::protection::PvcProtectionController;
+use super::caches::Caches;
+use super::contract::{Controller, View, Wake};
+use crate::client::Agent;
+use crate::client::informer::Change;
+use crate::client::routine::{Routine, Step};
+use crate::kernel::{Duration, Instant};
+use crate::objects::{Key, Kind, Name, Object, ObjectReference, Pod, Resource};
+
+/// Keeps a volume until its claim lets it go.
+const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";
+/// Keeps a claim until no pod uses it.
+const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
+/// The class of claims that name none.
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+/// How often every claim is looked at.
+const SYNC: Duration = Duration::from_secs(15);
+
+/// A claim.
+pub(super) type Claim = Resource<PersistentVolumeClaim>;
+/// A volume.
+pub(super) type Volume = Resource<PersistentVolume>;
+
+/// The controller that binds claims to volumes.
+#[derive(Clone, Debug, Default)]
+pub struct PersistentVolumeBinder {
+    /// Since when a provisioner has been at work for a claim.
+    asked: BTreeMap<Key, Instant>,
+}
+
+/// What a sync needs to know.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// `None`: it is gone, and its volumes are to be dealt with.
+    claim: Option<Arc<Claim>>,
+    about: Option<ObjectReference>,
+    /// Volumes that say they are this claim's.
+    own: Vec<Arc<Object>>,
+    /// The smallest volume that fits and is nobody's.
+    free: Option<Arc<Object>>,
+    class: Class,
+    /// The first pod that uses it, and whether that has a node.
+    consumer: Option<(Name, bool)>,
+    /// The pod's node.
+    node: Option<Name>,
+    /// How long the provisioner has been at work.
+    provisioning: Duration,
+}
+
+/// The class of a claim.
+#[derive(Clone, Debug)]
+enum Class {
+    /// None, and there is no default.
+    None,
+    /// It names none and gets the default one.
+    Default(Name),
+    /// There is no such class.
+    Missing(Name),
+    Known(Arc<Resource<StorageClass>>),
+}
+
+impl Controller for PersistentVolumeBinder {
+    const AGENT: Agent = Agent::PersistentVolumeBinder;
+    const KIND: Kind = Kind::PersistentVolumeClaim;
+    const INFORMERS: &'static [Kind] =
+        &[Kind::PersistentVolumeClaim, Kind::PersistentVolume, Kind::StorageClass, Kind::Pod];
+    const WORKERS: usize = 1;
+    const MAX_RETRIES: Option<u32> = None;
+    const SOURCE: &'static str = "persistentvolume-controller";
+    const PERIOD: Option<Duration> = Some(SYNC);
+    type Inputs = Inputs;
+    type Outcome = ();
+
+    fn concerns(&mut self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
+        match (kind, &**change.object()) {
+            (Kind::PersistentVolumeClaim, object) => wake.key(object.key()),
+            (Kind::PersistentVolume, object) => {
+                let reference = object.as_resource::<PersistentVolume>().and_then(claimed_by);
+                match reference {
+                    Some(key) => wake.key(key),
+                    None => unbound(caches).for_each(|key| wake.key(key)),
+                }
+            }
+            (Kind::StorageClass, _) => unbound(caches).for_each(|key| wake.key(key)),
+            // A claim that waits for its first consumer.
+            (Kind::Pod, Object::Pod(pod)) if change.new.is_some() => {
+                let placed = pod.node.is_some()
+                    && change.old.as_ref().is_none_or(|old| old.as_pod().is_some_and(|old| old.node.is_none()));
+                if placed {
+                    claims_of(pod).for_each(|key| wake.key(key));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, caches: &Caches, wake: &mut Wake<'_>) {
+        unbound(caches).for_each(|key| wake.key(key));
+    }
+
+    fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
+        let claim = caches.resource::<PersistentVolumeClaim>(key);
+        let volumes = caches.store(Kind::PersistentVolume);
+        let is_own = |object: &&Arc<Object>| {
+            object.as_resource::<PersistentVolume>().and_then(claimed_by).is_some_and(|of| of == *key)
+        };
+        let own: Vec<Arc<Object>> = volumes.iter().filter(is_own).cloned().collect();
+        let Some(claim) = claim else {
+            self.asked.remove(key);
+            let (class, free, consumer, node) = (Class::None, None, None, None);
+            let provisioning = Duration::ZERO;
+            return (!own.is_empty()).then_some(Inputs { claim: None, about: None, own, free, class, consumer, node, provisioning });
+        };
+        let mut inputs = Inputs {
+            about: Some(caches.store(Kind::PersistentVolumeClaim).get(key)?.reference()),
+            class: class(claim, caches),
+            free: claims::smallest(claim, volumes.iter()),
+            own,
+            consumer: None,
+            node: None,
+            provisioning: Duration::ZERO,
+            claim: Some(Arc::new(claim.clone())),
+        };
+        if claims::bound(claim) {
+            self.asked.remove(key);
+            return Some(inputs);
+        }
+        if let Class::Known(class) = &inputs.class {
+            let waits = class.api.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer");
+            if waits {
+                let uses = |pod: &&Pod| !pod.status.phase.terminal() && claims_of(pod).any(|of| of == *key);
+                let pods = || caches.pods().in_namespace(&key.namespace).filter_map(|object| object.as_pod());
+                let consumer = pods().filter(|pod| pod.node.is_some()).find(uses).or_else(|| pods().find(uses));
+                inputs.consumer = consumer.map(|pod| (pod.meta.name.clone(), pod.node.is_some()));
+                inputs.node = consumer.and_then(|pod| pod.node.clone());
+            }
+            if !waits || inputs.node.is_some() {
+                let since = *self.asked.entry(key.clone()).or_insert(view.now);
+                inputs.provisioning = view.now.since(since);
+            }
+        }
+        Some(inputs)
+    }
+
+    fn reconcile(&self, inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
+        claims::sync(inputs, routine)
+    }
+}
+
+/// The claim that a volume says it is of.
+fn claimed_by(volume: &Volume) -> Option<Key> {
+    let reference = volume.api.spec.as_ref()?.claim_ref.as_ref()?;
+    Some(Key::new(reference.namespace.as_deref()?, reference.name.as_deref()?))
+}
+
+/// The claims that have no volume.
+fn unbound(caches: &Caches) -> impl Iterator<Item = Key> {
+    let all = caches.store(Kind::PersistentVolumeClaim).iter();
+    all.filter(|object| object.as_resource().is_some_and(|claim| !claims::bound(claim))).map(|object| object.key())
+}
+
+/// The claims that a pod uses.
+fn claims_of(pod: &Pod) -> impl Iterator<Item = Key> {
+    let volumes = pod.spec.api.volumes.iter().flatten();
+    let claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    claims.map(|claim| Key { namespace: pod.meta.namespace.clone(), name: claim.claim_name.as_str().into() })
+}
+
+fn class(claim: &Claim, caches: &Caches) -> Class {
+    let store = caches.store(Kind::StorageClass);
+    let name = claim.api.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
+    match name {
+        Some("") => Class::None,
+        Some(name) => match caches.resource::<StorageClass>(&Key::new("", name)) {
+            Some(class) => Class::Known(Arc::new(class.clone())),
+            None => Class::Missing(name.into()),
+        },
+        None => {
+            let is_default = |object: &&Arc<Object>| object.meta().annotation(DEFAULT_CLASS) == Some("true");
+            let newest = store.iter().filter(is_default).max_by_key(|object| object.meta().created);
+            newest.map_or(Class::None, |object| Class::Default(object.meta().name.clone()))
+        }
+    }
+}
