@@ -28,6 +28,13 @@ pub enum Event {
     Kubelet(u32, KubeletEvent),
     /// The supervisor starts a process again.
     Restart(Process),
+    /// A client has heard nothing from an API server for a while.
+    Silence {
+        /// Who.
+        client: Endpoint,
+        /// From which one.
+        server: u8,
+    },
     /// To a program outside the cluster: it waits in the mailbox.
     Outside(Delivery),
     /// To a program outside the cluster, from a member of etcd, under the number of its request.
@@ -53,14 +60,19 @@ impl Event {
 
     /// Whether it is the API server's reply to a client.
     pub fn is_reply(&self) -> bool {
+        self.reply_number().is_some()
+    }
+
+    /// The number of the request to which it is the API server's reply.
+    pub fn reply_number(&self) -> Option<u64> {
         let delivery = match self {
             Event::ControllerManager(_, ControllerManagerEvent::Delivery(delivery))
             | Event::Scheduler(_, SchedulerEvent::Delivery(delivery))
             | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
             | Event::Outside(delivery) => delivery,
-            _ => return false,
+            _ => return None,
         };
-        matches!(delivery, Delivery::Reply(_))
+        if let Delivery::Reply(reply) = delivery { Some(reply.number) } else { None }
     }
 
     /// The component that handles it.
@@ -71,7 +83,7 @@ impl Event {
             Event::ControllerManager(number, _) => Endpoint::ControllerManager(*number),
             Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
-            Event::Restart(_) | Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
+            Event::Restart(_) | Event::Silence { .. } | Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
         }
     }
 }

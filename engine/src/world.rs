@@ -3,6 +3,7 @@
 //! The world is a value: cloning it forks the run, timers, queues and random state included. Components get `&mut` their own state, the
 //! constant setup and an `Out`; what they ask for is applied here and nowhere else.
 
+mod balancer;
 mod faults;
 mod hanging;
 mod processes;
@@ -40,6 +41,7 @@ pub struct World {
     kubelets: Vec<Kubelet>,
     processes: Processes,
     hanging: hanging::Hanging,
+    balancer: balancer::Balancer,
     mailbox: VecDeque<Mail>,
     operators: VecDeque<EtcdMail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
@@ -107,6 +109,7 @@ impl World {
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             processes: Processes::default(),
             hanging: hanging::Hanging::new(),
+            balancer: balancer::Balancer::default(),
             mailbox: VecDeque::new(),
             operators: VecDeque::new(),
             held: Vec::new(),
@@ -234,6 +237,13 @@ impl World {
         &self.apiservers
     }
 
+    /// Gives an API server a CPU on which everything takes so many hundredths of its time; 100 is as the profile says.
+    pub fn slow_api_server(&mut self, number: u8, hundredths: u64) {
+        if let Some(server) = self.apiservers.get_mut(usize::from(number)) {
+            server.set_slowness(hundredths);
+        }
+    }
+
     /// The controller managers, to look at.
     pub fn controller_managers(&self) -> &[ControllerManager] {
         &self.controller_managers
@@ -357,13 +367,15 @@ impl World {
     /// Sends a request of a program outside the cluster.
     pub fn send(&mut self, request: Request, cause: RecordId, delay: Duration) {
         let event = Event::ApiServer(0, ApiServerEvent::Request(Box::new(request)));
-        self.transmit(Endpoint::Outside, Endpoint::ApiServer(0), delay, Queued::anybody(event, cause));
+        let (to, event) = self.route(Endpoint::Outside, Endpoint::ApiServer(0), event);
+        self.transmit(Endpoint::Outside, to, delay, Queued::anybody(event, cause));
     }
 
     /// Asks the API server how it is (`/readyz`, `/livez`), on behalf of a program outside the cluster.
     pub fn ask_health(&mut self, number: u64, path: &str, cause: RecordId) {
         let event = Event::ApiServer(0, ApiServerEvent::Health { number, path: path.into() });
-        self.transmit(Endpoint::Outside, Endpoint::ApiServer(0), Duration::ZERO, Queued::anybody(event, cause));
+        let (to, event) = self.route(Endpoint::Outside, Endpoint::ApiServer(0), event);
+        self.transmit(Endpoint::Outside, to, Duration::ZERO, Queued::anybody(event, cause));
     }
 
     /// Ends a watch of a program outside the cluster.
@@ -424,6 +436,10 @@ impl World {
                 }
                 return;
             }
+            Event::Silence { client, server } => {
+                self.buffer = out.into_actions();
+                return self.silence(client, server);
+            }
             Event::Outside(Delivery::WatchEnded { number: 0, .. }) => crate::bootstrap::install(setup, &mut out),
             Event::Outside(delivery) => self.mailbox.push_back(Mail { at: self.now, delivery, cause }),
             Event::Operator(number, response) => {
@@ -450,6 +466,7 @@ impl World {
                     self.trace.record(self.now, cause, note);
                 }
                 Action::Send { to, delay, event, cause } => {
+                    let (to, event) = self.route(from, to, event);
                     let life = self.processes.life(to);
                     self.transmit(from, to, delay, Queued { event, cause, life });
                 }
@@ -590,6 +607,8 @@ impl etcd::Value for Arc<Object> {
     }
 }
 
+#[cfg(test)]
+mod balancer_tests;
 #[cfg(test)]
 mod hang_tests;
 #[cfg(test)]

@@ -167,7 +167,7 @@ impl ApiServer {
             if let Body::List(options) = &request.body { (**options).clone() } else { ListOptions::default() };
         match self.cache.watch(watcher, request.kind, request.key.namespace.clone(), options) {
             Ok(events) => {
-                let cost = setup.profile.api.watch.sample(&mut self.luck(setup, "watch", request));
+                let cost = self.cpu(setup.profile.api.watch.sample(&mut self.luck(setup, "watch", request)));
                 self.reply(id, Ok(Answer::Watching), out);
                 send_events(watcher, events, cost, out);
             }
@@ -201,7 +201,7 @@ impl ApiServer {
             return;
         }
         let place = self.storage.client.place(revision);
-        let cost = setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), place);
+        let cost = self.cpu(setup.draw(&setup.profile.api.watch, "kube-apiserver", "fan-out", kind.name(), place));
         for (watcher, events) in deliveries {
             send_events(watcher, events, cost, out);
         }

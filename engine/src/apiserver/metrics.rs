@@ -14,6 +14,8 @@ pub struct Metrics {
     pub reads: Spread,
     /// Durations of requests that may change something.
     pub writes: Spread,
+    /// Watches opened; they have no duration.
+    pub watches: u64,
     /// Requests of either kind that ended with 429 or from 500 on.
     pub errors: u64,
 }
@@ -22,6 +24,7 @@ impl Metrics {
     /// Counts a request that took these steps and ended with an HTTP status code.
     pub fn observe(&mut self, verb: Verb, code: u16, steps: [Duration; 6]) {
         if verb == Verb::Watch && code < 300 {
+            self.watches += 1;
             return;
         }
         self.errors += u64::from(code == 429 || code >= 500);
@@ -42,7 +45,7 @@ mod tests {
         for (verb, code) in [(Verb::Get, 200), (Verb::Create, 201), (Verb::Patch, 500), (Verb::Watch, 200)] {
             metrics.observe(verb, code, steps);
         }
-        assert_eq!((metrics.reads.count(), metrics.writes.count(), metrics.errors), (1, 2, 1));
+        assert_eq!((metrics.reads.count(), metrics.writes.count(), metrics.watches, metrics.errors), (1, 2, 1, 1));
         let took = metrics.reads.quantile(500).map_or(0, |took| took.as_nanos());
         assert!(took.abs_diff(6_000_000) < 100_000, "{took}");
     }

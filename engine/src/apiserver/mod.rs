@@ -109,6 +109,8 @@ pub enum ApiServerEvent {
 pub struct ApiServer {
     /// Its number among the API servers.
     me: u8,
+    /// How much longer its CPU takes than the profile says, less one. [hundredths]
+    slower: u64,
     cache: WatchCache,
     in_flight: BTreeMap<u64, InFlight>,
     storage: Storage,
@@ -273,7 +275,7 @@ impl ApiServer {
             heard.push((client, Delivery::WatchEnded { number, status: None }));
         }
         let metrics = std::mem::take(&mut self.metrics);
-        *self = ApiServer { me: self.me, life: self.life + 1, metrics, ..ApiServer::default() };
+        *self = ApiServer { me: self.me, slower: self.slower, life: self.life + 1, metrics, ..ApiServer::default() };
         heard
     }
 
@@ -302,6 +304,15 @@ impl ApiServer {
         self.reply(id, Err(status), out);
     }
 
+    /// What a client hears whose connection breaks: of its requests and its watches.
+    pub fn on_the_way(&self, client: Endpoint) -> Vec<Delivery> {
+        let asked = self.in_flight.values().filter(|flight| flight.request.from == client);
+        let broken = |number| Reply { number, result: Err(Status::lost()), warnings: Vec::new() };
+        let replies = asked.map(|flight| Delivery::Reply(Box::new(broken(flight.request.number))));
+        let watches = self.cache.watchers().into_iter().filter(|(from, _)| *from == client);
+        replies.chain(watches.map(|(_, number)| Delivery::WatchEnded { number, status: None })).collect()
+    }
+
     /// The watch cache, to look at.
     pub fn cache(&self) -> &WatchCache {
         &self.cache
@@ -312,6 +323,16 @@ impl ApiServer {
         &self.metrics
     }
 
+    /// Gives it a CPU on which everything takes so many hundredths of its time; 100 and less is as the profile says.
+    pub fn set_slowness(&mut self, hundredths: u64) {
+        self.slower = hundredths.saturating_sub(100);
+    }
+
+    /// How long something takes on its CPU.
+    fn cpu(&self, time: Duration) -> Duration {
+        if self.slower == 0 { time } else { time.fraction(100 + self.slower, 100) }
+    }
+
     /// A request arrives: everything before storage takes its time.
     fn receive(&mut self, request: Box<Request>, setup: &Setup, out: &mut Effects) {
         let what = What::Request { from: request.agent, verb: request.verb, subresource: request.subresource };
@@ -320,7 +341,7 @@ impl ApiServer {
         let mut luck = self.luck(setup, "request", &request);
         let pod = request.kind == Kind::Pod && request.verb == Verb::Create && request.subresource == Subresource::None;
         let mutating = request.verb.mutating();
-        let steps = [
+        let mut steps = [
             costs.authentication.sample(&mut luck),
             costs.authorization.sample(&mut luck),
             if pod {
@@ -334,6 +355,7 @@ impl ApiServer {
             Duration::ZERO,
             costs.reply.sample(&mut luck),
         ];
+        steps.iter_mut().for_each(|step| *step = self.cpu(*step));
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));

@@ -159,6 +159,12 @@ impl Status {
         Status { code: 0, reason: Text::default(), message: "unexpected EOF".into(), details: None }
     }
 
+    /// The client closed a connection over which nothing came any more; the code is 0.
+    pub fn lost() -> Self {
+        let message = "http2: client connection lost".into();
+        Status { code: 0, reason: Text::default(), message, details: None }
+    }
+
     /// From the JSON form, as validation builds it.
     pub fn from_json(value: &Value) -> Self {
         let text = |field: &str| Text::from(value[field].as_str().unwrap_or("").to_owned());

@@ -47,6 +47,11 @@ impl World {
     /// Cuts the link from one endpoint to another; the way back stays.
     pub fn cut_link(&mut self, from: Endpoint, to: Endpoint) {
         self.network.cut(from, to);
+        if let (Endpoint::ApiServer(server), client) | (client, Endpoint::ApiServer(server)) = (from, to)
+            && !matches!(client, Endpoint::Etcd(_))
+        {
+            self.listen_for(client, server);
+        }
         self.disturb_etcd(from, to);
     }
 

@@ -37,6 +37,9 @@ impl World {
             return false;
         }
         self.hanging.insert(process, Hung::default());
+        if let Process::ApiServer(server) = process {
+            self.all_listen_for(server);
+        }
         if let Process::Etcd(member) = process {
             self.disturb_members();
             for server in 0..self.apiservers.len() as u8 {
@@ -50,8 +53,10 @@ impl World {
     /// SIGCONT: the process goes on, and handles at once what has come in the meantime. False if it does not hang.
     pub fn resume(&mut self, process: Process) -> bool {
         let Some(hung) = self.hanging.remove(&process) else { return false };
-        if matches!(process, Process::Etcd(_)) {
-            self.disturb_members();
+        match process {
+            Process::Etcd(_) => self.disturb_members(),
+            Process::ApiServer(server) => self.balancer.hangs(server, None),
+            _ => {}
         }
         hung.held.into_iter().for_each(|queued| self.handle(queued));
         if hung.told_to_stop {
@@ -93,6 +98,11 @@ impl World {
     /// A process is killed while it hangs: what has waited for it finds nobody.
     pub(super) fn forget_hanging(&mut self, process: Process) -> Vec<Queued> {
         self.hanging.remove(&process).map(|hung| hung.held).unwrap_or_default()
+    }
+
+    /// What waits for a process that hangs.
+    pub(super) fn held_up(&self, process: Process) -> impl Iterator<Item = &Event> {
+        self.hanging.get(&process).into_iter().flat_map(|hung| &hung.held).map(|queued| &queued.event)
     }
 
     /// Whether a member of etcd hangs.

@@ -88,6 +88,9 @@ impl World {
             return;
         }
         self.processes.start(process);
+        if let Process::ApiServer(server) = process {
+            self.balancer.started(server, self.now);
+        }
         let event = match process {
             Process::Etcd(member) => Event::Etcd(member, EtcdEvent::Started),
             Process::ApiServer(number) => Event::ApiServer(number, ApiServerEvent::Start),
@@ -109,6 +112,7 @@ impl World {
                 self.now_at(Event::Etcd(member, event), cause);
             }
             Process::ApiServer(number) => {
+                self.balancer.crashed(number);
                 let heard = self.apiservers.get_mut(usize::from(number)).map(ApiServer::crash).unwrap_or_default();
                 for (client, delivery) in heard {
                     let life = self.processes.life(client);
@@ -139,8 +143,12 @@ impl World {
         self.processes.end(process);
         if !matches!(process, Process::Etcd(_) | Process::ApiServer(_)) {
             // The machine closes the connections of a process that ends.
-            let event = Event::ApiServer(0, ApiServerEvent::Disconnected(endpoint));
-            self.transmit(endpoint, Endpoint::ApiServer(0), Duration::ZERO, Queued::anybody(event, cause));
+            self.balancer.gone(endpoint);
+            for server in 0..self.apiservers.len() as u8 {
+                let event = Event::ApiServer(server, ApiServerEvent::Disconnected(endpoint));
+                let to = Endpoint::ApiServer(server);
+                self.transmit(endpoint, to, Duration::ZERO, Queued::anybody(event, cause));
+            }
         }
         unread.into_iter().for_each(|queued| self.handle(queued));
         if let Some(after) = self.processes.restart_after(process, self.now) {
@@ -165,6 +173,7 @@ impl World {
         if goes_on || meant && self.processes.running(process) {
             return Some(event);
         }
+        let event = self.redispatch(event, cause)?;
         let asked = match event {
             Event::ApiServer(_, ApiServerEvent::Request(request)) => Some((request.from, request.number)),
             Event::ApiServer(_, ApiServerEvent::Health { number, .. }) => Some((Endpoint::Outside, number)),

@@ -12,7 +12,7 @@ use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn cluster(change: impl FnOnce(&mut Setup)) -> World {
+pub(super) fn cluster(change: impl FnOnce(&mut Setup)) -> World {
     let mut setup = Setup::new(5, 3, 1, profiles::laptop());
     change(&mut setup);
     let mut world = World::new(setup.shared());
@@ -20,7 +20,7 @@ fn cluster(change: impl FnOnce(&mut Setup)) -> World {
     world
 }
 
-fn run(world: &mut World, seconds: u64) {
+pub(super) fn run(world: &mut World, seconds: u64) {
     let until = world.now() + SECOND.times(seconds);
     world.run_until(until);
 }
@@ -49,7 +49,7 @@ fn pod(world: &mut World, number: u64, name: &str, scheduler: &str, cpu: &str) {
     create(world, number, json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}));
 }
 
-fn deployment(world: &mut World, number: u64, name: &str) {
+pub(super) fn deployment(world: &mut World, number: u64, name: &str) {
     let template = json!({
         "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "a", "image": "nginx:1.25"}]},
     });
@@ -66,7 +66,7 @@ fn pods(world: &World) -> BTreeMap<String, Pod> {
     pods.iter().filter_map(|pod| pod.as_pod().map(|pod| (pod.meta.name.to_string(), pod.clone()))).collect()
 }
 
-fn bound(world: &World) -> usize {
+pub(super) fn bound(world: &World) -> usize {
     pods(world).values().filter(|pod| pod.node.is_some()).count()
 }
 

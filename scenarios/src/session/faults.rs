@@ -149,6 +149,9 @@ impl Session {
         for member in 0..self.world.etcd().len() as u8 {
             self.set_disk(member, DiskSpeed::default());
         }
+        for server in 0..self.world().apiservers().len() as u8 {
+            self.world.slow_api_server(server, 100);
+        }
         let over: Vec<String> = self.world.faults().map(str::to_owned).collect();
         let over: Vec<&str> =
             over.iter().map(String::as_str).filter(|name| !name.ends_with(DOWN) && !name.ends_with(HANGS)).collect();
@@ -182,6 +185,24 @@ impl Session {
             return Ok(format!("disk of {name}: {what}"));
         }
         let fault = format!("{prefix} ({what})");
+        self.world.fault_began(&fault);
+        Ok(fault)
+    }
+
+    /// Gives an API server a CPU on which everything takes `factor` times as long; 1 is the profile's.
+    pub fn slow_cpu(&mut self, name: &str, factor: f64) -> Result<String, String> {
+        let Endpoint::ApiServer(server) = self.endpoint(name)? else {
+            return Err(format!("only API servers can have a slow CPU, not `{name}`"));
+        };
+        self.world.slow_api_server(server, (factor * 100.0) as u64);
+        let prefix = format!("slow CPU of {name} ");
+        let over: Vec<String> =
+            self.world.faults().filter(|fault| fault.starts_with(&*prefix)).map(str::to_owned).collect();
+        over.iter().for_each(|fault| self.world.fault_ended(fault));
+        if factor <= 1.0 {
+            return Ok(format!("CPU of {name}: the profile's"));
+        }
+        let fault = format!("{prefix}(×{factor})");
         self.world.fault_began(&fault);
         Ok(fault)
     }
@@ -277,6 +298,9 @@ mod tests {
         assert!(session.hang("worker-1").is_ok() && session.crash("worker-1", false).is_ok());
         assert_eq!(session.world().faults().collect::<Vec<_>>(), ["worker-1 down"]);
         assert!(session.hang("worker-1").is_err_and(|text| text.contains("does not run")));
+        assert_eq!(session.slow_cpu("kube-apiserver", 2.5), Ok("slow CPU of kube-apiserver (×2.5)".to_owned()));
+        assert!(session.slow_cpu("worker-1", 2.0).is_err_and(|text| text.contains("only API servers")));
+        assert_eq!(session.heal(), "mended: slow CPU of kube-apiserver (×2.5)");
     }
 
     #[test]

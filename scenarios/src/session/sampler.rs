@@ -42,6 +42,8 @@ pub struct Sample {
     pub reads: Spread,
     /// Requests to the API server that may change something.
     pub writes: Spread,
+    /// Watches that were opened.
+    pub watches: u64,
     /// Those that failed for want of the server: 429, or from 500 on.
     pub errors: u64,
 }
@@ -80,6 +82,7 @@ struct Counted {
     members: Vec<(Spread, Spread)>,
     reads: Spread,
     writes: Spread,
+    watches: u64,
     errors: u64,
 }
 
@@ -198,6 +201,7 @@ impl Sampler {
             members: members.collect(),
             reads: now.reads.since(&self.counted.reads),
             writes: now.writes.since(&self.counted.writes),
+            watches: now.watches.saturating_sub(self.counted.watches),
             errors: now.errors.checked_sub(self.counted.errors).unwrap_or(now.errors),
         };
         self.samples.push(Arc::new(sample));
@@ -240,6 +244,7 @@ impl Sample {
         self.end = later.end;
         self.reads.merge(&later.reads);
         self.writes.merge(&later.writes);
+        self.watches += later.watches;
         self.errors += later.errors;
         self.members.resize_with(later.members.len(), MemberSample::default);
         for (member, later) in self.members.iter_mut().zip(&later.members) {
@@ -261,6 +266,7 @@ impl Counted {
         for server in world.apiservers() {
             counted.reads.merge(&server.metrics().reads);
             counted.writes.merge(&server.metrics().writes);
+            counted.watches += server.metrics().watches;
             counted.errors += server.metrics().errors;
         }
         counted

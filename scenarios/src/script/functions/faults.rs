@@ -134,10 +134,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: slow_link,
     },
     Function {
+        name: "slow_cpu",
+        group: Group::Faults,
+        signatures: &["slow_cpu(server, factor)"],
+        summary: "Gives an API server, or each of a list, a CPU on which a request's steps take `factor` times as long as the \
+            profile says; 1 is the profile's again. Those who are connected to it wait, the others do not.",
+        example: "slow_cpu(\"kube-apiserver\", 20);",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: slow_cpu,
+    },
+    Function {
         name: "heal",
         group: Group::Faults,
         signatures: &["heal()"],
-        summary: "Mends every link and gives every member of etcd the profile's disk again.",
+        summary: "Mends every link and gives every member of etcd the profile's disk again, every API server \
+            its CPU. What is down or hangs stays so.",
         example: "heal();",
         receiver: Receiver::Cluster,
         arity: 0..=0,
@@ -230,6 +242,19 @@ fn slow_link(call: &Call<'_>) -> Fallible<Dynamic> {
     let trouble = Trouble { loss: 0.0, delay: Duration::from_nanos(delay) };
     let what = format!("slow link (+{})", super::duration::text(delay));
     act(call, |session| session.trouble(&texts(&these), &texts(&those), trouble, &what))
+}
+
+fn slow_cpu(call: &Call<'_>) -> Fallible<Dynamic> {
+    let servers = names(call, 0)?;
+    let factor = call.arg(1)?;
+    let number = factor.as_float().ok().or_else(|| factor.as_int().ok().map(|number| number as f64));
+    let Some(number) = number.filter(|number| (1.0..=10_000.0).contains(number)) else {
+        return Err(call.wrong("factor", "a number from 1 to 10000", factor).into());
+    };
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> = servers.iter().map(|name| session.slow_cpu(name, number)).collect();
+        Ok(texts?.join("\n"))
+    })
 }
 
 fn heal(call: &Call<'_>) -> Fallible<Dynamic> {

@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[Function {
             (a list of names), and the histograms `fsync`, `commit`, `apply` and `defrag`, each with `count`, `sum`, \
             `p50`, `p90`, `p99` in seconds; quantiles are estimated from the buckets, as Prometheus does, and are `()` where nothing was counted. \
             With a window such as `\"1m\"`, `fsync` and `commit` are those of the last minute alone, and finer. Of the API \
-            server there are `reads` and `writes` (with `count`, `p50`, `p90`, `p99`; watches left out) and `errors` (429, and from \
+            servers, taken together, there are `reads` and `writes` (with `count`, `p50`, `p90`, `p99`), `watches` (how many were opened) and `errors` (429, and from \
             500 on) within the window.",
     example: "for member in metrics(\"etcd\").values() {\n    \
             expect(member.fsync.p99 < 0.01, \"the disks are fast enough\");\n}",
@@ -128,11 +128,12 @@ fn quantiles(histogram: &Histogram) -> Map {
 
 /// What the API server has done within a window.
 fn of_the_apiserver(recent: &Sample) -> Map {
-    let errors = i64::try_from(recent.errors).unwrap_or(i64::MAX);
+    let number = |number: u64| Dynamic::from(i64::try_from(number).unwrap_or(i64::MAX));
     [
         ("reads", spread_quantiles(&recent.reads).into()),
         ("writes", spread_quantiles(&recent.writes).into()),
-        ("errors", Dynamic::from(errors)),
+        ("watches", number(recent.watches)),
+        ("errors", number(recent.errors)),
     ]
     .into_iter()
     .map(|(name, value)| (name.into(), value))
