@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/healthz`: what the API server says of itself.
+//! `/livez`, `/readyz`, `/healthz` and `/version`: what the API server says of itself.
 //!
 //! Most checks are done once and for all when the server has started; two ask etcd, one after the other, for at most two seconds each.
 //!
@@ -40,6 +40,9 @@ impl ApiServer {
     /// Somebody asks how it is.
     pub(super) fn health(&mut self, to: Endpoint, number: u64, path: Arc<str>, out: &mut Effects) {
         let plain = path.split('?').next().unwrap_or_default();
+        if plain == "/version" {
+            return answer(to, number, Ok(Answer::Json(Arc::new(VERSION.into()))), out);
+        }
         if !["/livez", "/readyz", "/healthz"].contains(&plain) {
             let message = "the server could not find the requested resource".into();
             let status = Status { code: 404, reason: "NotFound".into(), message, details: None };
@@ -114,6 +117,23 @@ fn verdict(path: &str, results: &[bool]) -> Result<Answer, Status> {
     let message = format!("an error on the server ({quoted}) has prevented the request from succeeding");
     Err(Status { code: 500, reason: "InternalError".into(), message: message.into(), details: None })
 }
+
+/// What `/version` answers, as the server writes it.
+const VERSION: &str = r#"{
+  "major": "1",
+  "minor": "36",
+  "emulationMajor": "1",
+  "emulationMinor": "36",
+  "minCompatibilityMajor": "1",
+  "minCompatibilityMinor": "35",
+  "gitVersion": "v1.36.2",
+  "gitCommit": "98b35193b2ac7a23a673325f5e9b830ecd5ba406",
+  "gitTreeState": "clean",
+  "buildDate": "2026-08-21T11:29:11Z",
+  "goVersion": "go1.26.6",
+  "compiler": "gc",
+  "platform": "linux/amd64"
+}"#;
 
 /// The checks that only readiness has, besides etcd's.
 const READY_ONLY: [&str; 1] = ["informer-sync"];

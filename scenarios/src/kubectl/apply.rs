@@ -4,7 +4,7 @@
 //! patch.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/apply/{apply,patcher}.go, pkg/util/apply.go,
 //! pkg/cmd/replace/replace.go.
-//! Left out: --server-side, --prune, apply's subcommands, replace --force.
+//! Left out: --server-side, replace --force.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use super::errors::Failure;
 use super::flags::{Args, DryRun, Flag, Takes};
 use super::json::{is_deleting, text};
 use super::session::{Session, Step, attempt};
-use super::{ApiCall, ApiVerb, PatchType, manifest, patch, yaml_out};
+use super::{ApiCall, ApiVerb, PatchType, manifest, patch, prune, yaml_out};
 
 pub(crate) const FLAGS: &[Flag] = &[
     ("server-side", ' ', Takes::Bool),
@@ -34,14 +34,14 @@ pub(crate) const FLAGS: &[Flag] = &[
     ("subresource", ' ', Takes::Text),
 ];
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Tries of a patch that conflicts – constant; Kubernetes: maxPatchRetry, 5.
 const MAX_PATCH_TRIES: usize = 5;
 /// Wait between those tries from the second on – constant; Kubernetes: backOffPeriod, 1 s.
 const BACK_OFF: u64 = 1_000_000_000;
 
 pub(crate) fn apply(session: &mut Session, args: &Args) -> Step<()> {
-    for flag in ["server-side", "prune", "force"] {
+    for flag in ["server-side", "force"] {
         if args.bool(flag) {
             return Err(Failure::message(format!("apply --{flag} is not simulated")).into());
         }
@@ -52,6 +52,7 @@ pub(crate) fn apply(session: &mut Session, args: &Args) -> Step<()> {
     if !args.has("filename") && !args.has("kustomize") {
         return Err(Failure::message("must specify one of -f and -k").into());
     }
+    prune::check(args)?;
     let dry_run = args.dry_run()?;
     let mut found = manifest::read(session, args)?;
     if found.infos.is_empty() && found.failures.is_empty() {
@@ -63,6 +64,9 @@ pub(crate) fn apply(session: &mut Session, args: &Args) -> Step<()> {
             Ok(object) => printed.push(object),
             Err(failure) => found.failures.push(failure),
         }
+    }
+    if args.bool("prune") && found.failures.is_empty() {
+        prune::prune(session, args, &printed, dry_run)?;
     }
     print_objects(session, args, printed);
     Ok(Failure::collect(found.failures)?)

@@ -3,10 +3,13 @@
 //! Models: github.com/spf13/cobra as kubernetes v1.36.2 uses it, staging/src/k8s.io/kubectl/pkg/cmd/cmd.go.
 //! Left out: help texts, kuberc, plugins.
 
-use super::duration;
 use super::errors::Failure;
 use super::flags::{Args, FILES, Flag, PRINT, first_word, parse};
 use super::session::{Session, Step};
+use super::{
+    api_resources, apply, autoscale, cordon, create, delete, describe, drain, duration, events_verb, expose, get,
+    information, label, last_applied, patch_verb, rollout, run, scale, set, taint, wait,
+};
 
 /// Global flags that change who speaks to the server; the simulated user is the cluster's admin.
 const NOT_SIMULATED: &[&str] =
@@ -22,84 +25,184 @@ struct Command {
 }
 
 const COMMANDS: &[Command] = &[
-    Command { words: &["get"], flags: &[super::get::FLAGS, FILES], verb: super::get::get },
-    Command { words: &["describe"], flags: &[super::describe::FLAGS, FILES], verb: super::describe::describe },
-    Command { words: &["create"], flags: &[super::create::FLAGS, FILES, PRINT], verb: super::create::from_files },
-    Command { words: &["create", "namespace"], flags: &[super::create::FLAGS, PRINT], verb: super::create::namespace },
-    Command { words: &["create", "ns"], flags: &[super::create::FLAGS, PRINT], verb: super::create::namespace },
+    Command { words: &["get"], flags: &[get::FLAGS, FILES], verb: get::get },
+    Command { words: &["describe"], flags: &[describe::FLAGS, FILES], verb: describe::describe },
+    Command { words: &["create"], flags: &[create::FLAGS, FILES, PRINT], verb: create::from_files },
+    Command { words: &["create", "namespace"], flags: &[create::FLAGS, PRINT], verb: create::namespace },
     Command {
         words: &["create", "deployment"],
-        flags: &[super::create::FLAGS, super::create::DEPLOYMENT_FLAGS, PRINT],
-        verb: super::create::deployment,
+        flags: &[create::FLAGS, create::workload::DEPLOYMENT_FLAGS, PRINT],
+        verb: create::workload::deployment,
     },
     Command {
-        words: &["create", "deploy"],
-        flags: &[super::create::FLAGS, super::create::DEPLOYMENT_FLAGS, PRINT],
-        verb: super::create::deployment,
+        words: &["create", "job"],
+        flags: &[create::FLAGS, create::workload::JOB_FLAGS, PRINT],
+        verb: create::workload::job,
+    },
+    Command {
+        words: &["create", "cronjob"],
+        flags: &[create::FLAGS, create::workload::CRON_JOB_FLAGS, PRINT],
+        verb: create::workload::cron_job,
     },
     Command {
         words: &["create", "configmap"],
-        flags: &[super::create::FLAGS, super::create::CONFIGMAP_FLAGS, PRINT],
-        verb: super::create::configmap,
-    },
-    Command {
-        words: &["create", "cm"],
-        flags: &[super::create::FLAGS, super::create::CONFIGMAP_FLAGS, PRINT],
-        verb: super::create::configmap,
+        flags: &[create::FLAGS, create::config::DATA_FLAGS, PRINT],
+        verb: create::config::config_map,
     },
     Command {
         words: &["create", "serviceaccount"],
-        flags: &[super::create::FLAGS, PRINT],
-        verb: super::create::serviceaccount,
-    },
-    Command { words: &["create", "sa"], flags: &[super::create::FLAGS, PRINT], verb: super::create::serviceaccount },
-    Command { words: &["apply"], flags: &[super::apply::FLAGS, FILES, PRINT], verb: super::apply::apply },
-    Command { words: &["replace"], flags: &[super::apply::FLAGS, FILES, PRINT], verb: super::apply::replace },
-    Command { words: &["run"], flags: &[super::run::FLAGS, PRINT], verb: super::run::run_pod },
-    Command { words: &["scale"], flags: &[super::scale::FLAGS, FILES, PRINT], verb: super::scale::scale },
-    Command {
-        words: &["set", "image"],
-        flags: &[super::set_image::FLAGS, FILES, PRINT],
-        verb: super::set_image::set_image,
+        flags: &[create::FLAGS, PRINT],
+        verb: create::config::service_account,
     },
     Command {
-        words: &["rollout", "status"],
-        flags: &[super::rollout::FLAGS, FILES],
-        verb: super::rollout::status::status,
+        words: &["create", "token"],
+        flags: &[create::FLAGS, create::config::TOKEN_FLAGS, PRINT],
+        verb: create::config::token,
     },
     Command {
-        words: &["rollout", "undo"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::undo::undo,
+        words: &["create", "secret", "generic"],
+        flags: &[create::FLAGS, create::config::DATA_FLAGS, PRINT],
+        verb: create::secret::generic,
     },
     Command {
-        words: &["rollout", "history"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::history::history,
+        words: &["create", "secret", "docker-registry"],
+        flags: &[create::FLAGS, create::secret::DOCKER_FLAGS, PRINT],
+        verb: create::secret::docker_registry,
     },
     Command {
-        words: &["rollout", "pause"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::pause,
+        words: &["create", "secret", "tls"],
+        flags: &[create::FLAGS, create::secret::TLS_FLAGS, PRINT],
+        verb: create::secret::tls,
     },
     Command {
-        words: &["rollout", "resume"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::resume,
+        words: &["create", "service", "clusterip"],
+        flags: &[create::FLAGS, create::service::FLAGS, create::service::CLUSTER_IP_FLAGS, PRINT],
+        verb: create::service::cluster_ip,
     },
     Command {
-        words: &["rollout", "restart"],
-        flags: &[super::rollout::FLAGS, FILES, PRINT],
-        verb: super::rollout::pause::restart,
+        words: &["create", "service", "nodeport"],
+        flags: &[create::FLAGS, create::service::FLAGS, create::service::NODE_PORT_FLAGS, PRINT],
+        verb: create::service::node_port,
     },
-    Command { words: &["delete"], flags: &[super::delete::FLAGS, FILES], verb: super::delete::delete },
-    Command { words: &["cordon"], flags: &[super::cordon::FLAGS], verb: super::cordon::cordon },
-    Command { words: &["uncordon"], flags: &[super::cordon::FLAGS], verb: super::cordon::uncordon },
-    Command { words: &["label"], flags: &[super::label::FLAGS, FILES, PRINT], verb: super::label::label },
-    Command { words: &["annotate"], flags: &[super::label::FLAGS, FILES, PRINT], verb: super::label::annotate },
-    Command { words: &["taint"], flags: &[super::taint::FLAGS, PRINT], verb: super::taint::taint },
-    Command { words: &["wait"], flags: &[super::wait::FLAGS, FILES], verb: super::wait::wait },
-    Command { words: &["patch"], flags: &[super::patch_verb::FLAGS, FILES, PRINT], verb: super::patch_verb::patch },
+    Command {
+        words: &["create", "service", "loadbalancer"],
+        flags: &[create::FLAGS, create::service::FLAGS, PRINT],
+        verb: create::service::load_balancer,
+    },
+    Command {
+        words: &["create", "service", "externalname"],
+        flags: &[create::FLAGS, create::service::FLAGS, create::service::EXTERNAL_NAME_FLAGS, PRINT],
+        verb: create::service::external_name,
+    },
+    Command {
+        words: &["create", "ingress"],
+        flags: &[create::FLAGS, create::ingress::FLAGS, PRINT],
+        verb: create::ingress::ingress,
+    },
+    Command {
+        words: &["create", "quota"],
+        flags: &[create::FLAGS, create::policy::QUOTA_FLAGS, PRINT],
+        verb: create::policy::quota,
+    },
+    Command {
+        words: &["create", "poddisruptionbudget"],
+        flags: &[create::FLAGS, create::policy::BUDGET_FLAGS, PRINT],
+        verb: create::policy::budget,
+    },
+    Command {
+        words: &["create", "priorityclass"],
+        flags: &[create::FLAGS, create::policy::PRIORITY_CLASS_FLAGS, PRINT],
+        verb: create::policy::priority_class,
+    },
+    Command {
+        words: &["create", "role"],
+        flags: &[create::FLAGS, create::rbac::ROLE_FLAGS, PRINT],
+        verb: create::rbac::role,
+    },
+    Command {
+        words: &["create", "clusterrole"],
+        flags: &[create::FLAGS, create::rbac::ROLE_FLAGS, PRINT],
+        verb: create::rbac::cluster_role,
+    },
+    Command {
+        words: &["create", "rolebinding"],
+        flags: &[create::FLAGS, create::rbac::BINDING_FLAGS, PRINT],
+        verb: create::rbac::role_binding,
+    },
+    Command {
+        words: &["create", "clusterrolebinding"],
+        flags: &[create::FLAGS, create::rbac::BINDING_FLAGS, PRINT],
+        verb: create::rbac::cluster_role_binding,
+    },
+    Command { words: &["apply"], flags: &[apply::FLAGS, FILES, PRINT], verb: apply::apply },
+    Command { words: &["apply", "view-last-applied"], flags: &[last_applied::FLAGS, FILES], verb: last_applied::view },
+    Command {
+        words: &["apply", "edit-last-applied"],
+        flags: &[last_applied::FLAGS, FILES],
+        verb: last_applied::refuse,
+    },
+    Command { words: &["apply", "set-last-applied"], flags: &[last_applied::FLAGS, FILES], verb: last_applied::refuse },
+    Command { words: &["replace"], flags: &[apply::FLAGS, FILES, PRINT], verb: apply::replace },
+    Command { words: &["run"], flags: &[run::FLAGS, PRINT], verb: run::run_pod },
+    Command { words: &["expose"], flags: &[expose::FLAGS, FILES, PRINT], verb: expose::expose },
+    Command { words: &["scale"], flags: &[scale::FLAGS, FILES, PRINT], verb: scale::scale },
+    Command { words: &["autoscale"], flags: &[autoscale::FLAGS, FILES, PRINT], verb: autoscale::autoscale },
+    Command { words: &["set", "image"], flags: &[set::FLAGS, FILES, PRINT], verb: set::image::set_image },
+    Command { words: &["set", "env"], flags: &[set::FLAGS, set::env::FLAGS, FILES, PRINT], verb: set::env::set_env },
+    Command {
+        words: &["set", "resources"],
+        flags: &[set::FLAGS, set::resources::FLAGS, FILES, PRINT],
+        verb: set::resources::set_resources,
+    },
+    Command {
+        words: &["set", "serviceaccount"],
+        flags: &[set::FLAGS, FILES, PRINT],
+        verb: set::account::set_service_account,
+    },
+    Command { words: &["rollout", "status"], flags: &[rollout::FLAGS, FILES], verb: rollout::status::status },
+    Command { words: &["rollout", "undo"], flags: &[rollout::FLAGS, FILES, PRINT], verb: rollout::undo::undo },
+    Command { words: &["rollout", "history"], flags: &[rollout::FLAGS, FILES, PRINT], verb: rollout::history::history },
+    Command { words: &["rollout", "pause"], flags: &[rollout::FLAGS, FILES, PRINT], verb: rollout::pause::pause },
+    Command { words: &["rollout", "resume"], flags: &[rollout::FLAGS, FILES, PRINT], verb: rollout::pause::resume },
+    Command { words: &["rollout", "restart"], flags: &[rollout::FLAGS, FILES, PRINT], verb: rollout::pause::restart },
+    Command { words: &["delete"], flags: &[delete::FLAGS, FILES], verb: delete::delete },
+    Command { words: &["cordon"], flags: &[cordon::FLAGS], verb: cordon::cordon },
+    Command { words: &["uncordon"], flags: &[cordon::FLAGS], verb: cordon::uncordon },
+    Command { words: &["drain"], flags: &[drain::FLAGS], verb: drain::drain },
+    Command { words: &["label"], flags: &[label::FLAGS, FILES, PRINT], verb: label::label },
+    Command { words: &["annotate"], flags: &[label::FLAGS, FILES, PRINT], verb: label::annotate },
+    Command { words: &["taint"], flags: &[taint::FLAGS, PRINT], verb: taint::taint },
+    Command { words: &["wait"], flags: &[wait::FLAGS, FILES], verb: wait::wait },
+    Command { words: &["patch"], flags: &[patch_verb::FLAGS, FILES, PRINT], verb: patch_verb::patch },
+    Command { words: &["events"], flags: &[events_verb::FLAGS], verb: events_verb::events },
+    Command { words: &["api-resources"], flags: &[api_resources::FLAGS], verb: api_resources::api_resources },
+    Command { words: &["api-versions"], flags: &[], verb: api_resources::api_versions },
+    Command { words: &["version"], flags: &[information::VERSION_FLAGS], verb: information::version },
+    Command { words: &["config", "current-context"], flags: &[], verb: information::current_context },
+    Command { words: &["config", "get-contexts"], flags: &[information::CONTEXT_FLAGS], verb: information::contexts },
+    Command { words: &["cluster-info"], flags: &[], verb: information::cluster_info },
+    Command { words: &["auth", "can-i"], flags: &[information::CAN_I_FLAGS], verb: information::can_i },
+    Command { words: &["top", "node"], flags: &[information::TOP_FLAGS], verb: information::top },
+    Command { words: &["top", "pod"], flags: &[information::TOP_FLAGS], verb: information::top },
+];
+
+/// Other names of subcommands: the command above, the alias, the name.
+const ALIASES: &[(&str, &str, &str)] = &[
+    ("create", "cj", "cronjob"),
+    ("create", "cm", "configmap"),
+    ("create", "deploy", "deployment"),
+    ("create", "ing", "ingress"),
+    ("create", "ns", "namespace"),
+    ("create", "pc", "priorityclass"),
+    ("create", "pdb", "poddisruptionbudget"),
+    ("create", "resourcequota", "quota"),
+    ("create", "sa", "serviceaccount"),
+    ("create", "svc", "service"),
+    ("set", "sa", "serviceaccount"),
+    ("top", "no", "node"),
+    ("top", "nodes", "node"),
+    ("top", "po", "pod"),
+    ("top", "pods", "pod"),
 ];
 
 /// kubectl's own verbs, for "did you mean" and for saying which are not simulated.
@@ -150,29 +253,6 @@ const ALL_VERBS: &[&str] = &[
     "wait",
 ];
 
-/// What `create` could generate but does not here.
-const NO_GENERATORS: &[&str] = &[
-    "clusterrole",
-    "clusterrolebinding",
-    "cronjob",
-    "cj",
-    "ingress",
-    "ing",
-    "job",
-    "poddisruptionbudget",
-    "pdb",
-    "priorityclass",
-    "pc",
-    "quota",
-    "resourcequota",
-    "role",
-    "rolebinding",
-    "secret",
-    "service",
-    "svc",
-    "token",
-];
-
 /// Finds the verb, parses its flags and runs it.
 pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
     let argv = &session.process.argv;
@@ -180,23 +260,24 @@ pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
         return Err(Failure::message("no command given: name a verb, such as get or create").into());
     };
     let verb = argv[at].as_str();
-    let mut command = COMMANDS.iter().find(|c| c.words == [verb]);
-    let mut taken = vec![at];
-    let rest = &argv[at + 1..];
-    let parent: &[&[Flag]] = command.map_or(&[], |c| c.flags);
-    if let Some(second) = first_word(rest, parent) {
-        let sub = COMMANDS.iter().find(|c| c.words.len() == 2 && c.words == [verb, rest[second].as_str()]);
-        if sub.is_some() {
-            command = sub;
-            taken.push(at + 1 + second);
+    let (mut names, mut taken) = (vec![verb], vec![at]);
+    // Subcommands: as long as the next word names one.
+    loop {
+        let from = taken.last().map_or(0, |last| last + 1);
+        let rest = argv.get(from..).unwrap_or_default();
+        let flags: &[&[Flag]] = COMMANDS.iter().find(|c| c.words == names).map_or(&[], |c| c.flags);
+        let Some(next) = first_word(rest, flags) else { break };
+        let word = rest.get(next).map_or("", String::as_str);
+        let word = ALIASES.iter().find(|(of, alias, _)| *of == verb && *alias == word).map_or(word, |(.., name)| name);
+        names.push(word);
+        if !COMMANDS.iter().any(|c| c.words.starts_with(&names)) {
+            names.pop();
+            break;
         }
+        taken.push(from + next);
     }
-    if let ("create", 1, Some(generator)) = (verb, taken.len(), first_word(rest, parent).and_then(|at| rest.get(at)))
-        && NO_GENERATORS.contains(&generator.as_str())
-    {
-        return Err(Failure::message(format!("kubectl create {generator} is not simulated")).into());
-    }
-    let Some(command) = command else { return Err(unknown(verb, rest).into()) };
+    let rest = argv.get(taken.last().map_or(0, |last| last + 1)..).unwrap_or_default();
+    let Some(command) = COMMANDS.iter().find(|c| c.words == names) else { return Err(unknown(&names, rest).into()) };
     let words: Vec<String> =
         argv.iter().enumerate().filter(|(i, _)| !taken.contains(i)).map(|(_, word)| word.clone()).collect();
     let args = parse(&words, command.words, command.flags)?;
@@ -226,12 +307,18 @@ fn request_timeout(text: &str) -> Result<Option<u64>, Failure> {
     Ok(Some(ns.unsigned_abs()).filter(|ns| *ns > 0))
 }
 
-fn unknown(verb: &str, rest: &[String]) -> Failure {
+/// `names` is what was understood, `rest` what follows it.
+fn unknown(names: &[&str], rest: &[String]) -> Failure {
+    let verb = names.first().copied().unwrap_or("");
     if ALL_VERBS.contains(&verb) {
-        let sub = rest.iter().find(|w| !w.starts_with('-')).map_or(String::new(), |w| format!(" {w}"));
-        let has_subcommands = COMMANDS.iter().any(|c| c.words.len() == 2 && c.words.first() == Some(&verb));
-        let sub = if has_subcommands { sub } else { String::new() };
-        return Failure::message(format!("kubectl {verb}{sub} is not simulated"));
+        let has_subcommands = COMMANDS.iter().any(|c| c.words.len() > names.len() && c.words.starts_with(names));
+        let next = rest.iter().find(|w| !w.starts_with('-')).filter(|_| has_subcommands);
+        let names = names.join(" ");
+        return Failure::message(match next {
+            Some(next) => format!("kubectl {names} {next} is not simulated"),
+            None if has_subcommands => format!("kubectl {names} needs a subcommand"),
+            None => format!("kubectl {names} is not simulated"),
+        });
     }
     let near: Vec<&str> = ALL_VERBS
         .iter()
@@ -270,10 +357,13 @@ mod tests {
 
     #[test]
     fn unknown_verbs_are_told_from_those_not_simulated() {
-        assert_eq!(unknown("foo", &[]).text(), "unknown command \"foo\" for \"kubectl\"\n\nDid you mean this?\n\ttop");
-        assert_eq!(unknown("frobnicate", &[]).text(), "unknown command \"frobnicate\" for \"kubectl\"");
-        assert_eq!(unknown("logs", &["x".into()]).text(), "kubectl logs is not simulated");
-        assert_eq!(unknown("set", &["env".into()]).text(), "kubectl set env is not simulated");
+        assert_eq!(
+            unknown(&["foo"], &[]).text(),
+            "unknown command \"foo\" for \"kubectl\"\n\nDid you mean this?\n\ttop"
+        );
+        assert_eq!(unknown(&["frobnicate"], &[]).text(), "unknown command \"frobnicate\" for \"kubectl\"");
+        assert_eq!(unknown(&["logs"], &["x".into()]).text(), "kubectl logs is not simulated");
+        assert_eq!(unknown(&["set"], &["subject".into()]).text(), "kubectl set subject is not simulated");
     }
 
     #[test]

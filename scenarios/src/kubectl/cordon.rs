@@ -2,7 +2,6 @@
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/drain/drain.go (`RunCordonOrUncordon`),
 //! pkg/drain/cordon.go.
-//! Left out: drain.
 
 use serde_json::json;
 
@@ -24,19 +23,26 @@ pub(crate) fn uncordon(session: &mut Session, args: &Args) -> Step<()> {
 }
 
 fn mark(session: &mut Session, args: &Args, unschedulable: bool) -> Step<()> {
-    let selection = Selection::of(args);
+    let dry_run = args.dry_run()?;
+    let nodes = nodes(session, args)?;
+    let failures = mark_nodes(session, &nodes, unschedulable, dry_run)?;
+    Ok(Failure::collect(failures)?)
+}
+
+/// The nodes named or selected. One that is missing keeps all others from being touched: the builder fails as a whole.
+pub(crate) fn nodes(session: &mut Session, args: &Args) -> Step<Vec<Info>> {
+    let selection = Selection { all: false, ..Selection::of(args) };
     if args.words.is_empty() && !selection.is_some() {
         return Err(args.usage(format!("USAGE: {} NODE [flags]", args.command.trim_start_matches("kubectl "))).into());
     }
     if !args.words.is_empty() && selection.is_some() {
-        return Err(Failure::message("error: cannot specify both a node name and a --selector option").into());
+        return Err(args.usage("error: cannot specify both a node name and a --selector option").into());
     }
-    let dry_run = args.dry_run()?;
-    let (mut nodes, mut failures) = (Vec::new(), Vec::new());
     if selection.is_some() {
         let found = list_objects(session, &Resource::NODES, &selection)?;
-        nodes.extend(builder::items(&Resource::NODES, &found).map(|node| Info::of(Resource::NODES, node, "")));
+        return Ok(builder::items(&Resource::NODES, &found).map(|node| Info::of(Resource::NODES, node, "")).collect());
     }
+    let (mut nodes, mut failures) = (Vec::new(), Vec::new());
     for word in &args.words {
         let name = word.strip_prefix("node/").or(word.strip_prefix("nodes/")).unwrap_or(word);
         match attempt(session.get(&Resource::NODES, None, name))? {
@@ -44,10 +50,20 @@ fn mark(session: &mut Session, args: &Args, unschedulable: bool) -> Step<()> {
             Err(failure) => failures.push(failure),
         }
     }
-    // A node that is missing keeps all others from being touched: the builder fails as a whole.
-    Failure::collect(std::mem::take(&mut failures))?;
+    Failure::collect(failures)?;
+    Ok(nodes)
+}
+
+/// Marks nodes and says so; returns what failed, which has been said too.
+pub(crate) fn mark_nodes(
+    session: &mut Session,
+    nodes: &[Info],
+    unschedulable: bool,
+    dry_run: DryRun,
+) -> Step<Vec<Failure>> {
+    let mut failures = Vec::new();
     let done = if unschedulable { "cordoned" } else { "uncordoned" };
-    for node in &nodes {
+    for node in nodes {
         let is = node.object.pointer("/spec/unschedulable").and_then(|v| v.as_bool()).unwrap_or(false);
         if is == unschedulable {
             session.print_line(&format!("{} already {done}{}", node.full_name(), dry_run.suffix()));
@@ -69,5 +85,5 @@ fn mark(session: &mut Session, args: &Args, unschedulable: bool) -> Step<()> {
         }
         session.print_line(&format!("{} {done}{}", node.full_name(), dry_run.suffix()));
     }
-    Ok(Failure::collect(failures)?)
+    Ok(failures)
 }

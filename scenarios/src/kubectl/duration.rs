@@ -86,6 +86,34 @@ pub(crate) fn rfc1123z(time: &str) -> String {
     format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
 }
 
+/// Go's `time.Duration.String`: `8s`, `1m30s`, `1.5s`, `300ms`.
+pub(crate) fn go(ns: i64) -> String {
+    let (sign, ns) = if ns < 0 { ("-", ns.unsigned_abs()) } else { ("", ns.unsigned_abs()) };
+    let with_fraction = |value: u64, unit: u64| {
+        let digits = unit.to_string().len() - 1;
+        let fraction = format!("{:0digits$}", value % unit);
+        let fraction = fraction.trim_end_matches('0');
+        let whole = value / unit;
+        if fraction.is_empty() || unit == 1 { whole.to_string() } else { format!("{whole}.{fraction}") }
+    };
+    let text = match ns {
+        0 => "0s".to_string(),
+        1..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}\u{b5}s", with_fraction(ns, 1_000)),
+        1_000_000..1_000_000_000 => format!("{}ms", with_fraction(ns, 1_000_000)),
+        _ => {
+            let minutes = ns / 60_000_000_000;
+            let seconds = format!("{}s", with_fraction(ns % 60_000_000_000, 1_000_000_000));
+            match minutes {
+                0 => seconds,
+                1..60 => format!("{minutes}m{seconds}"),
+                _ => format!("{}h{}m{seconds}", minutes / 60, minutes % 60),
+            }
+        }
+    };
+    format!("{sign}{text}")
+}
+
 /// Go's `time.ParseDuration`. [ns]
 pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration \"{text}\"");
@@ -197,5 +225,19 @@ mod tests {
         assert_eq!(parse("1.5s"), Ok(SECOND + SECOND / 2));
         assert_eq!(parse("5"), Err("time: missing unit in duration \"5\"".into()));
         assert_eq!(parse("x"), Err("time: invalid duration \"x\"".into()));
+    }
+
+    #[test]
+    fn durations_print_as_go_prints_them() {
+        for (ns, expected) in [
+            (8 * SECOND, "8s"),
+            (90 * SECOND, "1m30s"),
+            (3600 * SECOND, "1h0m0s"),
+            (1_500_000_000, "1.5s"),
+            (300_000_000, "300ms"),
+            (0, "0s"),
+        ] {
+            assert_eq!(go(ns), expected);
+        }
     }
 }

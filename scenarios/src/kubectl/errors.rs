@@ -96,9 +96,14 @@ impl Failure {
 
     /// `fmt.Errorf("WHAT: %v", err)`: only the text remains.
     pub fn wrap(self, what: &str) -> Failure {
+        self.prefixed(&format!("{what}:"))
+    }
+
+    /// `fmt.Errorf("PREFIX %v", err)`: only the text remains.
+    pub fn prefixed(self, prefix: &str) -> Failure {
         match self {
             Failure::Refused | Failure::Unreachable(_) => self,
-            other => Failure::Message(format!("{what}: {}", other.text())),
+            other => Failure::Message(format!("{prefix} {}", other.text())),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct FakeServer {
     pub calls: Vec<String>,
     /// Events after the initial ones of a watch; when none is left the watch ends by time-out.
     pub events: Vec<(String, Value)>,
+    /// How many evictions are still to be refused.
+    pub refusals: usize,
     /// Events of the present objects still to be sent.
     initial: Vec<(String, Value)>,
     /// [ns since the Unix epoch]
@@ -116,6 +118,16 @@ impl FakeServer {
                     self.initial.push(("BOOKMARK".into(), json!({})));
                 }
                 Ok(Value::Null)
+            }
+            ApiVerb::Create if call.subresource.as_deref() == Some("eviction") => {
+                if self.refusals > 0 {
+                    self.refusals -= 1;
+                    let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+                    return Err(
+                        json!({"kind": "Status", "code": 429, "reason": "TooManyRequests", "message": message}),
+                    );
+                }
+                self.objects.remove(&key).map(|_| json!({"kind": "Status", "status": "Success"})).ok_or_else(missing)
             }
             ApiVerb::Create if self.objects.contains_key(&key) => Err(status(409, "AlreadyExists", "already exists")),
             ApiVerb::Create => {

@@ -133,6 +133,13 @@ impl Args {
         self.values.get(flag).cloned().unwrap_or_default()
     }
 
+    /// The same without a flag that means something else to a verb than to the builder.
+    pub fn without(&self, flag: &str) -> Args {
+        let mut args = self.clone();
+        args.values.remove(flag);
+        args
+    }
+
     /// A mistake for which kubectl recommends the help.
     pub fn usage(&self, text: impl Into<String>) -> Failure {
         Failure::Usage(text.into(), self.command.clone())

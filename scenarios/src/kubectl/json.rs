@@ -53,3 +53,31 @@ pub(crate) fn scalar(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+/// The boolean at `pointer`.
+pub(crate) fn boolean(object: &Value, pointer: &str) -> Option<bool> {
+    object.pointer(pointer).and_then(Value::as_bool)
+}
+
+/// Whether there is something at `pointer`.
+pub(crate) fn present(object: &Value, pointer: &str) -> bool {
+    object.pointer(pointer).is_some_and(|value| !value.is_null())
+}
+
+/// The strings of the list at `pointer`.
+pub(crate) fn strings<'a>(object: &'a Value, pointer: &str) -> Vec<&'a str> {
+    list(object, pointer).iter().filter_map(Value::as_str).collect()
+}
+
+/// The text of the scalar at `pointer`, or "".
+pub(crate) fn scalar_at(object: &Value, pointer: &str) -> String {
+    object.pointer(pointer).map(scalar).unwrap_or_default()
+}
+
+/// The map at `pointer` as sorted pairs of texts, numbers included.
+pub(crate) fn amounts(object: &Value, pointer: &str) -> Vec<(String, String)> {
+    let map = object.pointer(pointer).and_then(Value::as_object);
+    let mut pairs: Vec<_> = map.into_iter().flatten().map(|(key, value)| (key.clone(), scalar(value))).collect();
+    pairs.sort();
+    pairs
+}

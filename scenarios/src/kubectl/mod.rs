@@ -8,32 +8,46 @@
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd, staging/src/k8s.io/cli-runtime.
 //! Left out: discovery and OpenAPI requests (answered from kubectl's own cache), kubeconfig, klog lines, plugins, verbs
-//! that need a kubelet (logs, exec, attach, port-forward, cp, debug), drain, server-side apply, go-template output.
+//! that need a kubelet (logs, exec, attach, port-forward, cp, debug), explain, diff, server-side
+//! apply.
 
+mod api_resources;
 mod apply;
+mod autoscale;
+mod base64;
 mod builder;
 mod commands;
 mod cordon;
 mod create;
 mod delete;
 mod describe;
+mod drain;
 mod duration;
 mod errors;
+mod events_verb;
+mod expose;
 mod flags;
 mod get;
+mod go_template;
+mod information;
 mod json;
 mod jsonpath;
 mod label;
+mod last_applied;
 mod manifest;
 mod patch;
 mod patch_verb;
 mod printers;
+mod prune;
+mod quantity;
+mod resource_table;
 mod resources;
 mod rollout;
 mod run;
 mod scale;
+mod selectors;
 mod session;
-mod set_image;
+mod set;
 mod tabwriter;
 mod taint;
 mod wait;
@@ -50,6 +64,7 @@ mod verbs_tests;
 
 use serde_json::Value;
 
+pub use drain::Drain;
 pub use get::watch::GetWatch;
 pub use rollout::status::StatusWatch;
 use session::{Session, Stop};
@@ -109,6 +124,8 @@ pub enum Loop {
     Get(GetWatch),
     /// `kubectl rollout status`
     RolloutStatus(StatusWatch),
+    /// `kubectl drain`
+    Drain(Box<Drain>),
 }
 
 /// Gives the text of the files named with `-f`.

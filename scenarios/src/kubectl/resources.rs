@@ -2,9 +2,10 @@
 //!
 //! Models: discovery of kubernetes v1.36.2; staging/src/k8s.io/client-go/restmapper/{discovery,shortcut}.go,
 //! staging/src/k8s.io/cli-runtime/pkg/resource/builder.go (`mappingFor`).
-//! Left out: custom resources; kinds with an alpha or beta version only.
+//! Left out: custom resources; versions of a group that are not the preferred one.
 
 use super::errors::Failure;
+use super::resource_table::TABLE;
 use super::{ApiCall, ApiVerb};
 
 /// A resource type.
@@ -18,11 +19,16 @@ pub(crate) struct Resource {
     pub namespaced: bool,
 }
 
-const fn core(plural: &'static str, kind: &'static str, short: &'static [&'static str], namespaced: bool) -> Resource {
+pub(super) const fn core(
+    plural: &'static str,
+    kind: &'static str,
+    short: &'static [&'static str],
+    namespaced: bool,
+) -> Resource {
     grouped("", "v1", plural, kind, short, namespaced)
 }
 
-const fn grouped(
+pub(super) const fn grouped(
     group: &'static str,
     version: &'static str,
     plural: &'static str,
@@ -33,55 +39,21 @@ const fn grouped(
     Resource { plural, short, group, version, kind, namespaced }
 }
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// In the order of the groups' priorities.
-const TABLE: &[Resource] = &[
-    core("bindings", "Binding", &[], true),
-    core("componentstatuses", "ComponentStatus", &["cs"], false),
-    core("configmaps", "ConfigMap", &["cm"], true),
-    core("endpoints", "Endpoints", &["ep"], true),
-    core("events", "Event", &["ev"], true),
-    core("limitranges", "LimitRange", &["limits"], true),
-    core("namespaces", "Namespace", &["ns"], false),
-    core("nodes", "Node", &["no"], false),
-    core("persistentvolumeclaims", "PersistentVolumeClaim", &["pvc"], true),
-    core("persistentvolumes", "PersistentVolume", &["pv"], false),
-    core("pods", "Pod", &["po"], true),
-    core("podtemplates", "PodTemplate", &[], true),
-    core("replicationcontrollers", "ReplicationController", &["rc"], true),
-    core("resourcequotas", "ResourceQuota", &["quota"], true),
-    core("secrets", "Secret", &[], true),
-    core("serviceaccounts", "ServiceAccount", &["sa"], true),
-    core("services", "Service", &["svc"], true),
-    grouped("apps", "v1", "controllerrevisions", "ControllerRevision", &[], true),
-    grouped("apps", "v1", "daemonsets", "DaemonSet", &["ds"], true),
-    grouped("apps", "v1", "deployments", "Deployment", &["deploy"], true),
-    grouped("apps", "v1", "replicasets", "ReplicaSet", &["rs"], true),
-    grouped("apps", "v1", "statefulsets", "StatefulSet", &["sts"], true),
-    grouped("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", &["hpa"], true),
-    grouped("batch", "v1", "cronjobs", "CronJob", &["cj"], true),
-    grouped("batch", "v1", "jobs", "Job", &[], true),
-    grouped("coordination.k8s.io", "v1", "leases", "Lease", &[], true),
-    grouped("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[], true),
-    grouped("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[], false),
-    grouped("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"], true),
-    grouped("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", &["netpol"], true),
-    grouped("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"], true),
-    grouped(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[], false),
-    grouped(RBAC, "v1", "clusterroles", "ClusterRole", &[], false),
-    grouped(RBAC, "v1", "rolebindings", "RoleBinding", &[], true),
-    grouped(RBAC, "v1", "roles", "Role", &[], true),
-    grouped("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", &["pc"], false),
-    grouped("storage.k8s.io", "v1", "csidrivers", "CSIDriver", &[], false),
-    grouped("storage.k8s.io", "v1", "csinodes", "CSINode", &[], false),
-    grouped("storage.k8s.io", "v1", "storageclasses", "StorageClass", &["sc"], false),
-    grouped("storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", &[], false),
-    grouped("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", &[], false),
+/// The category `all`, in the order `get all` prints it.
+const ALL: &[&str] = &[
+    "pods",
+    "replicationcontrollers",
+    "services",
+    "daemonsets",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "horizontalpodautoscalers",
+    "cronjobs",
+    "jobs",
 ];
-
-/// The category `all`, cut down to what this simulator serves.
-const ALL: &[&str] = &["pods", "deployments", "replicasets"];
 
 impl Resource {
     pub const NAMESPACES: Resource = core("namespaces", "Namespace", &["ns"], false);
@@ -93,6 +65,39 @@ impl Resource {
     pub const DEPLOYMENTS: Resource = grouped("apps", "v1", "deployments", "Deployment", &["deploy"], true);
     pub const REPLICASETS: Resource = grouped("apps", "v1", "replicasets", "ReplicaSet", &["rs"], true);
     pub const LEASES: Resource = grouped("coordination.k8s.io", "v1", "leases", "Lease", &[], true);
+    pub const SERVICES: Resource = core("services", "Service", &["svc"], true);
+    pub const SECRETS: Resource = core("secrets", "Secret", &[], true);
+    pub const RESOURCEQUOTAS: Resource = core("resourcequotas", "ResourceQuota", &["quota"], true);
+    pub const LIMITRANGES: Resource = core("limitranges", "LimitRange", &["limits"], true);
+    pub const CONTROLLERREVISIONS: Resource =
+        grouped("apps", "v1", "controllerrevisions", "ControllerRevision", &[], true);
+    pub const DAEMONSETS: Resource = grouped("apps", "v1", "daemonsets", "DaemonSet", &["ds"], true);
+    pub const JOBS: Resource = grouped("batch", "v1", "jobs", "Job", &[], true);
+    pub const CRONJOBS: Resource = grouped("batch", "v1", "cronjobs", "CronJob", &["cj"], true);
+    pub const ENDPOINTSLICES: Resource =
+        grouped("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[], true);
+    pub const INGRESSES: Resource = grouped("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"], true);
+    pub const PODDISRUPTIONBUDGETS: Resource =
+        grouped("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"], true);
+    pub const HORIZONTALPODAUTOSCALERS: Resource =
+        grouped("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", &["hpa"], true);
+    pub const PRIORITYCLASSES: Resource =
+        grouped("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", &["pc"], false);
+    pub const ROLES: Resource = grouped(RBAC, "v1", "roles", "Role", &[], true);
+    pub const ROLEBINDINGS: Resource = grouped(RBAC, "v1", "rolebindings", "RoleBinding", &[], true);
+    pub const CLUSTERROLES: Resource = grouped(RBAC, "v1", "clusterroles", "ClusterRole", &[], false);
+    pub const CLUSTERROLEBINDINGS: Resource =
+        grouped(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[], false);
+
+    /// All types.
+    pub fn table() -> &'static [Resource] {
+        TABLE
+    }
+
+    /// Whether the category `all` has it.
+    pub fn in_all(&self) -> bool {
+        ALL.contains(&self.plural)
+    }
 
     /// A request on this resource; the namespace is dropped for cluster-scoped ones.
     pub fn call(&self, verb: ApiVerb, namespace: Option<&str>) -> ApiCall {
@@ -182,7 +187,30 @@ mod tests {
 
     #[test]
     fn constants_agree_with_the_table() {
-        for resource in [Resource::PODS, Resource::NODES, Resource::DEPLOYMENTS, Resource::LEASES, Resource::EVENTS] {
+        for resource in [
+            Resource::PODS,
+            Resource::NODES,
+            Resource::DEPLOYMENTS,
+            Resource::LEASES,
+            Resource::EVENTS,
+            Resource::SERVICES,
+            Resource::SECRETS,
+            Resource::RESOURCEQUOTAS,
+            Resource::LIMITRANGES,
+            Resource::CONTROLLERREVISIONS,
+            Resource::DAEMONSETS,
+            Resource::JOBS,
+            Resource::CRONJOBS,
+            Resource::ENDPOINTSLICES,
+            Resource::INGRESSES,
+            Resource::PODDISRUPTIONBUDGETS,
+            Resource::HORIZONTALPODAUTOSCALERS,
+            Resource::PRIORITYCLASSES,
+            Resource::ROLES,
+            Resource::ROLEBINDINGS,
+            Resource::CLUSTERROLES,
+            Resource::CLUSTERROLEBINDINGS,
+        ] {
             assert!(TABLE.contains(&resource), "{resource:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! `kubectl run`: one pod.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/run/run.go, pkg/generate/versioned/run.go.
-//! Left out: attaching (-i, -t, --rm), --expose.
+//! Left out: attaching (-i, -t, --rm).
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::errors::Failure;
 use super::flags::{Args, DryRun, Flag, Takes};
 use super::resources::Resource;
 use super::session::{Session, Step};
-use super::{create, patch};
+use super::{create, expose, patch};
 
 pub(crate) const FLAGS: &[Flag] = &[
     ("image", ' ', Takes::Text),
@@ -35,7 +35,7 @@ pub(crate) const FLAGS: &[Flag] = &[
 
 pub(crate) fn run_pod(session: &mut Session, args: &Args) -> Step<()> {
     args.require(&["image"])?;
-    for flag in ["attach", "stdin", "tty", "rm", "expose"] {
+    for flag in ["attach", "stdin", "tty", "rm"] {
         if args.bool(flag) {
             return Err(Failure::message(format!("run --{flag} is not simulated")).into());
         }
@@ -72,6 +72,13 @@ pub(crate) fn run_pod(session: &mut Session, args: &Args) -> Step<()> {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {}});
     let pod = overridden(args, pod)?;
     let namespace = session.globals.namespace().to_string();
+    if args.bool("expose") {
+        let Some(port) = args.given("port") else {
+            return Err(args.usage("--port must be set when exposing a service").into());
+        };
+        let service = expose::service_of_run(args, name, &port, &pod["metadata"]["labels"])?;
+        expose::post(session, args, service, dry_run, "created", "kubectl-run")?;
+    }
     let created = post(session, args, &namespace, pod, dry_run)?;
     create::say(session, args, &Resource::PODS, &created, "created", dry_run)
 }

@@ -333,3 +333,113 @@ fn wait_ends_when_the_condition_is_met() {
     assert_eq!(server.kubectl("wait --for=jsonpath={.status.phase}=Running pod/p --timeout=2s"), late);
     assert_eq!(server.kubectl("wait --for=delete pod/ghost"), printed(""));
 }
+
+#[test]
+fn autoscaling_and_environment_take_one_request_more() {
+    let mut server = with_deployment();
+    let line = "autoscale deployment web --min=1 --max=4 --cpu=50%";
+    assert_eq!(server.kubectl(line), printed("horizontalpodautoscaler.autoscaling/web autoscaled\n"));
+    let target = &server.objects["horizontalpodautoscalers/default/web"]["spec"]["metrics"][0]["resource"]["target"];
+    assert_eq!(*target, json!({"averageUtilization": 50, "type": "Utilization"}));
+    assert_eq!(server.kubectl("set env deployment/web MODE=dev"), printed("deployment.apps/web env updated\n"));
+    let listed = printed("# Deployment web, container nginx\nMODE=dev\n");
+    assert_eq!(server.kubectl("set env deployment/web --list"), listed);
+    assert_eq!(server.kubectl("set env deployment/web MODE=dev"), printed(""));
+    let line = "set resources deployment web --limits=cpu=200m,memory=512Mi";
+    assert_eq!(server.kubectl(line), printed("deployment.apps/web resource requirements updated\n"));
+    let limits = &server.objects[DEPLOYMENT]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"];
+    assert_eq!(*limits, json!({"cpu": "200m", "memory": "512Mi"}));
+    let line = "set sa deployment/web builder";
+    assert_eq!(server.kubectl(line), printed("deployment.apps/web serviceaccount updated\n"));
+}
+
+#[test]
+fn daemon_sets_have_revisions_to_go_back_to() {
+    let mut server = FakeServer::default();
+    let template = |image: &str| json!({"spec": {"containers": [{"name": "c", "image": image}]}});
+    let set = json!({"kind": "DaemonSet", "metadata": {"name": "agent", "namespace": "default", "uid": "u"},
+        "spec": {"selector": {"matchLabels": {"app": "agent"}}, "template": template("b")}});
+    server.objects.insert("daemonsets/default/agent".into(), set);
+    for (number, image) in [(1, "a"), (2, "b")] {
+        let mut patch = template(image);
+        patch["$patch"] = "replace".into();
+        let revision = json!({"metadata": {"name": image, "labels": {"app": "agent"},
+                "ownerReferences": [{"uid": "u", "controller": true}]},
+            "revision": number, "data": {"spec": {"template": patch}}});
+        server.objects.insert(format!("controllerrevisions/default/{image}"), revision);
+    }
+    let history = printed("daemonset.apps/agent \nREVISION  CHANGE-CAUSE\n1         <none>\n2         <none>\n\n");
+    assert_eq!(server.kubectl("rollout history ds/agent"), history);
+    let skipped = printed("daemonset.apps/agent skipped rollback (current template already matches revision 2)\n");
+    assert_eq!(server.kubectl("rollout undo ds/agent --to-revision=2"), skipped);
+    assert_eq!(server.kubectl("rollout undo ds/agent"), printed("daemonset.apps/agent rolled back\n"));
+    let image = &server.objects["daemonsets/default/agent"]["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "a");
+}
+
+#[test]
+fn all_kinds_have_tables_and_descriptions() {
+    let mut server = FakeServer::default();
+    for resource in super::resources::Resource::table() {
+        if !resource.verbs().contains(&"list") {
+            continue;
+        }
+        let namespace = if resource.namespaced { "default" } else { "" };
+        let object = json!({"kind": resource.kind, "metadata": {"name": "x", "namespace": namespace, "uid": "u"}});
+        server.objects.insert(format!("{}/{namespace}/x", resource.plural), object);
+        for line in ["get", "get -o wide", "get -o name", "describe"] {
+            let printed = server.kubectl(&format!("{line} {}", resource.plural_group()));
+            assert_eq!((printed.exit_code, printed.stderr.as_str()), (0, ""), "{line} {}", resource.plural_group());
+            let named = printed.stdout.contains('x') || resource.plural == "events";
+            assert!(named, "{line} {}: {}", resource.plural_group(), printed.stdout);
+        }
+    }
+}
+
+#[test]
+fn get_all_asks_for_what_the_category_has() {
+    let mut server = with_deployment();
+    server.calls.clear();
+    let expected = "NAME                  READY   UP-TO-DATE   AVAILABLE   AGE\ndeployment.apps/web   0/2     0            \
+                    0           0s\n";
+    assert_eq!(server.kubectl("get all"), printed(expected));
+    let kinds = ["pods", "replicationcontrollers", "services", "daemonsets", "deployments", "replicasets"];
+    let more = ["statefulsets", "horizontalpodautoscalers", "cronjobs", "jobs"];
+    let lists: Vec<String> = kinds.iter().chain(&more).map(|kind| format!("list {kind}")).collect();
+    assert_eq!(server.calls, lists);
+}
+
+#[test]
+fn the_types_are_listed_as_discovery_tells_them() {
+    let mut server = FakeServer::default();
+    let expected = "\
+NAME       SHORTNAMES   APIVERSION   NAMESPACED   KIND      VERBS                                                        CATEGORIES
+cronjobs   cj           batch/v1     true         CronJob   create,delete,deletecollection,get,list,patch,update,watch   all
+jobs                    batch/v1     true         Job       create,delete,deletecollection,get,list,patch,update,watch   all
+";
+    assert_eq!(server.kubectl("api-resources --api-group=batch -o wide"), printed(expected));
+    assert_eq!(server.kubectl("api-versions").stdout.lines().count(), 22);
+    let none = failed("error: Metrics API not available\n");
+    assert_eq!(server.kubectl("top pods"), none);
+    assert_eq!(server.kubectl("auth can-i create pods"), printed("yes\n"));
+}
+
+#[test]
+fn events_are_told_in_the_order_of_their_times() {
+    let mut server = FakeServer::default();
+    server.now = 100_000_000_000;
+    for (name, second, count) in [("e1", 50, 1), ("e2", 20, 3)] {
+        let event = json!({"metadata": {"name": name, "namespace": "default"}, "type": "Normal", "reason": name,
+            "involvedObject": {"kind": "Pod", "name": "p"}, "message": " m ", "count": count,
+            "firstTimestamp": "1970-01-01T00:00:10Z", "lastTimestamp": format!("1970-01-01T00:00:{second}Z")});
+        server.objects.insert(format!("events/default/{name}"), event);
+    }
+    let expected = "\
+LAST SEEN           TYPE     REASON   OBJECT   MESSAGE
+80s (x3 over 90s)   Normal   e2       Pod/p    m
+90s                 Normal   e1       Pod/p    m
+";
+    assert_eq!(server.kubectl("events --for=pod/p"), printed(expected));
+    let none = Printed { stdout: String::new(), stderr: "No events found in x namespace.\n".into(), exit_code: 0 };
+    assert_eq!(server.kubectl("events -n x"), none);
+}

@@ -1,7 +1,7 @@
 //! `kubectl wait`.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/wait/{wait,condition,json,delete,create}.go.
-//! Left out: --for=create.
+//! Left out: several --for at once.
 
 use serde_json::Value;
 
@@ -32,6 +32,7 @@ const WEEK: i64 = 168 * 3600 * 1_000_000_000;
 
 /// What to wait for.
 enum Goal {
+    Create,
     Delete,
     Condition { kind: String, status: String },
     Field { path: Template, value: Option<String> },
@@ -43,6 +44,9 @@ pub(crate) fn wait(session: &mut Session, args: &Args) -> Step<()> {
         negative if negative < 0 => WEEK,
         timeout => timeout,
     };
+    if let Goal::Create = goal {
+        return wait_created(session, args, timeout);
+    }
     let (found, mut failures) = match goal {
         Goal::Delete => infos_if_present(session, args)?,
         _ => infos(session, args, &args.words)?,
@@ -77,6 +81,9 @@ fn goal(args: &Args) -> Result<Goal, Failure> {
     if wanted.eq_ignore_ascii_case("delete") {
         return Ok(Goal::Delete);
     }
+    if wanted.eq_ignore_ascii_case("create") {
+        return Ok(Goal::Create);
+    }
     if let Some(condition) = wanted.strip_prefix("condition=") {
         let (kind, status) = condition.split_once('=').unwrap_or((condition, "true"));
         return Ok(Goal::Condition { kind: kind.into(), status: status.into() });
@@ -93,6 +100,29 @@ fn goal(args: &Args) -> Result<Goal, Failure> {
         return Ok(Goal::Field { path, value });
     }
     Err(Failure::message(format!("unrecognized condition: \"{wanted}\"")))
+}
+
+/// Looks every half second whether the objects are there.
+fn wait_created(session: &mut Session, args: &Args, timeout: i64) -> Step<()> {
+    const LOOK: i64 = 500_000_000;
+    let deadline = session.now.saturating_add(timeout);
+    loop {
+        let started = session.now;
+        let (found, failures) = builder::infos(session, args, &args.words)?;
+        if let Some(failure) = failures.iter().find(|failure| !failure.is_not_found()) {
+            return Err(failure.clone().into());
+        }
+        if failures.is_empty() && !found.is_empty() {
+            found.iter().for_each(|info| session.print_line(&format!("{} condition met", info.full_name())));
+            return Ok(());
+        }
+        let next = started.saturating_add(LOOK);
+        if next >= deadline {
+            session.sleep(u64::try_from(deadline.saturating_sub(session.now)).unwrap_or(0))?;
+            return Err(Failure::message("timed out waiting for the condition").into());
+        }
+        session.sleep(u64::try_from(next.saturating_sub(session.now)).unwrap_or(0))?;
+    }
 }
 
 /// Waiting for a deletion, an object that is already gone is no failure.
@@ -129,7 +159,7 @@ fn follow(session: &mut Session, info: &Info, goal: &Goal, deadline: i64) -> Ste
 
 fn is_met(object: &Value, goal: &Goal) -> bool {
     match goal {
-        Goal::Delete => false,
+        Goal::Create | Goal::Delete => false,
         Goal::Condition { kind, status } => {
             // A condition about an older generation says nothing about this one.
             let generation = super::json::integer(object, "/metadata/generation").unwrap_or(0);

@@ -60,7 +60,7 @@ fn lay_out(mut events: Vec<&Value>, now: i64) -> String {
 }
 
 /// `2s (x4 over 40s)`
-fn interval(event: &Value, now: i64) -> String {
+pub(crate) fn interval(event: &Value, now: i64) -> String {
     let first = match text(event, "/eventTime") {
         "" => age(text(event, "/firstTimestamp"), now),
         time => age(time, now),

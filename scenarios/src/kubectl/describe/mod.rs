@@ -1,12 +1,25 @@
 //! `kubectl describe`.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/describe/describe.go, pkg/describe/describe.go.
-//! Left out: kinds other than Pod, Deployment, ReplicaSet, Node and Namespace.
+//! Left out: CertificateSigningRequests, CSINodes, VolumeAttributesClasses: they are described by their fields.
 
-mod events;
+mod batch;
+mod config;
+mod controllers;
+mod env;
+pub(crate) mod events;
+mod generic;
+mod hpa;
+mod ingress;
+mod network;
+mod network_policy;
 mod node;
 mod pod;
-mod quantity;
+mod policy;
+pub(crate) mod quantity;
+mod quota;
+mod rbac;
+mod storage;
 pub(crate) mod template;
 mod volumes;
 mod workload;
@@ -14,10 +27,10 @@ mod workload;
 use serde_json::Value;
 
 use super::builder::{self, Info, Selection, list_objects, targets};
+use super::duration::rfc1123z;
 use super::errors::Failure;
 use super::flags::{Args, Flag, Takes};
 use super::json::{list, name, pairs, text};
-use super::resources::Resource;
 use super::session::{Session, Step, attempt};
 use super::{get, tabwriter};
 
@@ -84,34 +97,79 @@ fn names_with_prefix(session: &mut Session, args: &Args) -> Step<Vec<Info>> {
 }
 
 fn describe_one(session: &mut Session, info: &Info, with_events: bool) -> Step<String> {
-    let supported =
-        [Resource::PODS, Resource::DEPLOYMENTS, Resource::REPLICASETS, Resource::NODES, Resource::NAMESPACES];
-    if !supported.contains(&info.resource) {
-        return Err(
-            Failure::message(format!("kubectl describe {} is not simulated", info.resource.plural_group())).into()
-        );
-    }
     let object = session.get(&info.resource, info.namespace.as_deref(), &info.name)?;
-    let mut text = match info.resource.kind {
-        "Pod" => pod::describe(object, session.now),
-        "Deployment" => workload::deployment(session, object)?,
-        "ReplicaSet" => workload::replica_set(session, object)?,
-        "Node" => node::describe(session, object)?,
-        _ => namespace(object),
+    let mut text = match info.resource.plural {
+        "pods" => pod::describe(object, session.now),
+        "deployments" => workload::deployment(session, object)?,
+        "replicasets" => workload::replica_set(session, object)?,
+        "statefulsets" => controllers::stateful_set(session, object)?,
+        "daemonsets" => controllers::daemon_set(session, object)?,
+        "replicationcontrollers" => controllers::replication_controller(session, object)?,
+        "jobs" => batch::job(object),
+        "cronjobs" => batch::cron_job(object),
+        "nodes" => node::describe(session, object)?,
+        "namespaces" => quota::namespace(session, object)?,
+        "resourcequotas" => quota::quota(object),
+        "limitranges" => quota::limit_range(object),
+        "services" => network::service(session, object)?,
+        "endpoints" => network::endpoints(object),
+        "endpointslices" => network::endpoint_slice(object),
+        "ingresses" => ingress::ingress(session, object)?,
+        "ingressclasses" => ingress::class(object),
+        "networkpolicies" => network_policy::describe(object),
+        "ipaddresses" => network::ip_address(object),
+        "servicecidrs" => network::service_cidr(object),
+        "persistentvolumes" => storage::volume(object, session.now),
+        "persistentvolumeclaims" => storage::volume_claim(session, object)?,
+        "storageclasses" => storage::class(object),
+        "poddisruptionbudgets" => policy::budget(object),
+        "priorityclasses" => policy::priority_class(object),
+        "horizontalpodautoscalers" => hpa::describe(object),
+        "roles" | "clusterroles" => rbac::role(object),
+        "rolebindings" | "clusterrolebindings" => rbac::binding(object),
+        "configmaps" => config::config_map(object),
+        "secrets" => config::secret(object),
+        "serviceaccounts" => config::service_account(object),
+        _ => generic::describe(object),
     };
-    if with_events && info.resource != Resource::NAMESPACES {
+    if with_events && !WITHOUT_EVENTS.contains(&info.resource.plural) {
         text.push_str(&events::of(session, info.resource.kind, object)?);
     }
     Ok(text)
 }
 
-fn namespace(object: &Value) -> String {
-    let mut out = format!("Name:\t{}\n", name(object));
-    labels(&mut out, "Labels", object, "/metadata/labels");
-    annotations(&mut out, "Annotations", object, "/metadata/annotations");
-    out.push_str(&format!("Status:\t{}\n", text(object, "/status/phase")));
-    out.push_str("\nNo resource quota.\n\nNo LimitRange resource.\n");
-    out
+/// Kinds whose descriptions never show events.
+const WITHOUT_EVENTS: &[&str] = &[
+    "namespaces",
+    "resourcequotas",
+    "limitranges",
+    "networkpolicies",
+    "secrets",
+    "roles",
+    "clusterroles",
+    "rolebindings",
+    "clusterrolebindings",
+];
+
+/// `TITLE:`, a tab, the value.
+fn put(out: &mut String, title: &str, value: impl std::fmt::Display) {
+    out.push_str(&format!("{title}:\t{value}\n"));
+}
+
+/// Conditions with the times of their last changes.
+fn timed_conditions(out: &mut String, object: &Value) {
+    let conditions = list(object, "/status/conditions");
+    if conditions.is_empty() {
+        return;
+    }
+    out.push_str("Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage\n");
+    out.push_str("  ----\t------\t------------------\t------\t-------\n");
+    for condition in conditions {
+        let of = |field: &str| text(condition, field);
+        let changed = rfc1123z(of("/lastTransitionTime"));
+        let (kind, status, reason, message) = (of("/type"), of("/status"), of("/reason"), of("/message"));
+        out.push_str(&format!("  {kind}\t{status}\t{changed}\t{reason}\t{message}\n"));
+    }
 }
 
 /// Pairs, one a line, the first beside the title.

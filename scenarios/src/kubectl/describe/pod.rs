@@ -1,7 +1,7 @@
 //! `kubectl describe pod`.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/describe/describe.go (`describePod`).
-//! Left out: topology spread constraints, pod-level resources, resource claims.
+//! Left out: pod-level resources, resource claims, ephemeral containers.
 
 use serde_json::Value;
 
@@ -51,10 +51,10 @@ pub(super) fn describe(pod: &Value, now: i64) -> String {
     let containers = |spec: &str, status: &str| (list(pod, spec), list(pod, status));
     let (specs, statuses) = containers("/spec/initContainers", "/status/initContainerStatuses");
     if !specs.is_empty() {
-        template::containers(&mut out, "Init Containers", specs, Some(statuses), "");
+        template::containers(&mut out, "Init Containers", specs, Some((pod, statuses)), "");
     }
     let (specs, statuses) = containers("/spec/containers", "/status/containerStatuses");
-    template::containers(&mut out, "Containers", specs, Some(statuses), "");
+    template::containers(&mut out, "Containers", specs, Some((pod, statuses)), "");
     readiness_gates(&mut out, pod);
     let conditions = list(pod, "/status/conditions");
     if !conditions.is_empty() {
@@ -67,6 +67,7 @@ pub(super) fn describe(pod: &Value, now: i64) -> String {
     line(&mut out, "QoS Class", text(pod, "/status/qosClass"));
     labels(&mut out, "Node-Selectors", pod, "/spec/nodeSelector");
     template::tolerations(&mut out, "Tolerations", list(pod, "/spec/tolerations"));
+    template::spread(&mut out, list(pod, "/spec/topologySpreadConstraints"), "");
     out
 }
 

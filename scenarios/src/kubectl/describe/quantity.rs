@@ -4,7 +4,7 @@
 
 /// A quantity in thousandths, and whether it was written with a binary suffix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Quantity {
+pub(crate) struct Quantity {
     milli: i128,
     binary: bool,
 }
@@ -48,6 +48,11 @@ impl Quantity {
 
     pub fn max(self, other: Quantity) -> Quantity {
         if other.milli > self.milli { other } else { self }
+    }
+
+    /// How often `divisor` goes into it, rounded up; 0 of nothing.
+    pub fn divided_up(self, divisor: Quantity) -> i128 {
+        if divisor.milli <= 0 { 0 } else { (self.milli.max(0) + divisor.milli - 1) / divisor.milli }
     }
 
     /// Share of `whole` in percent, truncated; 0 of nothing.

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::super::duration::rfc1123z;
 use super::super::json::{integer, list, name, number, pairs, scalar, text};
-use super::{annotations, labels, volumes};
+use super::super::selectors::format_selector;
+use super::{annotations, env, labels, volumes};
 
 /// The pod template of a workload; a change cause is shown as an annotation of the template.
 pub(crate) fn describe(object: &Value, change_cause: &str) -> String {
@@ -36,6 +37,7 @@ pub(crate) fn describe(object: &Value, change_cause: &str) -> String {
     }
     containers(&mut out, "Containers", list(&object, "/spec/template/spec/containers"), None, "  ");
     volumes::volumes(&mut out, list(&object, "/spec/template/spec/volumes"), "  ");
+    spread(&mut out, list(&object, "/spec/template/spec/topologySpreadConstraints"), "  ");
     let class = text(&object, "/spec/template/spec/priorityClassName");
     if !class.is_empty() {
         out.push_str(&format!("  Priority Class Name:\t{class}\n"));
@@ -45,14 +47,14 @@ pub(crate) fn describe(object: &Value, change_cause: &str) -> String {
     out
 }
 
-/// Containers with the statuses of a pod; a template has none.
-pub(super) fn containers(out: &mut String, title: &str, specs: &[Value], statuses: Option<&[Value]>, space: &str) {
+/// Containers, with the pod they are in and their statuses; those of a template are in none.
+pub(super) fn containers(out: &mut String, title: &str, specs: &[Value], pod: Option<(&Value, &[Value])>, space: &str) {
     out.push_str(&format!("{space}{title}:{}\n", if specs.is_empty() { " <none>" } else { "" }));
     let indent = if space.is_empty() { "" } else { " " };
     for spec in specs {
         let name = text(spec, "/name");
         out.push_str(&format!("  {indent}{name}:\n"));
-        let status = statuses.unwrap_or(&[]).iter().find(|s| text(s, "/name") == name);
+        let status = pod.and_then(|(_, statuses)| statuses.iter().find(|s| text(s, "/name") == name));
         basics(out, spec, status);
         for (title, field) in [("Command", "/command"), ("Args", "/args")] {
             let words = list(spec, field);
@@ -74,8 +76,8 @@ pub(super) fn containers(out: &mut String, title: &str, specs: &[Value], statuse
                 out.push_str(&format!("    {title}:\t{}\n", self::probe(probe)));
             }
         }
-        env_from(out, list(spec, "/envFrom"));
-        env(out, list(spec, "/env"));
+        env::env_from(out, list(spec, "/envFrom"));
+        env::env(out, spec, pod.map(|(pod, _)| pod));
         mounts(out, list(spec, "/volumeMounts"));
     }
 }
@@ -94,9 +96,9 @@ fn basics(out: &mut String, spec: &Value, status: Option<&Value>) {
             .iter()
             .map(|port| {
                 let shown = format!("{}/{}", number(port, field), protocol(port));
-                match (title, text(port, "/name")) {
-                    ("Port", name) if !name.is_empty() => format!("{shown} ({name})"),
-                    _ => shown,
+                match text(port, "/name") {
+                    "" => shown,
+                    name => format!("{shown} ({name})"),
                 }
             })
             .collect();
@@ -194,54 +196,6 @@ fn probe(probe: &Value) -> String {
     format!("unknown {attributes}")
 }
 
-fn env_from(out: &mut String, sources: &[Value]) {
-    if !sources.is_empty() {
-        out.push_str("    Environment Variables from:\n");
-    }
-    for source in sources {
-        let (kind, of) = match source.get("secretRef") {
-            Some(secret) => ("Secret", secret),
-            None => ("ConfigMap", source.get("configMapRef").unwrap_or(&Value::Null)),
-        };
-        let prefix = match text(source, "/prefix") {
-            "" => String::new(),
-            prefix => format!(" with prefix '{prefix}'"),
-        };
-        out.push_str(&format!("      {}\t{kind}{prefix}\tOptional: {}\n", text(of, "/name"), optional(of)));
-    }
-}
-
-/// `true` or `false`
-pub(super) fn optional(object: &Value) -> bool {
-    object.get("optional") == Some(&Value::Bool(true))
-}
-
-fn env(out: &mut String, variables: &[Value]) {
-    out.push_str(if variables.is_empty() { "    Environment:\t<none>\n" } else { "    Environment:\n" });
-    for variable in variables {
-        let name = text(variable, "/name");
-        let from = |field: &str| variable.pointer(&format!("/valueFrom/{field}"));
-        if let Some(field) = from("fieldRef") {
-            let (version, path) = (text(field, "/apiVersion"), text(field, "/fieldPath"));
-            let version = if version.is_empty() { "v1" } else { version };
-            out.push_str(&format!("      {name}:\t ({version}:{path})\n"));
-        } else if let Some(field) = from("resourceFieldRef") {
-            out.push_str(&format!("      {name}:\t ({})\n", text(field, "/resource")));
-        } else if let Some(key) = from("secretKeyRef") {
-            let (key, of, opt) = (text(key, "/key"), text(key, "/name"), optional(key));
-            out.push_str(&format!("      {name}:\t<set to the key '{key}' in secret '{of}'>\tOptional: {opt}\n"));
-        } else if let Some(key) = from("configMapKeyRef") {
-            let (key, of, opt) = (text(key, "/key"), text(key, "/name"), optional(key));
-            out.push_str(&format!("      {name}:\t<set to the key '{key}' of config map '{of}'>\tOptional: {opt}\n"));
-        } else {
-            for (i, line) in text(variable, "/value").split('\n').enumerate() {
-                let name = if i == 0 { format!("{name}:") } else { String::new() };
-                out.push_str(&format!("      {name}\t{line}\n"));
-            }
-        }
-    }
-}
-
 fn mounts(out: &mut String, mounts: &[Value]) {
     out.push_str(if mounts.is_empty() { "    Mounts:\t<none>\n" } else { "    Mounts:\n" });
     let mut sorted: Vec<&Value> = mounts.iter().collect();
@@ -278,6 +232,22 @@ fn toleration(toleration: &Value) -> String {
         line.push_str(&format!(" for {seconds}s"));
     }
     line
+}
+
+/// Topology spread constraints, one a line.
+pub(super) fn spread(out: &mut String, constraints: &[Value], space: &str) {
+    let mut sorted: Vec<&Value> = constraints.iter().collect();
+    sorted.sort_by_key(|constraint| text(constraint, "/topologyKey"));
+    for (i, constraint) in sorted.into_iter().enumerate() {
+        out.push_str(space);
+        out.push_str(if i == 0 { "Topology Spread Constraints:\t" } else { "\t" });
+        let (key, action) = (text(constraint, "/topologyKey"), text(constraint, "/whenUnsatisfiable"));
+        out.push_str(&format!("{key}:{action} when max skew {} is exceeded", number(constraint, "/maxSkew")));
+        if constraint.get("labelSelector").is_some_and(Value::is_object) {
+            out.push_str(&format!(" for selector {}", format_selector(constraint, "/labelSelector")));
+        }
+        out.push('\n');
+    }
 }
 
 /// Name and namespace, the first lines of a workload.

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::super::json::{list, number, scalar, text};
-use super::template::optional;
+use super::env::optional;
 
 /// The volumes of a pod or, indented by `space`, of a template.
 pub(super) fn volumes(out: &mut String, volumes: &[Value], space: &str) {

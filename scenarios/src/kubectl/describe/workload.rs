@@ -5,14 +5,11 @@
 
 use serde_json::Value;
 
-use super::super::ApiCall;
-use super::super::ApiVerb;
 use super::super::duration::rfc1123z;
-use super::super::json::{list, name, namespace, number, scalar, text};
-use super::super::resources::Resource;
+use super::super::json::{name, number, scalar, text};
 use super::super::rollout::{replica_sets, selector, template_without_hash};
 use super::super::session::{Session, Step};
-use super::{annotations, conditions, controlled_by, labels, template};
+use super::{annotations, conditions, controlled_by, controllers, labels, template};
 
 /// Everything but the events.
 pub(super) fn deployment(session: &mut Session, object: &Value) -> Step<String> {
@@ -44,8 +41,10 @@ pub(super) fn deployment(session: &mut Session, object: &Value) -> Step<String> 
     let wanted = template_without_hash(object);
     let new = sets.iter().position(|set| template_without_hash(set) == wanted);
     let new = new.map(|at| sets.remove(at));
-    out.push_str(&format!("OldReplicaSets:\t{}\n", listed(&sets)));
-    out.push_str(&format!("NewReplicaSet:\t{}\n", listed(new.as_slice())));
+    if !sets.is_empty() || new.is_some() {
+        out.push_str(&format!("OldReplicaSets:\t{}\n", listed(&sets)));
+        out.push_str(&format!("NewReplicaSet:\t{}\n", listed(new.as_slice())));
+    }
     Ok(out)
 }
 
@@ -73,21 +72,7 @@ pub(super) fn replica_set(session: &mut Session, object: &Value) -> Step<String>
     }
     let (have, want) = (number(object, "/status/replicas"), number(object, "/spec/replicas"));
     out.push_str(&format!("Replicas:\t{have} current / {want} desired\n"));
-    let call = Resource::PODS.call(ApiVerb::List, Some(namespace(object)));
-    let pods = session.list(ApiCall { label_selector: Some(selector(object)), ..call })?;
-    let uid = text(object, "/metadata/uid");
-    let owned: Vec<&Value> = pods
-        .items()
-        .filter(|pod| list(pod, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/uid") == uid))
-        .collect();
-    let count = |phase: &str| owned.iter().filter(|pod| text(pod, "/status/phase") == phase).count();
-    out.push_str(&format!(
-        "Pods Status:\t{} Running / {} Waiting / {} Succeeded / {} Failed\n",
-        count("Running"),
-        count("Pending"),
-        count("Succeeded"),
-        count("Failed")
-    ));
+    out.push_str(&format!("Pods Status:\t{}\n", controllers::pods_status(session, object, &selector(object))?));
     out.push_str(&template::describe(object, ""));
     conditions(&mut out, object);
     Ok(out)

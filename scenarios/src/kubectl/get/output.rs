@@ -2,11 +2,12 @@
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/cli-runtime/pkg/printers/{name,yaml,json}.go,
 //! staging/src/k8s.io/kubectl/pkg/cmd/get/customcolumn.go.
-//! Left out: go-template, kyaml, the variants that read a template from a file.
+//! Left out: kyaml, the variants that read a template from a file.
 
 use serde_json::Value;
 
 use super::super::errors::Failure;
+use super::super::go_template;
 use super::super::json::{list, name, scalar, text};
 use super::super::jsonpath::Template;
 use super::super::resources::Resource;
@@ -21,6 +22,7 @@ pub(crate) enum Format {
     Name,
     JsonPath(Template),
     JsonPathAsJson(Template),
+    GoTemplate(go_template::Template),
     /// Header and path of each column
     CustomColumns(Vec<(String, Template)>),
 }
@@ -64,13 +66,18 @@ impl Format {
             "name" => Ok(Some(Format::Name)),
             "jsonpath" => path(Format::JsonPath),
             "jsonpath-as-json" => path(Format::JsonPathAsJson),
-            "go-template"
-            | "go-template-file"
-            | "template"
-            | "templatefile"
-            | "kyaml"
-            | "jsonpath-file"
-            | "custom-columns-file" => Err(Failure::message(format!("output format {format} is not simulated"))),
+            "go-template" | "template" => match template.filter(|t| !t.is_empty()) {
+                None => Err(Failure::message("template format specified but no template given")),
+                Some(text) => match go_template::Template::parse(text) {
+                    Ok(template) => Ok(Some(Format::GoTemplate(template))),
+                    Err(why) => {
+                        Err(Failure::message(format!("error parsing template {text}, template: output:1: {why}\n")))
+                    }
+                },
+            },
+            "go-template-file" | "templatefile" | "kyaml" | "jsonpath-file" | "custom-columns-file" => {
+                Err(Failure::message(format!("output format {format} is not simulated")))
+            }
             _ => Ok(None),
         }
     }
@@ -88,6 +95,9 @@ impl Format {
             Format::JsonPathAsJson(template) => {
                 yaml_out::json(&Value::Array(template.values(object).into_iter().cloned().collect()))
             }
+            Format::GoTemplate(template) => template
+                .print(object)
+                .map_err(|why| Failure::message(format!("error executing template: template: output:1: {why}")))?,
             Format::CustomColumns(_) => return self.print_rows(std::slice::from_ref(object), false),
         })
     }

@@ -1,10 +1,10 @@
 //! `kubectl rollout`.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/rollout, pkg/polymorphichelpers.
-//! Left out: DaemonSets and StatefulSets.
 
 pub(crate) mod history;
 pub(crate) mod pause;
+mod revisions;
 pub mod status;
 pub(crate) mod undo;
 
@@ -14,8 +14,9 @@ use super::ApiCall;
 use super::builder::{self, Info};
 use super::errors::Failure;
 use super::flags::{Args, Flag, Takes};
-use super::json::{integer, list, pairs, text};
+use super::json::{integer, list, text};
 use super::resources::Resource;
+use super::selectors;
 use super::session::{Session, Step};
 
 pub(crate) const FLAGS: &[Flag] = &[
@@ -60,25 +61,7 @@ pub(crate) fn replica_sets(session: &mut Session, deployment: &Value) -> Step<Ve
 
 /// spec.selector as a query: `a=b,c in (d,e)`.
 pub(crate) fn selector(object: &Value) -> String {
-    let mut parts: Vec<(String, String)> = pairs(object, "/spec/selector/matchLabels")
-        .into_iter()
-        .map(|(key, value)| (key.to_string(), format!("{key}={value}")))
-        .collect();
-    for expression in list(object, "/spec/selector/matchExpressions") {
-        let key = text(expression, "/key");
-        let mut values: Vec<&str> = list(expression, "/values").iter().filter_map(Value::as_str).collect();
-        values.sort_unstable();
-        let values = values.join(",");
-        let part = match text(expression, "/operator") {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "Exists" => key.to_string(),
-            _ => format!("!{key}"),
-        };
-        parts.push((key.to_string(), part));
-    }
-    parts.sort();
-    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
+    object.pointer("/spec/selector").map(selectors::query).unwrap_or_default()
 }
 
 /// The pod template without the label that tells ReplicaSets apart.

@@ -1,7 +1,7 @@
 //! `kubectl rollout status`: a line for every change until the rollout is done.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/rollout/rollout_status.go,
-//! pkg/polymorphichelpers/rollout_status.go (`DeploymentStatusViewer`).
+//! pkg/polymorphichelpers/rollout_status.go.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub(crate) fn status(session: &mut Session, args: &Args) -> Step<()> {
         return Err(Failure::message("no resources found").into());
     }
     for info in infos {
-        if !super::is_deployment(&info) {
+        if !matches!(info.resource.plural, "deployments" | "daemonsets" | "statefulsets") {
             return Err(not_rolled_out(&info).into());
         }
         let timeout = args.duration("timeout").filter(|t| *t > 0);
@@ -75,7 +75,11 @@ fn follow(session: &mut Session, args: &Args, mut state: StatusWatch) -> Step<()
             WatchStep::Ended => state.stream = open(session, &state.info)?,
             WatchStep::Event { kind, object } => match kind {
                 "ADDED" | "MODIFIED" => {
-                    let (line, done) = status_line(object, args.int("revision").unwrap_or(0))?;
+                    let (line, done) = match state.info.resource.kind {
+                        "DaemonSet" => daemon_set(object)?,
+                        "StatefulSet" => stateful_set(object)?,
+                        _ => status_line(object, args.int("revision").unwrap_or(0))?,
+                    };
                     session.print_line(&line);
                     if done || !args.bool_or("watch", true) {
                         return Ok(());
@@ -86,6 +90,63 @@ fn follow(session: &mut Session, args: &Args, mut state: StatusWatch) -> Step<()
             },
         }
     }
+}
+
+fn only_rolling(object: &Value) -> Result<(), Failure> {
+    match text(object, "/spec/updateStrategy/type") {
+        "RollingUpdate" => Ok(()),
+        _ => Err(Failure::message("rollout status is only available for RollingUpdate strategy type")),
+    }
+}
+
+/// The line about a DaemonSet, and whether its rollout is done.
+fn daemon_set(object: &Value) -> Result<(String, bool), Failure> {
+    only_rolling(object)?;
+    let (generation, observed) = super::generations(object);
+    if generation > observed {
+        return Ok(("Waiting for daemon set spec update to be observed...".into(), false));
+    }
+    let count = |field: &str| number(object, &format!("/status/{field}"));
+    let (name, wanted) = (name(object), count("desiredNumberScheduled"));
+    let (updated, available) = (count("updatedNumberScheduled"), count("numberAvailable"));
+    let waiting = |what: String| Ok((format!("Waiting for daemon set \"{name}\" rollout to finish: {what}..."), false));
+    if updated < wanted {
+        return waiting(format!("{updated} out of {wanted} new pods have been updated"));
+    }
+    if available < wanted {
+        return waiting(format!("{available} of {wanted} updated pods are available"));
+    }
+    Ok((format!("daemon set \"{name}\" successfully rolled out"), true))
+}
+
+/// The line about a StatefulSet, and whether its rollout is done.
+fn stateful_set(object: &Value) -> Result<(String, bool), Failure> {
+    only_rolling(object)?;
+    let (generation, observed) = super::generations(object);
+    if observed == 0 || generation > observed {
+        return Ok(("Waiting for statefulset spec update to be observed...".into(), false));
+    }
+    let count = |field: &str| number(object, &format!("/status/{field}"));
+    let (wanted, ready) = (number(object, "/spec/replicas"), count("readyReplicas"));
+    if ready < wanted {
+        return Ok((format!("Waiting for {} pods to be ready...", wanted - ready), false));
+    }
+    let updated = count("updatedReplicas");
+    if let Some(rolling) = object.pointer("/spec/updateStrategy/rollingUpdate").filter(|r| r.is_object()) {
+        let partitioned = super::super::json::integer(rolling, "/partition").map(|partition| wanted - partition);
+        if let Some(wanted) = partitioned.filter(|wanted| updated < *wanted) {
+            let what = format!("{updated} out of {wanted} new pods have been updated");
+            return Ok((format!("Waiting for partitioned roll out to finish: {what}..."), false));
+        }
+        return Ok((format!("partitioned roll out complete: {updated} new pods have been updated..."), true));
+    }
+    let (update, current) = (text(object, "/status/updateRevision"), text(object, "/status/currentRevision"));
+    if update != current {
+        let what = format!("{updated} pods at revision {update}");
+        return Ok((format!("waiting for statefulset rolling update to complete {what}..."), false));
+    }
+    let pods = count("currentReplicas");
+    Ok((format!("statefulset rolling update complete {pods} pods at revision {current}..."), true))
 }
 
 /// The line about a Deployment, and whether its rollout is done.
@@ -157,5 +218,33 @@ mod tests {
             {"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]}});
         let error = status_line(&deployment, 0).expect_err("exceeded");
         assert_eq!(error.text(), "deployment \"d\" exceeded its progress deadline");
+    }
+
+    #[test]
+    fn other_kinds_have_lines_of_their_own() {
+        let strategy = |rolling: Value| json!({"type": "RollingUpdate", "rollingUpdate": rolling});
+        let daemons = |updated: i64, available: i64| {
+            daemon_set(&json!({"metadata": {"name": "d", "generation": 1},
+                "spec": {"updateStrategy": strategy(json!({}))}, "status": {"observedGeneration": 1,
+                    "desiredNumberScheduled": 3, "updatedNumberScheduled": updated, "numberAvailable": available}}))
+            .expect("rolling")
+        };
+        assert!(daemons(2, 3).0.ends_with("2 out of 3 new pods have been updated..."));
+        assert!(daemons(3, 2).0.ends_with("2 of 3 updated pods are available..."));
+        assert_eq!(daemons(3, 3), ("daemon set \"d\" successfully rolled out".into(), true));
+        let set = |ready: i64, updated: i64, rolling: Value| {
+            stateful_set(&json!({"metadata": {"generation": 1}, "spec": {"replicas": 3, "updateStrategy":
+                strategy(rolling)}, "status": {"observedGeneration": 1, "readyReplicas": ready,
+                "updatedReplicas": updated, "currentRevision": "r1", "updateRevision": "r1", "currentReplicas": 3}}))
+            .expect("rolling")
+        };
+        let zero = json!({"partition": 0});
+        assert_eq!(set(1, 0, zero.clone()).0, "Waiting for 2 pods to be ready...");
+        assert!(set(3, 1, zero.clone()).0.ends_with("1 out of 3 new pods have been updated..."));
+        assert_eq!(set(3, 3, zero), ("partitioned roll out complete: 3 new pods have been updated...".into(), true));
+        let done = "statefulset rolling update complete 3 pods at revision r1...";
+        assert_eq!(set(3, 3, Value::Null), (done.into(), true));
+        let manual = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}});
+        assert!(stateful_set(&manual).is_err() && daemon_set(&manual).is_err());
     }
 }

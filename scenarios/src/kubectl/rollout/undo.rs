@@ -1,17 +1,18 @@
 //! `kubectl rollout undo`: puts the pod template of an older ReplicaSet back.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/rollout/rollout_undo.go,
-//! pkg/polymorphichelpers/rollback.go (`DeploymentRollbacker`).
+//! pkg/polymorphichelpers/rollback.go.
 
 use serde_json::{Map, Value, json};
 
 use super::super::builder::Info;
+use super::super::describe::template;
 use super::super::errors::Failure;
 use super::super::flags::{Args, DryRun};
 use super::super::json::name;
 use super::super::session::{Session, Step, attempt};
 use super::super::{ApiCall, ApiVerb, PatchType};
-use super::{replica_sets, revision, template_without_hash};
+use super::{replica_sets, revision, revisions, template_without_hash};
 
 /// Annotations that stay as they are on the Deployment.
 const KEPT: &[&str] = &[
@@ -37,6 +38,9 @@ pub(crate) fn undo(session: &mut Session, args: &Args) -> Step<()> {
 }
 
 fn undo_one(session: &mut Session, info: &Info, to_revision: i64, dry_run: DryRun) -> Step<String> {
+    if revisions::has_revisions(info) {
+        return undo_revision(session, info, to_revision, dry_run);
+    }
     if !super::is_deployment(info) {
         let text = format!("no rollbacker has been implemented for \"{}\"", info.resource.kind);
         return Err(Failure::Message(text).into());
@@ -57,7 +61,7 @@ fn undo_one(session: &mut Session, info: &Info, to_revision: i64, dry_run: DryRu
         );
     };
     if dry_run == DryRun::Client {
-        return Ok("rolled back".into());
+        return Ok(template::describe(target, ""));
     }
     if deployment.pointer("/spec/paused") == Some(&Value::Bool(true)) {
         let text =
@@ -77,6 +81,34 @@ fn undo_one(session: &mut Session, info: &Info, to_revision: i64, dry_run: DryRu
         dry_run: dry_run == DryRun::Server,
         field_manager: Some("kubectl-rollout".into()),
         ..info.call(ApiVerb::Patch(PatchType::Json))
+    };
+    let patched = attempt(session.call(call))?;
+    patched.map_err(|failure| failure.wrap(&format!("failed restoring revision {to_revision}")))?;
+    Ok("rolled back".into())
+}
+
+/// A DaemonSet or StatefulSet is patched with what its revision holds.
+fn undo_revision(session: &mut Session, info: &Info, to_revision: i64, dry_run: DryRun) -> Step<String> {
+    let unknown = || Failure::message(format!("unable to find specified revision {to_revision} in history"));
+    if to_revision < 0 {
+        return Err(unknown().into());
+    }
+    let (object, found) = revisions::history(session, info)?;
+    if to_revision == 0 && found.len() <= 1 {
+        return Err(Failure::message("no last revision to roll back to").into());
+    }
+    let Some(revision) = revisions::find(&found, to_revision) else { return Err(unknown().into()) };
+    if dry_run == DryRun::Client {
+        return Ok(template::describe(&revisions::with_template(revision), ""));
+    }
+    if revisions::matches(object, revision) {
+        return Ok(format!("skipped rollback (current template already matches revision {to_revision})"));
+    }
+    let call = ApiCall {
+        body: revision.get("data").cloned(),
+        dry_run: dry_run == DryRun::Server,
+        field_manager: Some("kubectl-rollout".into()),
+        ..info.call(ApiVerb::Patch(PatchType::StrategicMerge))
     };
     let patched = attempt(session.call(call))?;
     patched.map_err(|failure| failure.wrap(&format!("failed restoring revision {to_revision}")))?;

@@ -17,6 +17,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         signatures: &["kubectl(command)", "kubectl(command, stdin)"],
         summary: "Runs kubectl and waits for its end. Words are split as a shell does, quotes included; a leading \
             `kubectl ` may stay. The second argument is standard input; a here-document in the command works as well. \
+            Verbs: get, describe, events, create with all its generators, apply, replace, patch, delete, run, expose, \
+            scale, autoscale, set, rollout, label, annotate, taint, cordon, uncordon, drain, wait, api-resources, \
+            api-versions, version, auth can-i, top. \
             Returns `#{ code, stdout, stderr }`; a failing command does not stop the script.",
         example: "let answer = kubectl(\"get pods -l app=nginx\");\n\
             expect(answer.code == 0, \"the API server answers\");",

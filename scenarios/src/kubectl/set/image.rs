@@ -1,23 +1,17 @@
 //! `kubectl set image`.
 //!
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/set/{set_image,helper}.go.
-//! Left out: --local; the other subcommands of `set`.
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/set/set_image.go.
 
 use serde_json::Value;
 
-use super::builder::{Info, infos};
-use super::errors::Failure;
-use super::flags::{Args, DryRun, Flag, Takes};
-use super::session::{Session, Step, attempt};
-use super::{ApiCall, ApiVerb, PatchType, create, patch};
-
-pub(crate) const FLAGS: &[Flag] =
-    &[("selector", 'l', Takes::Text), ("all", ' ', Takes::Bool), ("local", ' ', Takes::Bool)];
+use super::super::builder::{Info, infos};
+use super::super::errors::Failure;
+use super::super::flags::{Args, DryRun};
+use super::super::session::{Session, Step, attempt};
+use super::{Change, pod_spec_of, refuse_local, send};
 
 pub(crate) fn set_image(session: &mut Session, args: &Args) -> Step<()> {
-    if args.bool("local") {
-        return Err(Failure::message("set image --local is not simulated").into());
-    }
+    refuse_local(args)?;
     let (resources, images) = split(args)?;
     let dry_run = args.dry_run()?;
     let (infos, mut failures) = infos(session, args, &resources)?;
@@ -71,13 +65,7 @@ fn split(args: &Args) -> Result<(Vec<String>, Vec<Pair>), Failure> {
 
 fn set_one(session: &mut Session, args: &Args, info: &Info, images: &[Pair], dry_run: DryRun) -> Step<()> {
     let mut object = info.object.clone();
-    let Some(spec) = pod_spec(&mut object) else {
-        return Err(Failure::message(format!(
-            "the object is not a pod or does not have a pod template: *{}",
-            info.resource.kind
-        ))
-        .into());
-    };
+    let spec = pod_spec_of(&mut object, info)?;
     for (container, image) in images {
         let mut found = container == "*";
         for list in ["initContainers", "containers"] {
@@ -93,30 +81,6 @@ fn set_one(session: &mut Session, args: &Args, info: &Info, images: &[Pair], dry
             return Err(Failure::message(format!("unable to find container named \"{container}\"")).into());
         }
     }
-    let patch = patch::two_way(info.resource.kind, &info.object, &object);
-    if patch.as_object().is_none_or(|p| p.is_empty()) {
-        return Ok(());
-    }
-    let mut result = object;
-    if dry_run != DryRun::Client {
-        let call = ApiCall {
-            body: Some(patch),
-            dry_run: dry_run == DryRun::Server,
-            field_manager: Some(args.text_or("field-manager", "kubectl-set").into()),
-            ..info.call(ApiVerb::Patch(PatchType::StrategicMerge))
-        };
-        let patched = attempt(session.call(call))?;
-        result = patched.map_err(|failure| failure.wrap("failed to patch image update to pod template"))?.clone();
-    }
-    create::say(session, args, &info.resource, &result, "image updated", dry_run)
-}
-
-/// The pod spec inside an object.
-fn pod_spec(object: &mut Value) -> Option<&mut Value> {
-    let path = match object.get("kind").and_then(Value::as_str) {
-        Some("Pod") => "/spec",
-        Some("CronJob") => "/spec/jobTemplate/spec/template/spec",
-        _ => "/spec/template/spec",
-    };
-    object.pointer_mut(path).filter(|spec| spec.is_object())
+    let change = Change { outcome: "image updated", refused: "failed to patch image update to pod template:" };
+    send(session, args, info, object, &change, dry_run)
 }
