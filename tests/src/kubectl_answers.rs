@@ -96,7 +96,14 @@ pub fn check(terminal: &mut dyn Terminal, case: &Case) -> Result<(), String> {
         if case.command.starts_with("kubectl rollout status") {
             lines.dedup();
         }
-        (p.exit_code, lines.join("\n"), normalise(&p.stderr))
+        // Pods are drained by goroutines, and events of one instant have no order.
+        let stderr = normalise(&p.stderr);
+        let mut errors: Vec<&str> = stderr.lines().collect();
+        if case.command.starts_with("kubectl drain") || case.command.contains("events") {
+            lines.sort_unstable();
+            errors.sort_unstable();
+        }
+        (p.exit_code, lines.join("\n"), errors.join("\n"))
     };
     if side(&got) == side(&case.printed) {
         return Ok(());
@@ -146,11 +153,24 @@ pub fn normalise(text: &str) -> String {
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         let tokens: Vec<String> = dates(line.split_whitespace().map(token).collect());
+        let tokens = after_titles(tokens);
         out.push_str(line.get(..indent).unwrap_or(""));
         out.push_str(&tokens.join(" "));
         out.push('\n');
     }
     out
+}
+
+/// What follows these titles is a number of the cluster's own.
+fn after_titles(mut tokens: Vec<String>) -> Vec<String> {
+    for (title, place) in [("resourceVersion:", "<rv>"), ("\"resourceVersion\":", "<rv>")] {
+        if let [first, value, ..] = tokens.as_mut_slice()
+            && first == title
+        {
+            *value = place.into();
+        }
+    }
+    tokens
 }
 
 /// `Sun, 22 Nov 2026` is a date.
@@ -180,12 +200,22 @@ fn token(token: &str) -> String {
         token.replace(bare, "<ip>")
     } else if bare.len() > 4 && bare.chars().all(|c| c == '-') {
         "----".into()
-    } else if is_clock(bare) {
+    } else if is_clock(bare) || is_time(bare.trim_matches(['"', ','])) {
         token.replace(bare, "<time>")
+    } else if is_uid(bare.trim_matches(['"', ','])) {
+        token.replace(bare, "<uid>")
+    } else if let Some((before, _)) = bare.split_once("sha256:").or_else(|| bare.split_once("containerd://")) {
+        format!("{before}<hex>")
+    } else if let Some((key, _)) = bare.split_once('=').filter(|(_, value)| is_uid(value)) {
+        format!("{key}=<uid>")
+    } else if is_node_port(bare) {
+        "<nodeport>".into()
     } else {
         token.to_string()
     };
-    shown.split('"').map(without_suffix).collect::<Vec<_>>().join("\"")
+    let name = shown.trim_end_matches([',', ';', ':', ']', ')']);
+    let end = shown.get(name.len()..).unwrap_or("");
+    name.split('"').map(without_suffix).collect::<Vec<_>>().join("\"") + end
 }
 
 fn is_age(text: &str) -> bool {
@@ -199,6 +229,21 @@ fn is_age(text: &str) -> bool {
 fn is_address(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').next().unwrap_or(text).split('.').collect();
     parts.len() == 4 && parts.iter().all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// `2026-11-22T07:55:15Z`
+fn is_time(text: &str) -> bool {
+    text.len() >= 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T')
+}
+
+fn is_uid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4
+}
+
+/// `80:32153/TCP`
+fn is_node_port(text: &str) -> bool {
+    let port = text.split_once(':').and_then(|(_, port)| port.split_once('/')).and_then(|(port, _)| port.parse().ok());
+    port.is_some_and(|port: u32| (30_000..32_768).contains(&port))
 }
 
 fn is_clock(text: &str) -> bool {
@@ -222,6 +267,10 @@ mod tests {
     fn what_is_free_to_differ_is_taken_out() {
         let row = "web-85445bfc67-8mrqv   1/1     Running   3 (25s ago)   7m59s   10.244.1.2\n";
         assert_eq!(normalise(row), "web-85445bfc67-<rand> 1/1 Running 3 (<age> ago) <age> <ip>\n");
+        assert_eq!(normalise("  resourceVersion: \"389\"\n"), "  resourceVersion: <rv>\n");
+        assert_eq!(normalise("at \"2026-11-22T07:55:13Z\",\n"), "at <time>,\n");
+        assert_eq!(normalise("lb 80:32153/TCP\n"), "lb <nodeport>\n");
+        assert_eq!(normalise("ignore: default/agent-tpkl6, default/a\n"), "ignore: default/agent-<rand>, default/a\n");
         assert_eq!(
             normalise("  Start Time:  Sun, 22 Nov 2026 07:55:13 +0000\n"),
             "  Start Time: <date> <time> +0000\n"
