@@ -15,9 +15,21 @@ use super::drawing::{Drawing, Window, failure};
 use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
 const ALWAYS: [Agent; 2] = [Agent::DeploymentController, Agent::ReplicaSetController];
-const IF_BUSY: [Agent; 5] = [
+const IF_BUSY: [Agent; 17] = [
+    Agent::StatefulSetController,
+    Agent::DaemonSetController,
+    Agent::CronJobController,
+    Agent::JobController,
+    Agent::HorizontalPodAutoscaler,
+    Agent::EndpointController,
+    Agent::EndpointSliceController,
+    Agent::DisruptionController,
     Agent::GarbageCollector,
     Agent::NamespaceController,
+    Agent::PodGarbageCollector,
+    Agent::TtlAfterFinishedController,
+    Agent::ResourceQuotaController,
+    Agent::TaintEvictionController,
     Agent::ServiceAccountController,
     Agent::RootCaCertPublisher,
     Agent::NodeController,
