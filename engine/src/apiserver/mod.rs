@@ -53,7 +53,7 @@ use crate::etcd::Response;
 use crate::event::{Effects, EtcdValue, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant, Luck};
-use crate::objects::{Key, Kind, Object, Pod};
+use crate::objects::{ConditionStatus, Key, Kind, Object, Pod};
 use crate::setup::Setup;
 use crate::trace::note::{Change as ChangeNote, PodState};
 use crate::trace::{Note, What};
@@ -649,6 +649,10 @@ fn change_note(created: bool, new: &Option<Arc<Object>>, object: &Arc<Object>) -
         (Some(_), Object::Pod(pod)) => {
             let node = pod.node.clone().unwrap_or_else(|| "".into());
             ChangeNote::Pod { created, state: pod_state(pod), node }
+        }
+        (Some(_), Object::Node(node)) => {
+            let condition = node.condition("Ready").map_or(ConditionStatus::Unknown, |ready| ready.status);
+            ChangeNote::Node { created, condition, schedulable: !node.unschedulable }
         }
         _ if created => ChangeNote::Created,
         _ => ChangeNote::Modified,

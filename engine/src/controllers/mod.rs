@@ -32,8 +32,8 @@ pub mod root_ca_cert_publisher;
 pub mod running;
 pub mod service_account;
 pub mod statefulset;
-pub mod ttl_after_finished;
 pub mod taint_eviction;
+pub mod ttl_after_finished;
 
 use self::caches::Caches;
 use self::cronjob::CronJobController;
@@ -45,15 +45,15 @@ use self::garbage_collector::GarbageCollector;
 use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
-use self::pod_gc::PodGarbageCollector;
 use self::persistent_volume::{PersistentVolumeBinder, PvcProtectionController};
+use self::pod_gc::PodGarbageCollector;
 use self::replicaset::ReplicaSetController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
 use self::statefulset::StatefulSetController;
-use self::ttl_after_finished::TtlAfterFinishedController;
 use self::taint_eviction::TaintEvictionController;
+use self::ttl_after_finished::TtlAfterFinishedController;
 use crate::apiserver::request::{Delivery, ListOptions, Reply, WatchEvent};
 use crate::apiserver::status::Status;
 use crate::client::connection::Call;
@@ -378,7 +378,7 @@ fn surroundings<'a, 'b>(
 }
 
 #[cfg(test)]
-mod cluster;
+pub(crate) mod cluster;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! The kubelet: registers its node, keeps its lease and status, and runs the pods bound to it.
 //!
-//! Reading order: `node` (registration, lease, status), `pod_worker` (a pod's life), `images` (pulls and their back-off), `status`
-//! (what is reported of a pod), `report` (how reports are batched and sent).
+//! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `images` (pulls
+//! and their back-off), `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
+//! left when the process or the whole machine is gone).
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
 //! out: probes other than a readiness delay, volumes other than the token's, restarts after a crash, eviction, static pods, PLEG's polling
 //! (container states are seen at once, as with on-demand relist).
 
+mod admission;
 mod images;
 mod node;
+mod outage;
 mod pod_worker;
 pub mod program;
 mod report;
@@ -19,8 +22,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
+use self::admission::Offer;
 use self::images::Images;
 use self::node::NodeState;
+use self::outage::Past;
 use self::pod_worker::{PodEvent, PodWorker};
 use crate::apiserver::request::{Answer, Delivery, ListOptions, Reply};
 use crate::apiserver::status::Status;
@@ -32,7 +37,6 @@ use crate::kernel::{Duration, Endpoint, Instant, Latency};
 use crate::objects::selector::FieldSelector;
 use crate::objects::{Kind, Name, Object, Pod, Uid, UidWords};
 use crate::setup::Setup;
-use crate::trace::{Note, What};
 
 /// Something that happens to a kubelet.
 #[derive(Clone, Debug)]
@@ -49,8 +53,8 @@ pub enum KubeletEvent {
     StatusCheck,
     /// Time to renew the node's lease.
     RenewLease,
-    /// A step in the life of a pod.
-    Pod(UidWords, PodEvent),
+    /// A step in the life of a pod, and which boot of the machine it belongs to.
+    Pod(UidWords, u32, PodEvent),
     /// The event recorder may try again.
     RetryEvents,
     /// A watch that ended is opened again.
@@ -60,7 +64,7 @@ pub enum KubeletEvent {
 impl KubeletEvent {
     /// Whether it is the container runtime's doing, which goes on without the kubelet.
     pub fn of_the_runtime(&self) -> bool {
-        matches!(self, KubeletEvent::Pod(_, PodEvent::Ended(_) | PodEvent::Stopped))
+        matches!(self, KubeletEvent::Pod(_, _, PodEvent::Ended(_) | PodEvent::Stopped))
     }
 }
 
@@ -76,6 +80,12 @@ pub struct Kubelet {
     pods: BTreeMap<Uid, PodWorker>,
     /// What containers did while no kubelet ran.
     missed: Vec<(Uid, PodEvent)>,
+    /// What the machine's disk tells of containers that died with its power.
+    pasts: BTreeMap<Uid, Past>,
+    /// How often the machine has lost its power.
+    boots: u32,
+    /// What the node has to offer to pods.
+    offer: Arc<Offer>,
     running: bool,
     images: Images,
     requests: BTreeMap<u64, Purpose>,
@@ -87,6 +97,10 @@ pub struct Kubelet {
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
     Register,
+    /// The node's object, which was there already.
+    OwnNode,
+    /// The same, to see whether a pod fits its labels by now.
+    NodeFor(Uid),
     NodeStatus,
     LeaseGet,
     LeaseCreate,
@@ -106,6 +120,7 @@ pub(crate) struct Surroundings<'a, 'b> {
     setup: &'a Setup,
     out: &'b mut Effects,
     index: u32,
+    boots: u32,
     connection: &'a mut Connection,
     recorder: &'a mut Recorder,
     images: &'a mut Images,
@@ -131,6 +146,9 @@ impl Kubelet {
             node: NodeState::new(index),
             pods: BTreeMap::new(),
             missed: Vec::new(),
+            pasts: BTreeMap::new(),
+            boots: 0,
+            offer: Arc::new(spec.map(Offer::of).unwrap_or_default()),
             running: true,
             images: Images::new(images),
             requests: BTreeMap::new(),
@@ -173,8 +191,9 @@ impl Kubelet {
             KubeletEvent::NodeReady => self.node_ready(setup, out),
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
-            KubeletEvent::Pod(uid, event) if !self.running => return self.missed.push((uid.into(), event)),
-            KubeletEvent::Pod(uid, event) => self.pod_event(uid.into(), event, setup, out),
+            KubeletEvent::Pod(_, boot, _) if boot != self.boots => return,
+            KubeletEvent::Pod(uid, _, event) if !self.running => return self.missed.push((uid.into(), event)),
+            KubeletEvent::Pod(uid, _, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::RetryEvents => {}
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
@@ -183,42 +202,6 @@ impl Kubelet {
     fn watch_broke(&mut self, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
         let wait = self.informer.broke(status, self.agent(), setup, out.now());
         out.after(wait, Event::Kubelet(self.index, KubeletEvent::Rewatch));
-    }
-
-    /// The process is gone; containers and images are not. A pod that was not yet running is begun anew by the next process.
-    pub fn crash(&mut self) {
-        self.connection.reopen();
-        self.recorder = Recorder::new("kubelet", &self.name);
-        self.informer = Informer::new(Kind::Pod, Store::default(), self.informer.options().clone());
-        self.node.forget();
-        self.requests.clear();
-        self.pods.retain(|_, worker| worker.survives());
-        self.images.forget_turns();
-        self.running = false;
-    }
-
-    /// Pods that are gone from the API server are gone from the node.
-    fn clean_up(&mut self, setup: &Setup, out: &mut Effects) {
-        let known = |worker: &PodWorker| self.informer.store.get(&worker.object.key()).is_some();
-        let orphans: Vec<Uid> = self.pods.iter().filter(|(_, worker)| !known(worker)).map(|(uid, _)| *uid).collect();
-        for uid in orphans {
-            self.with_worker(uid, setup, out, PodWorker::gone);
-            self.pods.remove(&uid);
-        }
-    }
-
-    fn start(&mut self, setup: &Setup, out: &mut Effects) {
-        out.note(Note::new(self.agent(), What::Started));
-        self.running = true;
-        let uids: Vec<Uid> = self.pods.keys().copied().collect();
-        for uid in uids {
-            self.with_worker(uid, setup, out, PodWorker::found_again);
-        }
-        for (uid, event) in std::mem::take(&mut self.missed) {
-            self.pod_event(uid, event, setup, out);
-        }
-        self.register(setup, out);
-        self.informer.start(self.agent(), &mut self.connection, out);
     }
 
     fn replied(&mut self, reply: Reply, setup: &Setup, out: &mut Effects) {
@@ -235,6 +218,8 @@ impl Kubelet {
         let Some(purpose) = self.requests.remove(&reply.number) else { return };
         match purpose {
             Purpose::Register => self.registered(reply.result, setup, out),
+            Purpose::OwnNode => self.own_node_came(reply.result, setup, out),
+            Purpose::NodeFor(uid) => self.node_came_for(uid, reply.result, setup, out),
             Purpose::NodeStatus if reply.result.is_err() => self.status_failed(),
             Purpose::NodeStatus => {}
             Purpose::LeaseGet | Purpose::LeaseCreate | Purpose::LeaseRenew => {
@@ -271,15 +256,26 @@ impl Kubelet {
         }
         if let Entry::Vacant(place) = self.pods.entry(uid) {
             if pod.status.phase.terminal() {
+                if pod.meta.deleting() {
+                    place.insert(PodWorker::over(object.clone()));
+                    self.with_worker(uid, setup, out, PodWorker::delete);
+                }
                 return;
             }
-            place.insert(PodWorker::new(object.clone()));
+            let mut worker = PodWorker::new(object.clone());
+            if let Some(past) = self.pasts.remove(&uid) {
+                worker.remember(past, second(out.now()));
+            }
+            place.insert(worker);
             self.with_worker(uid, setup, out, PodWorker::seen);
         }
         self.with_worker(uid, setup, out, |worker, around| worker.updated(object, around));
     }
 
     fn pod_event(&mut self, uid: Uid, event: PodEvent, setup: &Setup, out: &mut Effects) {
+        if event == PodEvent::Admitted {
+            return self.consider(uid, setup, out);
+        }
         self.with_worker(uid, setup, out, |worker, around| worker.handle(event, around));
     }
 
@@ -296,6 +292,7 @@ impl Kubelet {
             setup,
             out,
             index: self.index,
+            boots: self.boots,
             connection: &mut self.connection,
             recorder: &mut self.recorder,
             images: &mut self.images,
@@ -324,7 +321,7 @@ impl Surroundings<'_, '_> {
 
     /// Comes back to the pod after `delay`.
     fn after(&mut self, delay: Duration, uid: Uid, event: PodEvent) {
-        self.out.after(delay, Event::Kubelet(self.index, KubeletEvent::Pod(uid.into(), event)));
+        self.out.after(delay, Event::Kubelet(self.index, KubeletEvent::Pod(uid.into(), self.boots, event)));
     }
 }
 
@@ -340,3 +337,6 @@ type Outcome = Result<Answer, Status>;
 fn pod_of(object: &Arc<Object>) -> &Pod {
     object.as_pod().expect("the informer of pods brings pods")
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,10 @@ pub(super) struct NodeState {
     reported_at: Instant,
     lease: Option<Arc<Object>>,
     renewals: u64,
+    /// The API server has it as ready, from before the process started.
+    was_ready: bool,
+    /// Boots of the machine that people were told of.
+    boots: u32,
 }
 
 impl NodeState {
@@ -36,12 +40,19 @@ impl NodeState {
             reported_at: Instant::START,
             lease: None,
             renewals: 0,
+            was_ready: false,
+            boots: 0,
         }
     }
 
     /// The process is gone.
     pub(super) fn forget(&mut self) {
-        *self = NodeState { renewals: self.renewals, ..NodeState::new(0) };
+        *self = NodeState { renewals: self.renewals, boots: self.boots, ..NodeState::new(0) };
+    }
+
+    /// Whether the machine has been booted `boots` times and nobody was told of the last one.
+    pub(super) fn booted(&mut self, boots: u32) -> bool {
+        std::mem::replace(&mut self.boots, boots) != boots
     }
 }
 
@@ -49,6 +60,35 @@ impl NodeState {
 /// (200 ms to 7 s; the wait in between is an estimate).
 const LEASE_RETRY: Duration = Duration::from_millis(200);
 const LEASE_BACKOFF: Duration = Duration::from_secs(2);
+
+/// A node as a kubelet's events refer to it: by name alone.
+pub(super) fn node_reference(name: &Name) -> ObjectReference {
+    ObjectReference {
+        kind: Kind::Node,
+        namespace: "".into(),
+        name: name.clone(),
+        uid: Default::default(),
+        resource_version: 0,
+        field_path: None,
+    }
+}
+
+/// The labels that a kubelet gives its node.
+pub(super) fn own_labels(spec: &NodeSpec) -> Labels {
+    let own: [(&str, &str); 5] = [
+        ("beta.kubernetes.io/arch", "amd64"),
+        ("beta.kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/hostname", &spec.name),
+        ("kubernetes.io/os", "linux"),
+    ];
+    let mut labels: Labels = own.iter().map(|(key, value)| (Name::from(*key), Name::from(*value))).collect();
+    labels.extend(spec.labels.iter().cloned());
+    labels
+}
+
+/// How long kubelets may keep secrets and config maps, in clusters of up to 100 nodes. Kubernetes: pkg/controller/ttl. [s]
+const TTL: (&str, &str) = ("node.alpha.kubernetes.io/ttl", "0");
 
 /// The address of the n-th node.
 pub(super) fn node_ip(index: u32) -> Ipv4Addr {
@@ -71,13 +111,38 @@ impl Kubelet {
     }
 
     pub(super) fn registered(&mut self, result: Outcome, setup: &Setup, out: &mut Effects) {
-        let timing = &setup.profile.kubelet;
-        if result.is_err_and(|status| !status.is_already_exists()) {
-            let wait = Duration::from_secs(1);
-            out.after(wait, Event::Kubelet(self.index, KubeletEvent::Register));
-            return;
+        match result {
+            Err(status) if status.is_already_exists() => {
+                let key = Key { namespace: "".into(), name: self.name.clone() };
+                let number = self.connection.send(self.agent(), Call::get(Kind::Node, key), Duration::ZERO, out);
+                self.requests.insert(number, Purpose::OwnNode);
+            }
+            Err(_) => {
+                let wait = Duration::from_secs(1);
+                out.after(wait, Event::Kubelet(self.index, KubeletEvent::Register));
+            }
+            Ok(_) => self.is_registered(setup, out),
         }
-        let wait = setup.draw(&timing.node_ready, "kubelet", "node-ready", &self.name, 0);
+    }
+
+    /// The node was there already, from an earlier life of the process.
+    pub(super) fn own_node_came(&mut self, result: Outcome, setup: &Setup, out: &mut Effects) {
+        match result {
+            Ok(answer) => {
+                self.node.was_ready = answer.object().and_then(|node| node.as_node()).is_some_and(Node::ready);
+                self.is_registered(setup, out);
+            }
+            Err(_) => out.after(Duration::from_secs(1), Event::Kubelet(self.index, KubeletEvent::Register)),
+        }
+    }
+
+    fn is_registered(&mut self, setup: &Setup, out: &mut Effects) {
+        let message = "Updated Node Allocatable limit across pods".to_owned();
+        self.say_of_node(EventType::Normal, "NodeAllocatableEnforced", message, out);
+        for reason in ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"] {
+            self.node_event(reason, out);
+        }
+        let wait = setup.draw(&setup.profile.kubelet.node_ready, "kubelet", "node-ready", &self.name, 0);
         out.after(wait, Event::Kubelet(self.index, KubeletEvent::NodeReady));
         self.get_lease(out);
     }
@@ -89,20 +154,15 @@ impl Kubelet {
 
     pub(super) fn node_ready(&mut self, setup: &Setup, out: &mut Effects) {
         self.node.ready = Some(second(out.now()));
-        self.node_event("NodeReady", format!("Node {} status is now: NodeReady", self.name), out);
+        if !self.node.was_ready {
+            self.node_event("NodeReady", out);
+        }
         self.check_node_status(setup, out);
     }
 
-    fn node_event(&mut self, reason: &'static str, message: String, out: &mut Effects) {
-        let regarding = ObjectReference {
-            kind: Kind::Node,
-            namespace: "".into(),
-            name: self.name.clone(),
-            uid: Default::default(),
-            resource_version: 0,
-            field_path: None,
-        };
-        self.recorder.record(self.agent(), regarding, EventType::Normal, reason, message.into(), out);
+    fn node_event(&mut self, reason: &'static str, out: &mut Effects) {
+        let message = format!("Node {} status is now: {reason}", self.name);
+        self.say_of_node(EventType::Normal, reason, message, out);
     }
 
     /// Reports the node's status if it has changed, or if the last report is old.
@@ -147,6 +207,10 @@ impl Kubelet {
                     self.connection.send(self.agent(), Call::create(Object::Lease(lease)), Duration::ZERO, out);
                 self.requests.insert(number, Purpose::LeaseCreate);
             }
+            (Purpose::LeaseGet, Ok(answer)) => {
+                self.node.lease = answer.object().cloned();
+                self.renew_lease(setup, out);
+            }
             (_, Ok(answer)) => {
                 self.node.lease = answer.object().cloned();
                 // Up to 4 % of jitter keep the nodes apart.
@@ -175,16 +239,11 @@ impl Kubelet {
 
     fn node_object(&self, spec: &NodeSpec, now: Instant) -> Node {
         let mut meta = ObjectMeta::named("", &spec.name);
-        let own: [(&str, &str); 5] = [
-            ("beta.kubernetes.io/arch", "amd64"),
-            ("beta.kubernetes.io/os", "linux"),
-            ("kubernetes.io/arch", "amd64"),
-            ("kubernetes.io/hostname", &spec.name),
-            ("kubernetes.io/os", "linux"),
-        ];
-        let mut labels: Labels = own.iter().map(|(key, value)| (Name::from(*key), Name::from(*value))).collect();
-        labels.extend(spec.labels.iter().cloned());
-        meta.labels = Arc::new(labels);
+        meta.labels = Arc::new(own_labels(spec));
+        // The first is the ttl controller's, which writes it a moment later.
+        let annotations = [TTL, ("volumes.kubernetes.io/controller-managed-attach-detach", "true")];
+        meta.annotations =
+            Arc::new(annotations.iter().map(|(key, value)| (Name::from(*key), Name::from(*value))).collect());
         let taint = |(key, value, effect): &(Name, Name, Name)| Taint {
             key: key.clone(),
             value: value.clone(),
@@ -204,6 +263,8 @@ impl Kubelet {
         let mut resources: Vec<(Name, Name)> = vec![
             ("cpu".into(), spec.cpu.clone()),
             ("ephemeral-storage".into(), spec.ephemeral_storage.clone()),
+            ("hugepages-1Gi".into(), "0".into()),
+            ("hugepages-2Mi".into(), "0".into()),
             ("memory".into(), spec.memory.clone()),
             ("pods".into(), spec.pods.to_string().into()),
         ];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 
+use super::admission::Rejection;
 use super::images::{self, PullBackoff, Registry};
 use super::program::Program;
 use super::report::Reporting;
@@ -124,6 +125,10 @@ pub(super) struct PodWorker {
     pub(super) containers: Vec<Container>,
     pub(super) reporting: Reporting,
     pub(super) reports: u64,
+    /// Why the kubelet did not take it.
+    pub(super) rejection: Option<Box<Rejection>>,
+    /// A kubelet has found it on the node, and waits for what the API server says of it.
+    found: bool,
     mounts_failed: u32,
     /// How many of its claims have their volumes.
     mounted: usize,
@@ -151,6 +156,8 @@ impl PodWorker {
             containers: spec.containers.iter().map(Container::of).collect(),
             reporting: Reporting::default(),
             reports: 0,
+            rejection: None,
+            found: false,
             mounts_failed: 0,
             mounted: 0,
             current: None,
@@ -161,6 +168,14 @@ impl PodWorker {
             backoff: PullBackoff::default(),
             object,
         }
+    }
+
+    /// A pod that ended under an earlier kubelet, which told the API server so.
+    pub(super) fn over(object: Arc<Object>) -> Self {
+        let mut worker = PodWorker::new(object);
+        worker.stage = Stage::Terminated;
+        worker.reporting.final_stored = true;
+        worker
     }
 
     pub(super) fn pod(&self) -> &Pod {
@@ -200,26 +215,18 @@ impl PodWorker {
     }
 
     /// The container that is to start next.
-    fn next(&self) -> Option<usize> {
-        let due = |container: &Container| {
-            matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits
-        };
+    pub(super) fn next(&self) -> Option<usize> {
+        let due = |container: &Container| matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits;
         if let Some(n) = self.init_containers.iter().position(|container| !container.passed()) {
             return Some(n).filter(|n| due(&self.init_containers[*n]));
         }
         self.containers.iter().position(due).map(|n| n + self.init_containers.len())
     }
 
-    /// Whether it needs no kubelet to be what it is: everything it is to run runs, or it ends.
-    pub(super) fn survives(&self) -> bool {
-        self.stage >= Stage::Terminating || self.stage == Stage::Containers && self.next().is_none()
-    }
-
-    /// A new kubelet finds its containers on the node, and what it reports of them may be news.
-    pub(super) fn found_again(&mut self, around: &mut Surroundings<'_, '_>) {
+    /// A new kubelet finds its containers on the node; what it reports of them may be news.
+    pub(super) fn found_again(&mut self) {
         self.reporting = Reporting::default();
-        self.report_soon(around);
-        self.look_at_restarts(around);
+        self.found = true;
     }
 
     /// The pod appears.
@@ -232,6 +239,10 @@ impl PodWorker {
     /// The watch shows a new version of the pod.
     pub(super) fn updated(&mut self, object: Arc<Object>, around: &mut Surroundings<'_, '_>) {
         self.object = object;
+        if std::mem::take(&mut self.found) {
+            self.report_soon(around);
+            self.look_at_restarts(around);
+        }
         if self.pod().meta.deleting() && self.stage < Stage::Terminating {
             self.terminate(around);
         } else if self.pod().meta.deleting() && self.stage == Stage::Terminated && self.reporting.final_stored {
@@ -250,7 +261,7 @@ impl PodWorker {
             PodEvent::Report => self.report_now(around),
             PodEvent::Stopped => self.stopped(around),
             _ if self.stage >= Stage::Terminating => {}
-            PodEvent::Admitted => self.admit(around),
+            PodEvent::Admitted => {}
             PodEvent::SandboxReady => self.sandbox_ready(around),
             PodEvent::Mount if self.stage == Stage::Volumes => self.mount(around),
             PodEvent::Mount => {}
@@ -265,9 +276,10 @@ impl PodWorker {
         }
     }
 
-    fn admit(&mut self, around: &mut Surroundings<'_, '_>) {
+    /// The pod is taken. When it was taken first counts, also for later kubelets.
+    pub(super) fn admit(&mut self, around: &mut Surroundings<'_, '_>) {
         self.stage = Stage::Admitted;
-        self.admitted = Some(around.now());
+        self.admitted = Some(self.pod().status.start_time.unwrap_or(around.now()));
         self.note(PodStep::Admitted, "", around);
         self.report_now(around);
     }
@@ -276,6 +288,16 @@ impl PodWorker {
     pub(super) fn first_report_done(&mut self, around: &mut Surroundings<'_, '_>) {
         if self.stage != Stage::Admitted {
             return;
+        }
+        if self.next().is_none() {
+            // All it had to run has ended, before the machine was booted.
+            self.stage = Stage::Containers;
+            return;
+        }
+        if self.init_containers.iter().chain(&self.containers).any(|container| container.last.is_some()) {
+            let (agent, regarding) = (around.agent(), self.object.reference());
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            around.recorder.record(agent, regarding, EventType::Normal, "SandboxChanged", message.into(), around.out);
         }
         self.stage = Stage::Volumes;
         self.mount(around);

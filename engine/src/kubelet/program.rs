@@ -95,8 +95,8 @@ enum End {
 
 /// Programs that take no time.
 const INSTANT: [&str; 26] = [
-    "echo", "printf", "date", ":", "true", "cd", "export", "set", "ls", "env", "hostname", "pwd", "touch", "mkdir", "rm", "cp",
-    "mv", "cat", "trap", "wait", "uname", "whoami", "id", "chmod", "test", "[",
+    "echo", "printf", "date", ":", "true", "cd", "export", "set", "ls", "env", "hostname", "pwd", "touch", "mkdir",
+    "rm", "cp", "mv", "cat", "trap", "wait", "uname", "whoami", "id", "chmod", "test", "[",
 ];
 /// How deep scripts may be in each other.
 const DEEPEST: u8 = 8;
@@ -217,7 +217,8 @@ impl Run {
                 let (Some(of), Some(from), Some(to)) = (place("in"), place("do"), tokens.len().checked_sub(1)) else {
                     return self.ends(End::Unknown);
                 };
-                let times = tokens.get(of + 1..from).unwrap_or_default().iter().filter(|token| token.word().is_some()).count();
+                let times =
+                    tokens.get(of + 1..from).unwrap_or_default().iter().filter(|token| token.word().is_some()).count();
                 let mut run = Run { depth: self.depth + 1, ..self };
                 for _ in 0..times.min(1_000) {
                     run = run.list(tokens.get(from + 1..to).unwrap_or_default());
@@ -249,7 +250,9 @@ fn command_length(tokens: &[Token]) -> usize {
     let mut first = true;
     for (n, token) in tokens.iter().enumerate() {
         match token {
-            Token::Word(word) if first && matches!(word.as_str(), "for" | "while" | "until" | "if" | "case") => open += 1,
+            Token::Word(word) if first && matches!(word.as_str(), "for" | "while" | "until" | "if" | "case") => {
+                open += 1
+            }
             Token::Word(word) if first && matches!(word.as_str(), "done" | "fi" | "esac") => open -= 1,
             Token::Operator("|") | Token::Word(_) => {}
             Token::Operator(_) if open > 0 => {}

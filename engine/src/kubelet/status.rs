@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 
+use super::outage::UNKNOWN_EXIT;
 use super::pod_worker::{Container, PodWorker, Run, Stage};
 use super::{Surroundings, pod_of};
 use crate::kernel::Instant;
@@ -14,6 +15,17 @@ use crate::objects::{Condition, ContainerState, ContainerStatus, Name, Phase, Po
 /// The status of a pod whose stored state is `stored`.
 pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>) -> PodStatus {
     let pod = pod_of(&worker.object);
+    if let Some(rejection) = &worker.rejection {
+        return PodStatus {
+            phase: Phase::Failed,
+            reason: rejection.reason.as_str().to_owned().into(),
+            message: format!("Pod was rejected: {}", rejection.message).into(),
+            start_time: worker.admitted,
+            conditions: stored.status.conditions.clone(),
+            observed_generation: pod.meta.generation,
+            ..PodStatus::default()
+        };
+    }
     let phase = phase(worker, pod);
     let mut status = PodStatus {
         phase,
@@ -28,7 +40,10 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
         observed_generation: pod.meta.generation,
         nominated: None,
     };
-    status.conditions = conditions(worker, stored, &status, around);
+    let own = conditions(worker, stored, &status, around);
+    // What others say of the pod stays, in front of what the kubelet says (mergePodStatus).
+    let foreign = stored.status.conditions.iter().filter(|known| condition::find(&own, &known.kind).is_none()).cloned();
+    status.conditions = foreign.chain(own.iter().cloned()).collect();
     status
 }
 
@@ -38,7 +53,8 @@ fn phase(worker: &PodWorker, pod: &Pod) -> Phase {
         .containers
         .iter()
         .any(|container| matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0));
-    let never_started = |container: &Container| matches!(container.run, Run::Waiting { .. }) && container.last.is_none();
+    let never_started =
+        |container: &Container| matches!(container.run, Run::Waiting { .. }) && container.last.is_none();
     if worker.stage == Stage::Terminated {
         let lost = worker.containers.iter().any(never_started);
         return if lost || failed { Phase::Failed } else { Phase::Succeeded };
@@ -156,7 +172,13 @@ fn statuses(
 pub(super) fn terminated(exit_code: i32, started: Instant, finished: Instant, id: u64) -> ContainerState {
     ContainerState::Terminated {
         exit_code,
-        reason: if exit_code == 0 { "Completed" } else { "Error" }.into(),
+        reason: match exit_code {
+            0 => "Completed",
+            // Nobody saw its end.
+            UNKNOWN_EXIT => "Unknown",
+            _ => "Error",
+        }
+        .into(),
         message: Text::default(),
         started,
         finished,

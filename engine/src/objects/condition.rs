@@ -4,7 +4,7 @@ use super::text::Text;
 use crate::kernel::Instant;
 
 /// The status of a condition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum ConditionStatus {
     /// `True`
     True,

@@ -237,6 +237,11 @@ fn change_fields(change: &Change, json: &mut Json) {
         Change::Created => json.text("change", "created"),
         Change::Modified => json.text("change", "modified"),
         Change::Deleted => json.text("change", "deleted"),
+        Change::Node { created, condition, schedulable } => {
+            json.text("change", if *created { "created" } else { "modified" });
+            json.text("condition", condition.as_str());
+            json.value("schedulable", schedulable);
+        }
         Change::Pod { created, state, node } => {
             json.text("change", if *created { "created" } else { "modified" });
             json.text("phase", state.phase.as_str());

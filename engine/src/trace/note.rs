@@ -7,7 +7,7 @@ use crate::client::Agent;
 use crate::etcd::EtcdNote;
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
-use crate::objects::{Key, Kind, Phase, Text};
+use crate::objects::{ConditionStatus, Key, Kind, Phase, Text};
 use crate::process::Ending;
 use crate::scheduler::explain::Explanation;
 
@@ -134,10 +134,19 @@ pub enum What {
 pub enum Change {
     /// A new object.
     Created,
-    /// A new version of an object; for a pod with what a chart wants to know of it.
+    /// A new version of an object; for a pod or a node with what a chart wants to know of it.
     Modified,
     /// The object is gone.
     Deleted,
+    /// A node was written.
+    Node {
+        /// Whether it is new.
+        created: bool,
+        /// The status of its condition `Ready`; `Unknown` if it has none.
+        condition: ConditionStatus,
+        /// Whether it is not cordoned.
+        schedulable: bool,
+    },
     /// A pod was written.
     Pod {
         /// Whether it is new.

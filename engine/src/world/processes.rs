@@ -49,6 +49,15 @@ impl World {
         runs
     }
 
+    /// A node loses its power: its kubelet and all its containers are gone at once, its disk is not. False if there is no such node.
+    /// Its kubelet, started again, finds a machine that has just been booted.
+    pub fn lose_power(&mut self, node: u32) -> bool {
+        self.kill(Process::Kubelet(node));
+        let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
+        kubelet.lose_power();
+        true
+    }
+
     /// SIGTERM: the process does what it does before it stops, and ends; a scheduler gives its lease back, a leader of etcd
     /// hands over. False if it does not run.
     pub fn terminate(&mut self, process: Process) -> bool {

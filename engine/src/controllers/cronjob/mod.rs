@@ -7,10 +7,10 @@ pub mod schedule;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job};
-use k8s_openapi::api::core::v1::ObjectReference as ApiReference;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job};
+use k8s_openapi::api::core::v1::ObjectReference as ApiReference;
 use serde_json::json;
 
 use self::schedule::{Schedule, zone};
@@ -64,7 +64,8 @@ impl Controller for CronJobController {
                 wake.key(object.key());
             }
             (Kind::Job, Object::Job(job)) => {
-                let owner = job.meta.controller().and_then(|owner| caches.owning::<CronJob>(&job.meta.namespace, owner));
+                let owner =
+                    job.meta.controller().and_then(|owner| caches.owning::<CronJob>(&job.meta.namespace, owner));
                 if let Some(cron) = owner {
                     wake.key(cron.meta.key());
                 }
@@ -387,7 +388,8 @@ impl Past {
         let passed = now.as_second() - first.as_second();
         let missed = passed / between + 1;
         // Close to now one goes step by step.
-        let near = Timestamp::from_second(first.as_second() + (missed - 2) * between - 1).unwrap_or(first).max(earliest);
+        let near =
+            Timestamp::from_second(first.as_second() + (missed - 2) * between - 1).unwrap_or(first).max(earliest);
         let mut latest = first;
         let mut at = near;
         while let Some(time) = next(at).filter(|time| *time <= now) {

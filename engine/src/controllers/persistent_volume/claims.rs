@@ -53,7 +53,11 @@ pub(super) fn smallest<'a>(claim: &Claim, volumes: impl Iterator<Item = &'a Arc<
     let of = |object: &Arc<Object>| -> Option<PersistentVolumeSpec> {
         let volume = object.as_resource::<PersistentVolume>().filter(|volume| !volume.meta.deleting())?;
         let phase = volume.api.status.as_ref().and_then(|status| status.phase.as_deref());
-        volume.api.spec.clone().filter(|_| claimed_by(volume).is_none() && !matches!(phase, Some("Released" | "Failed")))
+        volume
+            .api
+            .spec
+            .clone()
+            .filter(|_| claimed_by(volume).is_none() && !matches!(phase, Some("Released" | "Failed")))
     };
     let fits = |volume: &PersistentVolumeSpec| {
         let modes = volume.access_modes.as_deref().unwrap_or_default();
@@ -64,7 +68,9 @@ pub(super) fn smallest<'a>(claim: &Claim, volumes: impl Iterator<Item = &'a Arc<
             && spec.volume_name.as_deref().is_none_or(str::is_empty)
     };
     let fitting = volumes.filter_map(|object| Some((object, of(object)?))).filter(|(_, volume)| fits(volume));
-    fitting.min_by_key(|(object, volume)| (size(volume.capacity.as_ref()), object.key())).map(|(object, _)| object.clone())
+    fitting
+        .min_by_key(|(object, volume)| (size(volume.capacity.as_ref()), object.key()))
+        .map(|(object, _)| object.clone())
 }
 
 /// Brings a claim a step closer to its volume.
@@ -112,7 +118,8 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
             return Ok(());
         }
         Class::Default(name) => {
-            let named = claim.with_status(|api| api.spec.get_or_insert_default().storage_class_name = Some(name.to_string()));
+            let named =
+                claim.with_status(|api| api.spec.get_or_insert_default().storage_class_name = Some(name.to_string()));
             return write(Object::PersistentVolumeClaim(named), routine).map(|_| ());
         }
         Class::Missing(name) => {

@@ -128,7 +128,16 @@ impl Controller for PersistentVolumeBinder {
             self.asked.remove(key);
             let (class, free, consumer, node) = (Class::None, None, None, None);
             let provisioning = Duration::ZERO;
-            return (!own.is_empty()).then_some(Inputs { claim: None, about: None, own, free, class, consumer, node, provisioning });
+            return (!own.is_empty()).then_some(Inputs {
+                claim: None,
+                about: None,
+                own,
+                free,
+                class,
+                consumer,
+                node,
+                provisioning,
+            });
         };
         let mut inputs = Inputs {
             about: Some(caches.store(Kind::PersistentVolumeClaim).get(key)?.reference()),

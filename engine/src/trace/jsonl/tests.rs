@@ -9,7 +9,7 @@ use crate::apiserver::request::{Subresource, Verb};
 use crate::etcd::LeaseId;
 use crate::kernel::Seed;
 use crate::kernel::out::RecordId;
-use crate::objects::{EventType, Key, Kind, Phase};
+use crate::objects::{ConditionStatus, EventType, Key, Kind, Phase};
 use crate::process::Ending;
 use crate::profiles;
 use crate::scheduler::explain::{DryRun, Explanation, InVainNodes, NodeScore, Rejected, Woken};
@@ -243,6 +243,10 @@ fn next(what: &What) -> Option<What> {
         What::Etcd(EtcdNote::NoSpace) => {
             let state = PodState { phase: Phase::Running, bound: true, ready: true, deleting: false, failing: false };
             What::Committed { revision: 5, change: Change::Pod { created: true, state, node } }
+        }
+        What::Committed { change: Change::Pod { .. }, .. } => {
+            let condition = ConditionStatus::Unknown;
+            What::Committed { revision: 6, change: Change::Node { created: false, condition, schedulable: true } }
         }
         What::Committed { .. } => What::Reconcile,
         What::Reconcile => What::Reconciled { error: "no".into() },
