@@ -15,24 +15,26 @@ use super::drawing::{Drawing, Window, failure};
 use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
 const ALWAYS: [Agent; 2] = [Agent::DeploymentController, Agent::ReplicaSetController];
-const IF_BUSY: [Agent; 17] = [
+const IF_BUSY: [Agent; 19] = [
     Agent::StatefulSetController,
     Agent::DaemonSetController,
     Agent::CronJobController,
     Agent::JobController,
+    Agent::TtlAfterFinishedController,
     Agent::HorizontalPodAutoscaler,
     Agent::EndpointController,
     Agent::EndpointSliceController,
     Agent::DisruptionController,
     Agent::GarbageCollector,
     Agent::NamespaceController,
-    Agent::PodGarbageCollector,
-    Agent::TtlAfterFinishedController,
     Agent::ResourceQuotaController,
-    Agent::TaintEvictionController,
     Agent::ServiceAccountController,
     Agent::RootCaCertPublisher,
     Agent::NodeController,
+    Agent::TaintEvictionController,
+    Agent::PodGarbageCollector,
+    Agent::PersistentVolumeBinder,
+    Agent::PvcProtectionController,
 ];
 
 pub(super) struct Controllers {

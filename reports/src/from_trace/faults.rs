@@ -30,7 +30,7 @@ impl<'a> Faults<'a> {
             What::FaultBegan { fault } => self.began(fault, record.at),
             What::FaultEnded { fault } => self.ended(fault, record.at),
             What::Ended { .. } | What::Etcd(EtcdNote::Stopped) => {
-                if let Some(down) = self.down(record.note.by) {
+                if let Some(down) = self.down(record.note.by).filter(|down| !self.without_power(down)) {
                     self.began(&down, record.at);
                 }
             }
@@ -50,6 +50,11 @@ impl<'a> Faults<'a> {
         }
         self.bands.sort_by_key(|band| band.start);
         self.bands
+    }
+
+    /// Whether it is the kubelet of a node whose whole machine is down.
+    fn without_power(&self, down: &str) -> bool {
+        down.strip_prefix("kubelet/").is_some_and(|node| self.open.contains_key(&format!("node/{node}")))
     }
 
     fn began(&mut self, fault: &str, at: Instant) {

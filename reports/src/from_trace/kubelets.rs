@@ -1,4 +1,5 @@
-//! The kubelets' lanes, one per node: sandboxes, image pulls, starts and stops of containers.
+//! The kubelets' lanes, one per node: sandboxes, image pulls, starts and stops of containers; tinted while the API server has the
+//! node as not ready.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,8 +7,9 @@ use std::sync::Arc;
 use wavetank_engine::Setup;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
-use wavetank_engine::objects::{EventType, Key, Kind};
-use wavetank_engine::trace::note::PodStep;
+use wavetank_engine::objects::{ConditionStatus, EventType, Key, Kind};
+use wavetank_engine::setup::NodeSpec;
+use wavetank_engine::trace::note::{Change, PodStep};
 use wavetank_engine::trace::{Record, What};
 
 use super::drawing::{Drawing, Window};
@@ -15,7 +17,18 @@ use crate::timeline::{Lane, LaneGroup, SpanKind, TickKind};
 
 pub(super) struct Kubelets {
     drawings: Vec<Drawing>,
+    nodes: Vec<OnLane>,
     pods: BTreeMap<(u32, Key), PodOnNode>,
+}
+
+/// What the API server says of a node.
+#[derive(Clone)]
+struct OnLane {
+    name: String,
+    /// Not ready since then; one that never was does not count.
+    failing: Option<Instant>,
+    was_ready: bool,
+    cordoned: bool,
 }
 
 /// What is under way for a pod.
@@ -33,11 +46,20 @@ struct PodOnNode {
 impl Kubelets {
     pub fn new(window: Window, setup: &Setup) -> Self {
         let drawing = |name: &str| Drawing::new(window, format!("kubelet {name}"), LaneGroup::Node);
-        Kubelets { drawings: setup.nodes.iter().map(|node| drawing(&node.name)).collect(), pods: BTreeMap::new() }
+        let on_lane =
+            |node: &NodeSpec| OnLane { name: node.name.to_string(), failing: None, was_ready: false, cordoned: false };
+        Kubelets {
+            drawings: setup.nodes.iter().map(|node| drawing(&node.name)).collect(),
+            nodes: setup.nodes.iter().map(on_lane).collect(),
+            pods: BTreeMap::new(),
+        }
     }
 
     pub fn take(&mut self, record: &Record) {
         let (note, at) = (&record.note, record.at);
+        if let (What::Committed { change, .. }, Some((Kind::Node, key))) = (&note.what, &note.object) {
+            return self.node_changed(at, change, key);
+        }
         let Agent::Kubelet(node) = note.by else { return };
         let Some(drawing) = self.drawings.get_mut(node as usize) else { return };
         match (&note.what, &note.object) {
@@ -55,7 +77,39 @@ impl Kubelets {
         }
     }
 
+    /// A node is not ready, or ready again, or cordoned: its lane shows it.
+    fn node_changed(&mut self, at: Instant, change: &Change, key: &Key) {
+        let Some(place) = self.nodes.iter().position(|node| *node.name == *key.name) else { return };
+        let (node, drawing) = (&mut self.nodes[place], &mut self.drawings[place]);
+        let (condition, schedulable) = match change {
+            Change::Node { condition, schedulable, .. } => (*condition, *schedulable),
+            Change::Deleted => {
+                drawing.tick(at, TickKind::Error, "node deleted");
+                return;
+            }
+            _ => return,
+        };
+        let ready = condition == ConditionStatus::True;
+        if ready && let Some(since) = node.failing.take() {
+            drawing.span(since, at, SpanKind::Outage, "NotReady");
+            drawing.tick(at, TickKind::Other, "Ready");
+        } else if !ready && node.was_ready && node.failing.is_none() {
+            node.failing = Some(at);
+            drawing.tick(at, TickKind::Error, "NotReady");
+        }
+        node.was_ready |= ready;
+        if node.cordoned == schedulable {
+            node.cordoned = !schedulable;
+            drawing.tick(at, TickKind::Other, if schedulable { "uncordoned" } else { "cordoned" });
+        }
+    }
+
     pub fn finish(mut self) -> Vec<Lane> {
+        for (node, drawing) in self.nodes.iter().zip(&mut self.drawings) {
+            if let Some(since) = node.failing {
+                drawing.open_span(since, SpanKind::Outage, "NotReady");
+            }
+        }
         for ((node, key), pod) in &mut self.pods {
             let Some(drawing) = self.drawings.get_mut(*node as usize) else { continue };
             let end = drawing.window.end;
