@@ -6,6 +6,9 @@ use wavetank_engine::process::Process;
 use super::Session;
 use crate::script::hints;
 
+/// What the name of a whole node begins with.
+const NODE: &str = "node/";
+
 /// A disk as a script describes it; what is `None` is as the profile says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DiskSpeed {
@@ -63,8 +66,12 @@ impl Session {
         }
     }
 
-    /// Ends a process, which stays away until it is started again; `gently` is SIGTERM, else SIGKILL.
+    /// Ends a process, which stays away until it is started again; `gently` is SIGTERM, else SIGKILL. A whole node,
+    /// `node/worker-2`, loses its power: its containers are gone as well.
     pub fn crash(&mut self, name: &str, gently: bool) -> Result<String, String> {
+        if let Some(node) = name.strip_prefix(NODE) {
+            return self.lose_power(node, gently);
+        }
         let process = self.process(name)?;
         self.world.supervise(process, false);
         let ran = if gently { self.world.terminate(process) } else { self.world.kill(process) };
@@ -74,19 +81,40 @@ impl Session {
         if !self.world.is_hanging(process) {
             self.world.fault_ended(&format!("{name}{HANGS}"));
         }
-        self.world.fault_began(&format!("{name}{DOWN}"));
+        self.world.fault_began(&self.down(process, name));
         Ok(format!("{name} {}", if gently { "is told to stop (SIGTERM)" } else { "is killed (SIGKILL)" }))
     }
 
-    /// Starts a process again; from then on it is supervised as before.
+    /// A node loses its power.
+    fn lose_power(&mut self, node: &str, gently: bool) -> Result<String, String> {
+        let name = format!("{NODE}{node}");
+        let Process::Kubelet(index) = self.process(node)? else {
+            return Err(format!("`{node}` is no node"));
+        };
+        if gently {
+            return Err(format!(
+                "a node's graceful shutdown is not simulated\nuse crash(\"{name}\"), which takes its power"
+            ));
+        }
+        self.world.supervise(Process::Kubelet(index), false);
+        self.world.fault_began(&format!("{name}{DOWN}"));
+        self.world.lose_power(index);
+        Ok(format!("{name} loses its power"))
+    }
+
+    /// Starts a process again; from then on it is supervised as before. A whole node, `node/worker-2`, boots.
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
-        let process = self.process(name)?;
+        let process = self.process(name.strip_prefix(NODE).unwrap_or(name))?;
         if !self.world.start(process) {
             return Err(format!("`{name}` runs already"));
         }
         let supervised = self.world.setup().supervised;
         self.world.supervise(process, supervised);
-        self.world.fault_ended(&format!("{name}{DOWN}"));
+        let down = self.down(process, name);
+        self.world.fault_ended(&down);
+        if let Some(node) = down.strip_prefix("kubelet/") {
+            self.world.fault_ended(&format!("{NODE}{node}"));
+        }
         Ok(format!("{name} is started"))
     }
 
@@ -111,6 +139,14 @@ impl Session {
         }
         self.world.fault_ended(&format!("{name}{HANGS}"));
         Ok(format!("{name} goes on (SIGCONT)"))
+    }
+
+    /// The name of the fault that a process is down. A kubelet's has the process' own name, whatever a script calls it.
+    fn down(&self, process: Process, name: &str) -> String {
+        match process {
+            Process::Kubelet(_) => format!("{}{DOWN}", process.name(self.world.setup())),
+            _ => format!("{name}{DOWN}"),
+        }
     }
 
     /// Cuts every link from one of `from` to one of `to`, and with `both` the ways back.

@@ -16,8 +16,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Faults,
         signatures: &["crash(process)"],
         summary: "Ends a process, or each of a list, with SIGKILL: `etcd-0`, `kube-apiserver`, `kube-scheduler`, \
-            `kube-controller-manager`, or a node's name for its kubelet; of several of a kind `kube-apiserver-1` and so on. What it had not written to a disk is gone. It stays away until \
-            `restart`, as if its static pod's manifest had been moved away.",
+            `kube-controller-manager`, or a node's name for its kubelet, without which its containers go on; of several of a kind \
+            `kube-apiserver-1` and so on. `node/worker-2` is the whole machine: it loses its power, and its containers are gone. What \
+            was not written to a disk is gone. It stays away until `restart`, as if its static pod's manifest had been moved away.",
         example: "crash(\"etcd-0\");\nrun_for(\"30s\");\nrestart(\"etcd-0\");",
         receiver: Receiver::Cluster,
         arity: 1..=1,
@@ -38,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "restart",
         group: Group::Faults,
         signatures: &["restart(process)"],
-        summary: "Starts a process, or each of a list, that `crash` or `terminate` has ended.",
+        summary: "Starts a process, or each of a list, that `crash` or `terminate` has ended; `node/worker-2` boots a machine.",
         example: "restart(\"kube-scheduler\");",
         receiver: Receiver::Cluster,
         arity: 1..=1,
