@@ -14,11 +14,18 @@ pub fn act(session: &mut Session, act: Act, process: &str, since: u64) -> Result
         session.add_node(&serde_json::json!({"name": process}))?;
         return Ok(Some(Finished::default()));
     }
+    let name = process;
     let process = named(session, process)?;
+    let node = name.strip_prefix("kubelet/");
     let world = session.world_mut();
     let mut finished = Finished::default();
     let done = match act {
-        Act::Kill => world.kill(process),
+        Act::Kill => {
+            if let Some(node) = node {
+                finished.stdout = format!("{node}: kubelet stopped (no leases, no status; its pods stand still)\n");
+            }
+            world.kill(process)
+        }
         Act::Terminate => {
             let told = world.terminate(process);
             if told && world.is_running(process) {
@@ -27,7 +34,12 @@ pub fn act(session: &mut Session, act: Act, process: &str, since: u64) -> Result
             told
         }
         Act::Join => false,
-        Act::Start => world.start(process),
+        Act::Start => {
+            if let Some(node) = node {
+                finished.stdout = format!("{node}: kubelet back\n");
+            }
+            world.start(process)
+        }
         Act::Supervise => {
             world.supervise(process, true);
             true

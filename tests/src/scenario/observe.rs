@@ -36,6 +36,8 @@ pub fn observe(scenario: &Scenario, run: &Run) -> Observed {
     observed.names = names(&versions);
     let recorded_system = scenario.events.iter().any(|said| said.about == "Lease");
     observed.events = events(&versions, recorded_system);
+    let returns = |said: &Said| said.source == "kubelet" && said.about == "Node" && known_node(run, &said.name);
+    observed.events.retain(|said| !returns(said));
     observed.history = versions.into_iter().filter(|version| version.write.kind != "Event").map(|v| v.write).collect();
     observed
 }
@@ -111,20 +113,29 @@ fn api(run: &Run) -> BTreeMap<String, u64> {
         let component = match to {
             Agent::Installer | Agent::Script | Agent::ApiServer(_) | Agent::Etcd(_) => continue,
             Agent::Kubectl(number) if run.onlookers.contains(&ProcessId(*number)) => continue,
-            agent => agent.name(),
+            agent => agent.account(),
         };
         let informer =
             !matches!(component, "kubectl" | "node-controller") && key.namespace.is_empty() && *verb == Verb::List;
         // The recorder counts what the process itself does when it starts by another name.
         let startup = component == "kube-controller-manager" && *kind == Kind::Event;
         let own_node = component == "kubelet" && *kind == Kind::Node && *verb == Verb::Get;
-        if *kind == Kind::Lease || *verb == Verb::Watch || informer || own_node || startup {
+        // The recorder's kubelets only pause: of a start they say nothing.
+        let returns = component == "kubelet"
+            && *kind == Kind::Event
+            && key.name.split('.').next().is_some_and(|node| known_node(run, node));
+        if *kind == Kind::Lease || *verb == Verb::Watch || informer || own_node || startup || returns {
             continue;
         }
         let part = if subresource.as_str().is_empty() { String::new() } else { format!("/{}", subresource.as_str()) };
         *counts.entry(format!("{component} {} {}{part} {code}", verb.as_str(), kind.plural())).or_default() += 1;
     }
     counts
+}
+
+/// Whether a node was there before the scenario.
+fn known_node(run: &Run, name: &str) -> bool {
+    run.first_keys.iter().any(|key| key.strip_prefix("/registry/minions/") == Some(name))
 }
 
 fn keys(scenario: &Scenario, run: &Run) -> Vec<String> {

@@ -370,8 +370,7 @@ impl Evaluation<'_> {
             [act, node] if act == "revive" => (Act::Start, node),
             _ => return Ok(None),
         };
-        self.control(act, &format!("kubelet/{node}"))?;
-        Ok(Some(Finished::default()))
+        self.control(act, &format!("kubelet/{node}")).map(Some)
     }
 
     fn control(&mut self, act: Act, process: &str) -> Result<Finished, Stop> {
