@@ -383,3 +383,5 @@ pub(crate) mod cluster;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workloads;

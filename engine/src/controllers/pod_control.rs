@@ -17,6 +17,8 @@ use crate::objects::{Key, Kind, Object, ObjectMeta, ObjectReference, Pod, PodSpe
 pub struct Created {
     /// How many there are now.
     pub count: usize,
+    /// The new ones.
+    pub pods: Vec<Arc<Object>>,
     /// Why not more.
     pub error: Option<Text>,
 }
@@ -56,7 +58,11 @@ pub fn create(
                 Err(status) if !status.is_namespace_terminating() => {
                     result.error = result.error.or(Some(status.message))
                 }
-                _ => result.count += 1,
+                Ok(answer) => {
+                    result.count += 1;
+                    result.pods.extend(answer.object().cloned());
+                }
+                Err(_) => result.count += 1,
             }
         }
         if result.error.is_some() {

@@ -5,7 +5,7 @@
 //! left when the process or the whole machine is gone).
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
-//! out: probes other than a readiness delay, volumes other than the token's, restarts after a crash, eviction, static pods, PLEG's polling
+//! out: probes other than a readiness delay, volumes other than the token's and claims, eviction, static pods, PLEG's polling
 //! (container states are seen at once, as with on-demand relist).
 
 mod admission;

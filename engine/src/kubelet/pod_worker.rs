@@ -584,6 +584,9 @@ impl PodWorker {
             self.restart(n, around);
         } else if n < self.init_containers.len() {
             self.start_next(around);
+        } else if self.containers.iter().all(|container| matches!(container.run, Run::Ended { .. })) {
+            // The pod is over: its last status is looked at once more.
+            self.report_soon(around);
         }
     }
 

@@ -175,6 +175,12 @@ fn names(versions: &[Version]) -> BTreeMap<String, String> {
         if let (Some(hash), "RS") = (meta["labels"]["pod-template-hash"].as_str(), tag) {
             names.insert(hash.to_owned(), format!("RS{number}"));
         }
+        // A DaemonSet's pods and a StatefulSet's revisions carry the hash alone.
+        let labels = &meta["labels"];
+        let hash = labels["controller-revision-hash"].as_str().or(labels["controller.kubernetes.io/hash"].as_str());
+        if let (Some(hash), "CR") = (hash, tag) {
+            names.insert(hash.to_owned(), format!("CR{number}"));
+        }
     }
     names
 }

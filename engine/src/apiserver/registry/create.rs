@@ -9,7 +9,7 @@ use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
 use crate::objects::pod_terms::affinity::merge_label_keys;
-use crate::objects::{Condition, Name, Namespace, Object, PodSpec, PodStatus, Uid, json as api_json, suffix};
+use crate::objects::{Condition, Name, Namespace, Object, PodSpec, PodStatus, json as api_json, suffix};
 
 /// The object to store.
 pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
@@ -28,7 +28,9 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     {
         meta.name = suffix::generate_name(prefix, &mut context.luck).into();
     }
-    meta.uid = Uid::random(u128::from(context.luck.bits()) << 64 | u128::from(context.luck.bits()));
+    if matches!(request.body, Body::Object(_)) {
+        meta.uid = manifest::random_uid(context);
+    }
     meta.created = context.now;
     meta.resource_version = 0;
     meta.deletion = None;

@@ -17,7 +17,7 @@ use crate::apiserver::validation::FieldError;
 use crate::apiserver::{admission, defaulting, validation};
 use crate::objects::decode::{self, Decoded};
 use crate::objects::pod::TOKEN_PLACEHOLDER;
-use crate::objects::{Key, Kind, Object, compact, json, suffix};
+use crate::objects::{Key, Kind, Object, Uid, compact, json, suffix};
 
 use super::{patch_errors, service};
 
@@ -45,6 +45,7 @@ pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Statu
     {
         meta.name = Some(suffix::generate_name(prefix, &mut context.luck));
     }
+    meta.uid = Some(random_uid(context).to_string());
     defaulting::prepare_for_create(&mut decoded);
     let name = decoded.metadata().name.clone().unwrap_or_default();
     refuse(kind, &name, &validation::create(&decoded))?;
@@ -53,6 +54,11 @@ pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Statu
     }
     context.warnings.extend(validation::warnings(&decoded));
     compacted(decoded)
+}
+
+/// The uid of a new object.
+pub fn random_uid(context: &mut Context<'_>) -> Uid {
+    Uid::random(u128::from(context.luck.bits()) << 64 | u128::from(context.luck.bits()))
 }
 
 /// The object of an update's body.
@@ -135,6 +141,7 @@ fn replaced(
     if let (Decoded::Service(new), Decoded::Service(old)) = (&mut new, &old) {
         service::keep_allocated(new, old);
     }
+    defaulting::prepare_for_update(&mut new, &old);
     refuse(kind, &current.meta().name, &validation::update(&new, &old))?;
     // An update repeats the warnings of the creation only where it changes what is warned of.
     let already = validation::warnings(&old);

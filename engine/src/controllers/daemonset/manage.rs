@@ -11,7 +11,7 @@ use crate::client::routine::{Effect, Routine, Step};
 use crate::controllers::{pod_control, revisions};
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
-use crate::objects::{Key, Kind, Name, Phase, Pod, Text, Uid};
+use crate::objects::{Key, Kind, Name, Object, Phase, Pod, Text, Uid};
 
 /// Most pods created or deleted in a sync; Kubernetes: BurstReplicas.
 const BURST: usize = 250;
@@ -43,8 +43,19 @@ impl Backoffs {
     }
 }
 
-/// Brings every node what it is to have; whether there was anything to do, and what went wrong.
-pub(super) fn manage(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> Step<(bool, Option<Text>)> {
+/// What a step has brought about.
+#[derive(Default)]
+pub(super) struct Done {
+    /// Whether there was anything to do.
+    pub(super) busy: bool,
+    /// Nodes that have a new pod.
+    pub(super) created: BTreeMap<Name, Arc<Object>>,
+    /// What went wrong.
+    pub(super) failure: Option<Text>,
+}
+
+/// Brings every node what it is to have.
+pub(super) fn manage(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> Step<Done> {
     let now = routine.now();
     let (mut needing, mut doomed) = (Vec::new(), Vec::new());
     for place in &inputs.places {
@@ -67,9 +78,7 @@ pub(super) fn manage(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> 
     if let Some(wait) = inputs.wait {
         routine.ask(|| Effect::RequeueAfter(wait));
     }
-    let busy = !needing.is_empty() || !doomed.is_empty();
-    let failure = change(inputs, hash, needing, doomed, routine)?;
-    Ok((busy, failure))
+    change(inputs, hash, needing, doomed, routine)
 }
 
 /// A node with pods that may stay: those that have ended go, and those too many.
@@ -133,24 +142,28 @@ pub(super) fn change(
     mut needing: Vec<Name>,
     mut doomed: Vec<Key>,
     routine: &mut Routine<'_>,
-) -> Step<Option<Text>> {
+) -> Step<Done> {
     if needing.is_empty() && doomed.is_empty() {
-        return Ok(None);
+        return Ok(Done::default());
     }
     needing.truncate(BURST);
     doomed.truncate(BURST);
     routine.ask(|| Effect::ExpectBoth(needing.len(), doomed.clone()));
-    let mut failure = None;
+    let mut done = Done { busy: true, ..Done::default() };
     if !needing.is_empty() {
         let mut base = None;
         let mut pod = |n: usize| {
             let (template, spec) = base.get_or_insert_with(|| model(inputs, hash));
             Some(Pod { spec: nodes::spec_for(spec, needing.get(n)?), ..template.clone() })
         };
-        failure = pod_control::create(&inputs.about, needing.len(), &mut pod, routine)?.error;
+        let created = pod_control::create(&inputs.about, needing.len(), &mut pod, routine)?;
+        done.failure = created.error;
+        let node = |object: &Arc<Object>| object.as_pod().and_then(nodes::target);
+        done.created = created.pods.into_iter().filter_map(|object| Some((node(&object)?, object))).collect();
     }
     let (_, error) = pod_control::delete(&inputs.about, &doomed, routine)?;
-    Ok(failure.or(error))
+    done.failure = done.failure.or(error);
+    Ok(done)
 }
 
 /// A pod of the set without its node, and the spec without its node.

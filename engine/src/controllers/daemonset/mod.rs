@@ -179,17 +179,17 @@ impl Controller for DaemonSetController {
         let claims = inputs.claims.iter().map(|(pod, claim)| (pod, *claim));
         ownership::carry_out(Kind::DaemonSet, &inputs.set.meta, claims, routine)?;
         if !inputs.satisfied {
-            return status::report(inputs, &history.hash, false, routine);
+            return status::report(inputs, &history.hash, None, routine);
         }
-        let (busy, mut failure) = manage::manage(inputs, &history.hash, routine)?;
-        if !busy && failure.is_none() {
-            failure = rolling::update(inputs, &history.hash, routine)?;
+        let mut done = manage::manage(inputs, &history.hash, routine)?;
+        if !done.busy {
+            done = rolling::update(inputs, &history.hash, routine)?;
         }
-        if failure.is_none() {
+        if done.failure.is_none() {
             history::clean_up(inputs, &history, routine)?;
         }
-        status::report(inputs, &history.hash, true, routine)?;
-        failure.map_or(Ok(()), |failure| Err(Interrupt::Failed(failure)))
+        status::report(inputs, &history.hash, Some(&done), routine)?;
+        done.failure.map_or(Ok(()), |failure| Err(Interrupt::Failed(failure)))
     }
 }
 

@@ -5,16 +5,17 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Inputs, Place, manage};
+use super::manage::{self, Done};
+use super::{Inputs, Place};
 use crate::client::routine::{Routine, Step};
 use crate::kernel::Instant;
-use crate::objects::{Key, Name, Pod, Text};
+use crate::objects::{Key, Name, Pod};
 
 /// The next step of an update, if there is one.
-pub(super) fn update(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> Step<Option<Text>> {
+pub(super) fn update(inputs: &Inputs, hash: &str, routine: &mut Routine<'_>) -> Step<Done> {
     let strategy = inputs.spec.update_strategy.as_ref();
     if strategy.and_then(|strategy| strategy.type_.as_deref()) == Some("OnDelete") {
-        return Ok(None);
+        return Ok(Done::default());
     }
     let rolling = strategy.and_then(|strategy| strategy.rolling_update.clone()).unwrap_or_default();
     let wanted = inputs.places.iter().filter(|place| place.wanted).count();

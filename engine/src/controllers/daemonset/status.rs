@@ -4,18 +4,20 @@
 
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetStatus};
 
+use super::manage::Done;
 use super::{Inputs, by_age};
 use crate::client::connection::Call;
 use crate::client::routine::{Effect, Routine, Step};
 use crate::kernel::{Duration, Instant};
 use crate::objects::{Kind, Object, Resource};
 
-/// Writes the status if it is news. `observed`: the sync has dealt with the present generation.
-pub(super) fn report(inputs: &Inputs, hash: &str, observed: bool, routine: &mut Routine<'_>) -> Step<()> {
+/// Writes the status if it is news. `done` is what the sync has brought about, if it has dealt with the present generation: pods that it
+/// has created count, for upstream looks at the cache again, which has them by then.
+pub(super) fn report(inputs: &Inputs, hash: &str, done: Option<&Done>, routine: &mut Routine<'_>) -> Step<()> {
     let set = &inputs.set;
-    let mut status = count(inputs, hash, routine.now());
+    let mut status = count(inputs, hash, done, routine.now());
     let known = set.api.status.clone().unwrap_or_default();
-    let generation = if observed { Some(set.meta.generation) } else { known.observed_generation };
+    let generation = if done.is_some() { Some(set.meta.generation) } else { known.observed_generation };
     (status.collision_count, status.conditions) = (known.collision_count, known.conditions.clone());
     let same = DaemonSetStatus { observed_generation: known.observed_generation, ..status.clone() } == known;
     if !same || known.observed_generation < generation {
@@ -43,7 +45,7 @@ fn write(set: &Resource<DaemonSet>, status: &DaemonSetStatus, routine: &mut Rout
     Ok(())
 }
 
-fn count(inputs: &Inputs, hash: &str, now: Instant) -> DaemonSetStatus {
+fn count(inputs: &Inputs, hash: &str, done: Option<&Done>, now: Instant) -> DaemonSetStatus {
     let mut status = DaemonSetStatus::default();
     let (mut updated, mut available) = (0, 0);
     for place in &inputs.places {
@@ -52,7 +54,8 @@ fn count(inputs: &Inputs, hash: &str, now: Instant) -> DaemonSetStatus {
             continue;
         }
         status.desired_number_scheduled += 1;
-        let pods = by_age(inputs.pods_on(place));
+        let new = done.and_then(|done| done.created.get(&place.node)).and_then(|object| object.as_pod());
+        let pods = by_age(inputs.pods_on(place).chain(new));
         let Some(pod) = pods.first() else { continue };
         status.current_number_scheduled += 1;
         if pod.ready() {
