@@ -147,7 +147,7 @@ impl Run {
                 for word in rest {
                     match (*word, seconds(word)) {
                         ("infinity" | "inf", _) => return self.ends(End::Never),
-                        (_, Some(time)) => self.elapsed = self.elapsed + time,
+                        (_, Some(time)) => self.elapsed += time,
                         (_, None) => return self.returns(1),
                     }
                 }

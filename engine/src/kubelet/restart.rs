@@ -36,8 +36,8 @@ impl PodWorker {
     /// What a container does.
     pub(super) fn program(&self, n: usize) -> Program {
         let pod = self.pod();
-        let all = pod.spec.api.init_containers.iter().flatten().chain(&pod.spec.api.containers);
-        all.skip(n).next().map_or(Program::Unknown, |container| Program::of(container, &pod.meta))
+        let mut all = pod.spec.api.init_containers.iter().flatten().chain(&pod.spec.api.containers);
+        all.nth(n).map_or(Program::Unknown, |container| Program::of(container, &pod.meta))
     }
 
     /// The address of a container's luck: its place and how often it was started.

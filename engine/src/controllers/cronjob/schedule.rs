@@ -188,14 +188,13 @@ fn go_duration(text: &str) -> Option<Duration> {
         let letters = more.find(|c: char| c.is_ascii_digit()).unwrap_or(more.len());
         let (unit, more) = more.split_at(letters);
         let number: u64 = number.parse().ok().filter(|number| *number < 1_000_000_000)?;
-        total = total
-            + match unit {
-                "h" => Duration::from_secs(number * 3_600),
-                "m" => Duration::from_secs(number * 60),
-                "s" => Duration::from_secs(number),
-                "ms" => Duration::from_millis(number),
-                _ => return None,
-            };
+        total += match unit {
+            "h" => Duration::from_secs(number * 3_600),
+            "m" => Duration::from_secs(number * 60),
+            "s" => Duration::from_secs(number),
+            "ms" => Duration::from_millis(number),
+            _ => return None,
+        };
         rest = more;
     }
     (total > Duration::ZERO).then_some(total)
