@@ -403,7 +403,13 @@ impl ApiServer {
             Verb::Watch => self.watch(id, setup, out),
             Verb::Create if request.subresource == Subresource::Eviction => self.evict(id, out),
             Verb::Create if request.subresource != Subresource::Binding => {
+                let arriving = match self.cache.len(Kind::ResourceQuota) {
+                    0 => Vec::new(),
+                    _ => Self::arriving(&self.in_flight),
+                };
+                let Some(flight) = self.in_flight.get_mut(&id) else { return };
                 let mut context = Self::context(&self.cache, flight, setup, out.now());
+                context.arriving = arriving;
                 let write = registry::create(&mut context);
                 flight.warnings = context.warnings;
                 self.carry_out(id, None, write, false, setup, out);
@@ -435,11 +441,22 @@ impl ApiServer {
         self.reply(id, Ok(Answer::List { resource_version, items }), out);
     }
 
+    /// The objects that are being created.
+    fn arriving(in_flight: &BTreeMap<u64, InFlight>) -> Vec<Arc<Object>> {
+        let created = in_flight.values().filter(|flight| flight.request.verb == Verb::Create);
+        created
+            .filter_map(|flight| match &flight.pending {
+                Some(Pending::Write { object: Some(object), .. }) => Some(object.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn context<'a>(cache: &'a WatchCache, flight: &'a InFlight, setup: &Setup, now: Instant) -> registry::Context<'a> {
         let second = Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000);
         let request = &flight.request;
         let luck = setup.luck("kube-apiserver", "names", request.agent.name(), index(request) << 40 | request.sequence);
-        registry::Context { request, cache, now: second, luck, warnings: Vec::new() }
+        registry::Context { request, cache, now: second, luck, arriving: Vec::new(), warnings: Vec::new() }
     }
 
     fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {

@@ -27,6 +27,7 @@ pub mod persistent_volume;
 pub mod pod_control;
 pub mod pod_gc;
 pub mod replicaset;
+pub mod resource_quota;
 pub mod revisions;
 pub mod root_ca_cert_publisher;
 pub mod running;
@@ -48,6 +49,7 @@ use self::node_lifecycle::NodeLifecycleController;
 use self::persistent_volume::{PersistentVolumeBinder, PvcProtectionController};
 use self::pod_gc::PodGarbageCollector;
 use self::replicaset::ReplicaSetController;
+use self::resource_quota::ResourceQuotaController;
 use self::root_ca_cert_publisher::RootCaCertPublisher;
 use self::running::{Running, Surroundings};
 use self::service_account::ServiceAccountController;
@@ -162,6 +164,7 @@ controllers! {
     ttl_after_finished: Running<TtlAfterFinishedController> = Running::new(TtlAfterFinishedController);
     volume_binder: Running<PersistentVolumeBinder> = Running::new(PersistentVolumeBinder::default());
     claim_protection: Running<PvcProtectionController> = Running::new(PvcProtectionController);
+    resource_quota: Running<ResourceQuotaController> = Running::new(ResourceQuotaController);
     garbage_collector: GarbageCollector = GarbageCollector::default();
 }
 

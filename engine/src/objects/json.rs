@@ -12,7 +12,7 @@ use super::node::{Node, Taint};
 use super::pod::{self, ContainerState, ContainerStatus, Pod, PodTemplate};
 use super::pod_terms::QosClass;
 use super::workload::{Deployment, IntOrPercent, ReplicaSet, Strategy};
-use super::{EventObject, Labels, Lease, Namespace, Object, ObjectReference};
+use super::{EventObject, Kind, Labels, Lease, Namespace, Object, ObjectReference};
 use crate::kernel::{Instant, hash_bytes, hash_words};
 
 /// Unix time of the instant at which the simulated cluster is switched on: Thursday, 2026-01-01 00:00:00 UTC. [ns]
@@ -81,11 +81,27 @@ pub fn to_json(object: &Object) -> Value {
                 if let Some(metadata) = root.remove("metadata") {
                     content.insert("metadata".into(), metadata);
                 }
+                always_written(object.kind(), &mut content);
                 return Value::Object(content);
             }
         }
     }
     Value::Object(root)
+}
+
+/// Lists that Go writes as null where there is none.
+fn always_written(kind: Kind, content: &mut Map<String, Value>) {
+    match kind {
+        Kind::Role | Kind::ClusterRole => {
+            content.entry("rules").or_insert(Value::Null);
+        }
+        Kind::HorizontalPodAutoscaler => {
+            if let Some(Value::Object(status)) = content.get_mut("status") {
+                status.entry("currentMetrics").or_insert(Value::Null);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// `metadata`.

@@ -8,6 +8,7 @@ pub mod compact;
 pub mod condition;
 pub mod decode;
 pub mod event;
+pub mod go_json;
 pub mod json;
 pub mod kind;
 pub mod labels;

@@ -2,13 +2,14 @@
 //!
 //! Models: kubernetes v1.36.2
 //! plugin/pkg/admission/{serviceaccount,defaulttolerationseconds,priority,runtimeclass}/admission.go.
-//! Left out: image pull secrets of the account, accounts that mount no token, priority classes other than the built-in
-//! ones, runtime classes.
+//! Left out: image pull secrets of the account, accounts that mount no token, runtime classes.
 
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, Container, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod,
     PodSpec, ProjectedVolumeSource, ServiceAccountTokenProjection, Toleration, Volume, VolumeMount, VolumeProjection,
 };
+
+use super::priority::{self, Classes};
 
 /// Where a pod finds its token.
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -22,21 +23,21 @@ const TOLERATION_SECONDS: i64 = 300;
 const TROUBLES: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 /// Annotation of pods that mirror static ones: they get no token.
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// Whether pods without a class of their own may push others off a node.
-const PREEMPTION: &str = "PreemptLowerPriority";
-/// The built-in priority classes.
-const SYSTEM_CLASSES: [(&str, i32); 2] =
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// Changes a pod as admission does; `token_suffix` are the five random characters of the token's volume. Fails with the
 /// reason of a 403 if the pod's priority or runtime class is not known.
 pub fn admit_pod(pod: &mut Pod, token_suffix: &str) -> Result<(), String> {
+    admit_pod_of_class(pod, token_suffix, &priority::built_in)
+}
+
+/// The same where there are priority classes.
+pub fn admit_pod_of_class(pod: &mut Pod, token_suffix: &str, classes: Classes<'_>) -> Result<(), String> {
     let mirror = pod.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR));
     let spec = pod.spec.get_or_insert_default();
     if !mirror {
         service_account(spec, token_suffix);
     }
-    priority(spec)?;
+    set_priority(spec, classes)?;
     tolerations(spec);
     match &spec.runtime_class_name {
         Some(class) => Err(format!("pod rejected: RuntimeClass \"{class}\" not found")),
@@ -138,15 +139,13 @@ fn token_volume(name: String) -> Volume {
     }
 }
 
-fn priority(spec: &mut PodSpec) -> Result<(), String> {
-    let class = spec.priority_class_name.as_deref().unwrap_or_default();
-    let priority = match class {
-        "" => 0,
-        class => match SYSTEM_CLASSES.iter().find(|(name, _)| *name == class) {
-            Some((_, priority)) => *priority,
-            None => return Err(format!("no PriorityClass with name {class} was found")),
-        },
-    };
+fn set_priority(spec: &mut PodSpec, classes: Classes<'_>) -> Result<(), String> {
+    let name = spec.priority_class_name.clone().unwrap_or_default();
+    let class = classes(&name).ok_or_else(|| format!("no PriorityClass with name {name} was found"))?;
+    if !class.name.is_empty() {
+        spec.priority_class_name = Some(class.name);
+    }
+    let priority = class.value;
     if spec.priority.is_some_and(|given| given != priority) {
         return Err(format!(
             "the integer value of priority ({}) must not be provided in pod spec; priority admission controller \
@@ -156,12 +155,13 @@ fn priority(spec: &mut PodSpec) -> Result<(), String> {
     }
     spec.priority = Some(priority);
     match spec.preemption_policy.as_deref() {
-        Some(given) if given != PREEMPTION => Err(format!(
+        Some(given) if given != class.preemption => Err(format!(
             "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission \
-             controller computed {PREEMPTION} from the given PriorityClass name"
+             controller computed {} from the given PriorityClass name",
+            class.preemption
         )),
         _ => {
-            spec.preemption_policy = Some(PREEMPTION.to_owned());
+            spec.preemption_policy = Some(class.preemption);
             Ok(())
         }
     }

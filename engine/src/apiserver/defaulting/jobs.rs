@@ -68,11 +68,10 @@ pub(super) fn generate_selector(job: &mut Job) {
     if !OWNER_LABELS.iter().any(|key| selector.contains_key(*key)) {
         selector.insert(OWNER_LABELS[1].to_owned(), uid);
     }
-    labels_of_template(job);
 }
 
 /// Without labels of its own a Job has those of its pods: set when it is read, from the client as from storage.
-fn labels_of_template(job: &mut Job) {
+pub(super) fn labels_of_template(job: &mut Job) {
     let Some(labels) = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref()?.labels.clone()) else {
         return;
     };
@@ -92,6 +91,7 @@ mod tests {
         one.metadata.name = Some("x".to_owned());
         job(&mut one);
         generate_selector(&mut one);
+        labels_of_template(&mut one);
         let spec = one.spec.expect("a spec");
         let selector = spec.selector.and_then(|selector| selector.match_labels).expect("labels");
         assert_eq!(selector, [("batch.kubernetes.io/controller-uid".to_owned(), "u".to_owned())].into());

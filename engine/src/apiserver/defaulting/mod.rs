@@ -20,6 +20,7 @@ pub use autoscaling::default_behavior;
 pub use qos::qos_class;
 
 use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::policy::v1::PodDisruptionBudgetStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::objects::decode::Decoded;
@@ -62,7 +63,7 @@ pub fn apply(object: &mut Decoded) {
         Decoded::HorizontalPodAutoscaler(autoscaler) => autoscaling::autoscaler(autoscaler),
         Decoded::PodDisruptionBudget(budget) => {
             budget.spec.get_or_insert_default();
-            budget.status.get_or_insert_default();
+            budget.status.get_or_insert_with(nothing_counted);
         }
         Decoded::Event(_)
         | Decoded::ConfigMap(_)
@@ -122,7 +123,7 @@ pub fn prepare_for_create(object: &mut Decoded) {
         }
         Decoded::PodDisruptionBudget(budget) => {
             budget.metadata.generation = Some(1);
-            budget.status = Some(Default::default());
+            budget.status = Some(nothing_counted());
         }
         Decoded::HorizontalPodAutoscaler(autoscaler) => autoscaler.status = Some(Default::default()),
         Decoded::ResourceQuota(quota) => quota.status = Some(Default::default()),
@@ -150,10 +151,30 @@ pub fn prepare_for_create(object: &mut Decoded) {
     }
 }
 
+/// Sets what reading a valid new object back from storage sets: defaults that follow from what creating it set.
+pub fn read_back(object: &mut Decoded) {
+    if let Decoded::Job(job) = object {
+        jobs::labels_of_template(job);
+    }
+}
+
 /// Sets what changing an object sets besides.
 pub fn prepare_for_update(new: &mut Decoded, old: &Decoded) {
-    if let (Decoded::DaemonSet(new), Decoded::DaemonSet(old)) = (new, old) {
-        workloads::next_template_generation(new, old);
+    match (new, old) {
+        (Decoded::DaemonSet(new), Decoded::DaemonSet(old)) => workloads::next_template_generation(new, old),
+        (Decoded::Service(new), Decoded::Service(old)) => network::synchronised(new, old),
+        _ => {}
+    }
+}
+
+/// The numbers that Go always writes.
+fn nothing_counted() -> PodDisruptionBudgetStatus {
+    PodDisruptionBudgetStatus {
+        current_healthy: Some(0),
+        desired_healthy: Some(0),
+        disruptions_allowed: Some(0),
+        expected_pods: Some(0),
+        ..Default::default()
     }
 }
 

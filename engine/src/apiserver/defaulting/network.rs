@@ -47,7 +47,19 @@ pub(super) fn service(service: &mut Service) {
     if type_ == "LoadBalancer" {
         spec.allocate_load_balancer_node_ports.get_or_insert(true);
     }
+    if spec.cluster_ips.as_ref().is_none_or(Vec::is_empty) {
+        spec.cluster_ips = spec.cluster_ip.clone().filter(|address| !address.is_empty()).map(|address| vec![address]);
+    }
     service.status.get_or_insert_default().load_balancer.get_or_insert_default();
+}
+
+/// A client that changes a Service's address changes the list that begins with it.
+pub(super) fn synchronised(new: &mut Service, old: &Service) {
+    let (Some(spec), Some(old)) = (&mut new.spec, &old.spec) else { return };
+    let given = spec.cluster_ip.as_ref().is_some_and(|address| !address.is_empty());
+    if given && spec.cluster_ip != old.cluster_ip && spec.cluster_ips == old.cluster_ips {
+        spec.cluster_ips = spec.cluster_ip.clone().map(|address| vec![address]);
+    }
 }
 
 /// An Endpoints object's defaults.

@@ -21,6 +21,9 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     };
     if matches!(request.body, Body::Object(_)) {
         admission::admit_create(context.cache, &object)?;
+        if let Object::Pod(pod) = &mut object {
+            admission::admit_made(context.cache, pod)?;
+        }
     }
     let meta = object.meta_mut();
     if meta.name.is_empty()
@@ -39,6 +42,7 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     if let Object::Service(new) = &mut object {
         service::allocate(context, new)?;
     }
+    admission::admit_valid(context.cache, &object, &context.arriving, context.now)?;
     Ok(Write::Put(Box::new(object)))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::apiserver::patch::{self, PatchType};
-use crate::apiserver::request::FieldValidation;
+use crate::apiserver::request::{FieldValidation, ListOptions};
 use crate::apiserver::status::Status;
 use crate::apiserver::validation::FieldError;
 use crate::apiserver::{admission, defaulting, validation};
@@ -32,12 +32,19 @@ pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Statu
     if let Decoded::Pod(pod) = &mut decoded {
         let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref()).unwrap_or("");
         admission::admit_account(context.cache, &key.namespace, account, &shown)?;
-        admission::pod::admit_pod(pod, TOKEN_PLACEHOLDER).map_err(|why| Status::forbidden(kind, &shown, &why))?;
+        let ranges = context.cache.list(Kind::LimitRange, &key.namespace, &ListOptions::default());
+        admission::set_limits(&ranges, pod);
+        let classes = |name: &str| admission::priority::find(context.cache, name);
+        admission::pod::admit_pod_of_class(pod, TOKEN_PLACEHOLDER, &classes)
+            .map_err(|why| Status::forbidden(kind, &shown, &why))?;
         if let Some(node) = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) {
             let node = context.cache.get(Kind::Node, &Key { namespace: "".into(), name: node.into() });
             let labels = node.map(|node| &node.meta().labels);
             admission::pod::topology_labels(pod, |label| labels?.get(label).map(|value| &**value));
         }
+    }
+    if let Decoded::PersistentVolumeClaim(claim) = &mut decoded {
+        admission::priority::default_storage(context.cache, claim);
     }
     let meta = decoded.metadata_mut();
     if meta.name.as_ref().is_none_or(String::is_empty)
@@ -46,9 +53,10 @@ pub fn created(context: &mut Context<'_>, value: &Value) -> Result<Object, Statu
         meta.name = Some(suffix::generate_name(prefix, &mut context.luck));
     }
     meta.uid = Some(random_uid(context).to_string());
-    defaulting::prepare_for_create(&mut decoded);
     let name = decoded.metadata().name.clone().unwrap_or_default();
+    defaulting::prepare_for_create(&mut decoded);
     refuse(kind, &name, &validation::create(&decoded))?;
+    defaulting::read_back(&mut decoded);
     if decoded.metadata().resource_version.as_ref().is_some_and(|version| !version.is_empty()) {
         return Err(Status::internal("resourceVersion should not be set on objects to be created"));
     }

@@ -179,6 +179,11 @@ impl Errors {
         self.add(ErrorType::TooLong, path, String::new(), &format!("may not be more than {limit} bytes"));
     }
 
+    /// A list has more than `limit` items.
+    pub fn too_many(&mut self, path: &Path<'_>, actual: usize, limit: usize) {
+        self.add(ErrorType::TooMany, path, actual.printed(), &format!("must have at most {limit} items"));
+    }
+
     /// A number is below zero.
     pub fn non_negative(&mut self, path: &Path<'_>, value: i64) {
         if value < 0 {

@@ -18,6 +18,7 @@ const PORT_NAME_LENGTH: usize = 15;
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const SUBDOMAIN_UNDERSCORE: &str = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*";
+const WILDCARD: &str = r"\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
 const KEY_NAME: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
 /// A check of an object's name; `true` if only the prefix of a name still to be generated is given.
@@ -143,6 +144,24 @@ pub fn object_name(text: &str, prefix: bool) -> Vec<String> {
 /// The name of a namespace.
 pub fn namespace_name(text: &str, prefix: bool) -> Vec<String> {
     dns_label(&masked(text, prefix))
+}
+
+/// The name of a Service. Upstream: RelaxedServiceNameValidation.
+pub fn service_name(text: &str, prefix: bool) -> Vec<String> {
+    dns_label(&masked(text, prefix))
+}
+
+/// An RFC 1123 subdomain whose first label is a star.
+pub fn wildcard_subdomain(text: &str) -> Vec<String> {
+    if text.strip_prefix("*.").is_some_and(is_subdomain) {
+        return Vec::new();
+    }
+    vec![sentence(
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
+         lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+        WILDCARD,
+        &["*.example.com"],
+    )]
 }
 
 /// A name that only has to be a segment of a URL.

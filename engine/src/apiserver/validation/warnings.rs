@@ -54,6 +54,17 @@ pub fn warnings(object: &Decoded) -> Vec<String> {
             name(&set.metadata, of_template, &mut warnings);
             template(set.spec.as_ref().and_then(|spec| spec.template.as_ref()), &mut warnings);
         }
+        Decoded::StatefulSet(set) => template(set.spec.as_ref().map(|spec| &spec.template), &mut warnings),
+        Decoded::DaemonSet(set) => template(set.spec.as_ref().map(|spec| &spec.template), &mut warnings),
+        Decoded::Job(job) => {
+            name(&job.metadata, of_template, &mut warnings);
+            template(job.spec.as_ref().map(|spec| &spec.template), &mut warnings);
+        }
+        Decoded::CronJob(job) => name(&job.metadata, of_template, &mut warnings),
+        Decoded::Endpoints(_) => {
+            let advice = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+            warnings.push(advice.to_owned());
+        }
         _ => {}
     }
     warnings

@@ -154,15 +154,21 @@ fn rolling_update(unavailable: &IntOrString, surge: &IntOrString, path: &Path<'_
     if amount(unavailable) == 0 && amount(surge) == 0 {
         errors.invalid(&path_of_unavailable, unavailable, "may not be 0 when `maxSurge` is 0");
     }
-    if let IntOrString::String(text) = unavailable
+    not_more_than_all(unavailable, &path_of_unavailable, errors);
+}
+
+/// A percentage of at most 100.
+pub(super) fn not_more_than_all(value: &IntOrString, path: &Path<'_>, errors: &mut Errors) {
+    if let IntOrString::String(text) = value
         && names::percent(text).is_empty()
-        && amount(unavailable) > 100
+        && amount(value) > 100
     {
-        errors.invalid(&path_of_unavailable, unavailable, "must not be greater than 100%");
+        errors.invalid(path, value, "must not be greater than 100%");
     }
 }
 
-fn int_or_percent(value: &IntOrString, path: &Path<'_>, errors: &mut Errors) {
+/// A number that is not negative, or a percentage.
+pub(super) fn int_or_percent(value: &IntOrString, path: &Path<'_>, errors: &mut Errors) {
     match value {
         IntOrString::Int(number) => errors.non_negative(path, i64::from(*number)),
         IntOrString::String(text) => {
@@ -174,7 +180,7 @@ fn int_or_percent(value: &IntOrString, path: &Path<'_>, errors: &mut Errors) {
 }
 
 /// The number, with or without percent; a text that is none counts as 0.
-fn amount(value: &IntOrString) -> i64 {
+pub(super) fn amount(value: &IntOrString) -> i64 {
     match value {
         IntOrString::Int(number) => i64::from(*number),
         IntOrString::String(text) => text.strip_suffix('%').unwrap_or(text).parse().unwrap_or(0),
