@@ -144,7 +144,10 @@ fn plain(line: &str) -> String {
         None => line,
     };
     let uid = |word: &str| word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4;
-    line.split(' ').map(|word| if uid(word) { "<uid>" } else { word }).collect::<Vec<_>>().join(" ")
+    let words = |part: &str, by: &str| {
+        part.split(by).map(|word| if uid(word) { "<uid>" } else { word }).collect::<Vec<_>>().join(by)
+    };
+    words(&words(line, " "), "\"")
 }
 
 /// The text with the random ends of names, which are five letters of those the server draws from, cut off.
@@ -170,7 +173,9 @@ fn objects_are_first_stored_as_the_real_server_stores_them() {
     let fresh = cluster(folder.clone());
     let (mut held, mut left_out, mut wrong) = (0, 0, Vec::new());
     for case in cases(DEFAULTING) {
-        std::fs::write(folder.join("m.yaml"), case["manifest"].as_str().unwrap_or_default()).expect("a file");
+        // The recorder sent the manifests as JSON: a lone y, which is true for kubectl, was a text for it.
+        let manifest = case["manifest"].as_str().unwrap_or_default().replace("name: y\n", "name: \"y\"\n");
+        std::fs::write(folder.join("m.yaml"), manifest).expect("a file");
         let exit = step(&mut fresh.clone(), "kubectl create -f m.yaml --dry-run=server -o json").expect("kubectl");
         if exit.stderr.contains("does not simulate") || exit.stderr.contains("no matches for kind") {
             left_out += 1;
@@ -181,7 +186,7 @@ fn objects_are_first_stored_as_the_real_server_stores_them() {
         let want = comparable(&case["stored"]);
         let warning = case["warning"].as_str().map(|text| format!("Warning: {}", unquoted(text)));
         let got = comparable(&stored);
-        if got == want && warnings == warning.as_deref().into_iter().collect::<Vec<_>>() {
+        if differences("", &want, &got).is_empty() && warnings == warning.as_deref().into_iter().collect::<Vec<_>>() {
             held += 1;
         } else {
             let path = &case["path"];
@@ -233,6 +238,9 @@ fn alike(recorded: &str, text: &str) -> bool {
     }
 }
 
+/// Placeholders of values that differ from run to run.
+const DRAWN: [&str; 4] = ["<uid>", "<cluster-ip>", "<node-port>", "<time>"];
+
 /// What differs, path by path.
 fn differences(path: &str, want: &Value, got: &Value) -> Vec<String> {
     match (want, got) {
@@ -252,6 +260,7 @@ fn differences(path: &str, want: &Value, got: &Value) -> Vec<String> {
             .flat_map(|(n, (want, got))| differences(&format!("{path}[{n}]"), want, got))
             .collect(),
         _ if want == got => Vec::new(),
+        (Value::String(text), got) if DRAWN.contains(&text.as_str()) && !got.is_null() => Vec::new(),
         (Value::String(want), Value::String(got)) if alike(want, got) => Vec::new(),
         _ => vec![format!("  {path}: recorded {want}, simulated {got}")],
     }

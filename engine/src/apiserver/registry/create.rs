@@ -9,7 +9,7 @@ use crate::apiserver::admission;
 use crate::apiserver::request::{Answer, Body};
 use crate::apiserver::status::Status;
 use crate::objects::pod_terms::affinity::merge_label_keys;
-use crate::objects::{Condition, Name, Namespace, Object, PodSpec, PodStatus, json as api_json, suffix};
+use crate::objects::{Condition, Name, Namespace, Object, PodSpec, PodStatus, json as api_json, moment, suffix};
 
 /// The object to store.
 pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
@@ -81,6 +81,10 @@ fn prepare(object: &mut Object, context: &mut Context<'_>) {
             if !namespace.finalizers.contains(&ours) {
                 namespace.finalizers = namespace.finalizers.iter().cloned().chain([ours]).collect();
             }
+        }
+        Object::PersistentVolume(volume) => {
+            let status = Arc::make_mut(&mut volume.api).status.get_or_insert_default();
+            status.last_phase_transition_time = Some(moment::time(context.now));
         }
         other if other.counts_generation() => other.meta_mut().generation = 1,
         _ => {}

@@ -192,7 +192,7 @@ fn inherit(new: &mut ObjectMeta, old: &ObjectMeta, current: &Object) -> Result<(
             Status::internal(format!("strconv.ParseUint: parsing {}: invalid syntax", Value::from(text)))
         })?,
     };
-    if version == 0 && current.kind() == Kind::Lease {
+    if version == 0 && matches!(current.kind(), Kind::Lease | Kind::PodDisruptionBudget) {
         return Err(Status::version_needed(current));
     }
     if version != 0 && version != current.meta().resource_version {

@@ -162,7 +162,12 @@ fn with_spec(current: &Object, wanted: &Object) -> Object {
         (new, old) => {
             new.adopt_status(old);
             new.share_content(old);
-            spec_changed = new.counts_generation() && !new.wants_the_same(old);
+            spec_changed = match old.kind() {
+                // Its generation stays that of its creation.
+                Kind::PriorityClass => false,
+                Kind::EndpointSlice => !new.wants_the_same(old) || new.meta().labels != old.meta().labels,
+                _ => new.counts_generation() && !new.wants_the_same(old),
+            };
         }
     }
     if spec_changed {
