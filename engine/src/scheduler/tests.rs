@@ -26,11 +26,13 @@ fn cluster(nodes: usize, configuration: SchedulerConfiguration) -> World {
 }
 
 fn create(world: &mut World, kind: Kind, name: &str, object: Value) {
+    // What is drawn for a request, uids among them, hangs on the agent's count of them.
+    let sequence = name.bytes().fold(1, |number, byte| number * 31 + u64::from(byte)) % (1 << 30);
     let request = Request {
         from: Endpoint::Outside,
         number: 1_000,
         agent: Agent::Kubectl(1),
-        sequence: 1,
+        sequence: sequence as _,
         verb: Verb::Create,
         kind,
         subresource: Subresource::None,
