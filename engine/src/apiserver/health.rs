@@ -44,9 +44,7 @@ impl ApiServer {
             return answer(to, number, Ok(Answer::Json(Arc::new(VERSION.into()))), out);
         }
         if !["/livez", "/readyz", "/healthz"].contains(&plain) {
-            let message = "the server could not find the requested resource".into();
-            let status = Status { code: 404, reason: "NotFound".into(), message, details: None };
-            return answer(to, number, Err(status), out);
+            return answer(to, number, Err(Status::no_such_path()), out);
         }
         self.checks.push(Checking { to, number, path, results: Vec::new(), asked: 0 });
         self.check_next(self.checks.len() - 1, out);

@@ -359,7 +359,7 @@ impl ApiServer {
         let before_storage = steps[0] + steps[1] + steps[2] + steps[3];
         let id = address(&request);
         out.after(before_storage, Event::ApiServer(self.me, ApiServerEvent::Checked(id)));
-        let (arrived, since, warnings) = (out.now(), out.now(), Vec::new());
+        let (arrived, since, warnings) = (out.now(), out.now(), validation::deprecation(request.kind));
         let flight = InFlight {
             request,
             record,
@@ -388,6 +388,9 @@ impl ApiServer {
         }
         flight.since = out.now();
         let request = &flight.request;
+        if !request.subresource.of(request.kind) {
+            return self.reply(id, Err(Status::no_such_path()), out);
+        }
         if let Err(status) = authentication::authenticate(request)
             .and_then(|user| authorization::authorize(user, request))
             .and_then(|()| selectable::check(request))
@@ -456,7 +459,14 @@ impl ApiServer {
         let second = Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000);
         let request = &flight.request;
         let luck = setup.luck("kube-apiserver", "names", request.agent.name(), index(request) << 40 | request.sequence);
-        registry::Context { request, cache, now: second, luck, arriving: Vec::new(), warnings: Vec::new() }
+        registry::Context {
+            request,
+            cache,
+            now: second,
+            luck,
+            arriving: Vec::new(),
+            warnings: validation::deprecation(request.kind),
+        }
     }
 
     fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {

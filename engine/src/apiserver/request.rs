@@ -78,6 +78,19 @@ impl Subresource {
             Subresource::Eviction => "eviction",
         }
     }
+
+    /// Whether objects of the kind have it.
+    pub fn of(self, kind: Kind) -> bool {
+        match self {
+            Subresource::None | Subresource::Status => true,
+            Subresource::Scale => {
+                matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController)
+            }
+            Subresource::Binding | Subresource::Eviction => kind == Kind::Pod,
+            Subresource::Token => kind == Kind::ServiceAccount,
+            Subresource::Finalize => kind == Kind::Namespace,
+        }
+    }
 }
 
 /// A client's request.

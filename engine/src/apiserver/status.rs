@@ -34,6 +34,12 @@ impl Status {
         Status { code, reason: reason.into(), message: message.into(), details: Some(Arc::new(Value::Object(details))) }
     }
 
+    /// 404: nothing is served under this path.
+    pub fn no_such_path() -> Self {
+        let message = "the server could not find the requested resource".into();
+        Status { code: 404, reason: "NotFound".into(), message, details: Some(Arc::new(json!({}))) }
+    }
+
     /// 404
     pub fn not_found(kind: Kind, name: &str) -> Self {
         Self::about(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))

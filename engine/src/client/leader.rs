@@ -69,6 +69,8 @@ pub struct LeaderElection {
     releases: bool,
     /// It is about to end, and gives the Lease back before.
     resigning: bool,
+    /// It was told to end.
+    told: bool,
     /// Since when the leader has been trying to renew.
     renewing_since: Instant,
     /// A renewal is due and has not been tried.
@@ -100,6 +102,8 @@ pub enum Turn {
     Won,
     /// It does not lead any more: it says so, and the process ends [`LAST_WORDS`] later.
     Lost,
+    /// The same, as it was told to: nobody sends its events any more.
+    Ended,
 }
 
 impl LeaderElection {
@@ -115,6 +119,7 @@ impl LeaderElection {
             asked: None,
             releases: false,
             resigning: false,
+            told: false,
             due: Instant::START,
             renewing_since: Instant::START,
             fresh: false,
@@ -286,8 +291,14 @@ impl LeaderElection {
         Turn::Same
     }
 
-    /// The process is to end: it gives the Lease back, if it is one that does and leads.
-    pub fn resign(&mut self, connection: &mut Connection, out: &mut Effects) -> Turn {
+    /// The process is told to end.
+    pub fn end(&mut self, connection: &mut Connection, out: &mut Effects) -> Turn {
+        self.told = true;
+        self.resign(connection, out)
+    }
+
+    /// Gives the Lease back, if it is one that does and leads.
+    fn resign(&mut self, connection: &mut Connection, out: &mut Effects) -> Turn {
         if !self.releases || !self.leading || !self.election.elects {
             return self.over();
         }
@@ -300,7 +311,7 @@ impl LeaderElection {
         self.leading = false;
         self.asked = None;
         self.due = Instant::NEVER;
-        Turn::Lost
+        if self.told { Turn::Ended } else { Turn::Lost }
     }
 
     fn lease(&self, now: Instant) -> Lease {

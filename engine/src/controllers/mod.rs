@@ -285,7 +285,7 @@ impl ControllerManager {
             out.at(election.due(), Event::ControllerManager(self.me(), ControllerManagerEvent::Elect));
         }
         match turn {
-            Turn::Same => {}
+            Turn::Same | Turn::Ended => {}
             Turn::Won => {
                 let (lease, identity) = (election.reference(), election.identity().clone());
                 out.note(Note::new(Agent::ControllerManager(self.me()), What::Leading));

@@ -189,7 +189,7 @@ impl Scheduler {
             }
             SchedulerEvent::Terminate => {
                 let due = self.leader.due();
-                let turn = self.leader.resign(&mut self.connection, out);
+                let turn = self.leader.end(&mut self.connection, out);
                 self.turned(turn, due, out);
             }
             SchedulerEvent::Exit => {
@@ -266,20 +266,20 @@ impl Scheduler {
     /// After each step of the election: what it means, and when the next is due; it was due at `due` before.
     fn turned(&mut self, turn: Turn, due: Instant, out: &mut Effects) {
         let said = match turn {
-            Turn::Same => "",
+            Turn::Same | Turn::Ended => "",
             Turn::Won => "became leader",
             Turn::Lost => "stopped leading",
         };
         if turn == Turn::Won {
             out.aside(Note::new(self.agent(), What::Leading));
         }
-        if turn != Turn::Same && self.leader.elects() {
+        if !said.is_empty() && self.leader.elects() {
             let message = format!("{} {said}", self.leader.identity()).into();
             let lease = self.leader.reference();
             let agent = self.agent();
             self.legacy.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
         }
-        if turn == Turn::Lost {
+        if matches!(turn, Turn::Lost | Turn::Ended) {
             out.after(LAST_WORDS, Event::Scheduler(self.me(), SchedulerEvent::Exit));
         } else if self.leader.due() != due {
             out.at(self.leader.due(), Event::Scheduler(self.me(), SchedulerEvent::Elect));

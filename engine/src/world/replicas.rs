@@ -149,8 +149,7 @@ fn schedulers_of_one_lease_are_a_leader_and_a_standby() {
     let mut world = cluster(|setup| setup.schedulers.push(another("packer", json!({}))));
     let leading: Vec<bool> = world.schedulers().iter().map(Scheduler::leading).collect();
     assert_eq!(leading.iter().filter(|leads| **leads).count(), 1);
-    let (leader, standby) =
-        if leading[0] { ("default-scheduler", "packer") } else { ("packer", "default-scheduler") };
+    let (leader, standby) = if leading[0] { ("default-scheduler", "packer") } else { ("packer", "default-scheduler") };
     pod(&mut world, 1, "a", standby, "100m");
     run(&mut world, 20);
     assert_eq!(bound(&world), 0, "nobody takes the pods of the one that waits for the lease");

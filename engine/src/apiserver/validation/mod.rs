@@ -44,7 +44,7 @@ mod workloads;
 
 pub use field::{ErrorType, Errors, FieldError, Path};
 pub(super) use resources::{aggregate_requests, is_pod_level};
-pub use warnings::warnings;
+pub use warnings::{deprecation, warnings};
 
 use serde_json::{Map, Value, json};
 

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::field::Path;
 use super::names;
 use super::print::quote;
+use crate::objects::Kind;
 use crate::objects::decode::Decoded;
 use crate::objects::quantity::Quantity;
 
@@ -61,13 +62,19 @@ pub fn warnings(object: &Decoded) -> Vec<String> {
             template(job.spec.as_ref().map(|spec| &spec.template), &mut warnings);
         }
         Decoded::CronJob(job) => name(&job.metadata, of_template, &mut warnings),
-        Decoded::Endpoints(_) => {
-            let advice = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
-            warnings.push(advice.to_owned());
-        }
         _ => {}
     }
     warnings
+}
+
+/// What every request about a kind is told that is to go: the verbs do not matter, nor whether it succeeds.
+pub fn deprecation(kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Endpoints => {
+            vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn name(metadata: &ObjectMeta, used: &str, warnings: &mut Vec<String>) {
