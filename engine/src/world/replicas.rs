@@ -171,6 +171,8 @@ fn two_schedulers_do_not_see_what_the_other_assumes() {
     pod(&mut world, 3, "c", "packer", "3");
     run(&mut world, 5);
     assert_eq!(bound(&world), 2, "now both know");
+    let refused = pods(&world).values().filter(|pod| &*pod.status.reason == "OutOfcpu").count();
+    assert_eq!(refused, 1, "the kubelet counts for itself");
 }
 
 #[test]
