@@ -21,10 +21,9 @@ const SECOND: u64 = 1_000_000_000;
 const FAMILIES_LEFT_OUT: [&str; 3] = ["auth", "podsecurity", "yaml"];
 /// A Job's template that may not change is printed as the server's own structures, fields of no version of the API among them.
 const LEFT_OUT: [&str; 1] = ["immutable-10"];
-/// Sequences about nodes that have no kubelet, phases nobody knows, labels that come with a binding, readiness probes, and a quota's
-/// status that admission raises.
-const SEQUENCES_LEFT_OUT: [&str; 6] =
-    ["patch-smp-node-taints", "status-node", "status-pod", "bind-pod", "evict2-unready-pod", "quota2-used-updates"];
+/// Sequences about nodes that have no kubelet, phases nobody knows, labels that come with a binding, and readiness probes.
+const SEQUENCES_LEFT_OUT: [&str; 5] =
+    ["patch-smp-node-taints", "status-node", "status-pod", "bind-pod", "evict2-unready-pod"];
 /// What the recorded kubelets say of themselves and their runtime.
 const OF_THE_RUNTIME: [&str; 6] = [".containerID", ".imageID", ".image", ".user", ".hostIP", ".ip"];
 

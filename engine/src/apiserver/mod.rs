@@ -25,6 +25,7 @@ mod eviction;
 mod health;
 pub mod metrics;
 pub mod patch;
+mod quotas;
 pub(crate) mod registry;
 pub mod request;
 mod selectable;
@@ -44,6 +45,7 @@ use self::etcd_client::EtcdClient;
 use self::eviction::Eviction;
 use self::health::Checking;
 use self::metrics::Metrics;
+use self::quotas::{Charge, Quotas};
 pub use self::registry::API_SERVER;
 use self::request::{Answer, Delivery, Reply, Request, Subresource, Verb, WatchEvent};
 use self::status::Status;
@@ -115,6 +117,7 @@ pub struct ApiServer {
     in_flight: BTreeMap<u64, InFlight>,
     storage: Storage,
     leases: EventLeases,
+    quotas: Quotas,
     waiting: Waiting,
     deadlines: Deadlines,
     compactor: Compactor,
@@ -147,6 +150,9 @@ struct InFlight {
     addresses: Option<Addresses>,
     /// An eviction: how far it is.
     eviction: Option<Box<Eviction>>,
+    /// A write that waits for quotas, and that it need not wait again.
+    charge: Option<Box<Charge>>,
+    charged: bool,
 }
 
 /// The objects of a kind in a namespace, deleted one after another (upstream: one worker).
@@ -171,6 +177,8 @@ enum Pending {
     Reread,
     /// The next step of an eviction.
     Evict,
+    /// A quota that is charged.
+    Quota,
     /// An address of a Service, which is written afterwards.
     Address(Key, Box<Held>),
     /// A conditional write of this object.
@@ -372,6 +380,8 @@ impl ApiServer {
             collection: None,
             eviction: None,
             addresses: None,
+            charge: None,
+            charged: false,
         };
         self.mind_deadline(&flight, out);
         self.in_flight.insert(id, flight);
@@ -406,13 +416,7 @@ impl ApiServer {
             Verb::Watch => self.watch(id, setup, out),
             Verb::Create if request.subresource == Subresource::Eviction => self.evict(id, out),
             Verb::Create if request.subresource != Subresource::Binding => {
-                let arriving = match self.cache.len(Kind::ResourceQuota) {
-                    0 => Vec::new(),
-                    _ => Self::arriving(&self.in_flight),
-                };
-                let Some(flight) = self.in_flight.get_mut(&id) else { return };
                 let mut context = Self::context(&self.cache, flight, setup, out.now());
-                context.arriving = arriving;
                 let write = registry::create(&mut context);
                 flight.warnings = context.warnings;
                 self.carry_out(id, None, write, false, setup, out);
@@ -444,29 +448,11 @@ impl ApiServer {
         self.reply(id, Ok(Answer::List { resource_version, items }), out);
     }
 
-    /// The objects that are being created.
-    fn arriving(in_flight: &BTreeMap<u64, InFlight>) -> Vec<Arc<Object>> {
-        let created = in_flight.values().filter(|flight| flight.request.verb == Verb::Create);
-        created
-            .filter_map(|flight| match &flight.pending {
-                Some(Pending::Write { object: Some(object), .. }) => Some(object.clone()),
-                _ => None,
-            })
-            .collect()
-    }
-
     fn context<'a>(cache: &'a WatchCache, flight: &'a InFlight, setup: &Setup, now: Instant) -> registry::Context<'a> {
         let second = Instant::from_nanos(now.as_nanos() / 1_000_000_000 * 1_000_000_000);
         let request = &flight.request;
         let luck = setup.luck("kube-apiserver", "names", request.agent.name(), index(request) << 40 | request.sequence);
-        registry::Context {
-            request,
-            cache,
-            now: second,
-            luck,
-            arriving: Vec::new(),
-            warnings: validation::deprecation(request.kind),
-        }
+        registry::Context { request, cache, now: second, luck, warnings: validation::deprecation(request.kind) }
     }
 
     fn luck(&self, setup: &Setup, purpose: &str, request: &Request) -> Luck {
@@ -491,6 +477,11 @@ impl ApiServer {
         setup: &Setup,
         out: &mut Effects,
     ) {
+        if let Ok(registry::Write::Put(next)) = &write
+            && self.charge(id, current.as_ref(), next, live, setup, out)
+        {
+            return;
+        }
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let version = current.as_ref().map(|object| object.meta().resource_version);
         let (object, then_delete, last) = match write {
@@ -560,6 +551,7 @@ impl ApiServer {
                 self.reply(id, result, out);
             }
             (Pending::Address(key, held), found) => self.took_address(id, (key, *held), found, setup, out),
+            (Pending::Quota, found) => self.wrote_quota(id, found, setup, out),
             (Pending::Evict, found) => self.evicting(id, found, setup, out),
             (Pending::List, _) => self.list_at(id, revision, out),
             (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
@@ -607,6 +599,7 @@ impl ApiServer {
 
     /// The last step: the reply goes out. Of a collection only one object is done; that it has gone meanwhile is no error.
     fn reply(&mut self, id: u64, result: Result<Answer, Status>, out: &mut Effects) {
+        self.leave_quotas(id, out);
         self.settle_addresses(id, result.is_ok(), out);
         if let Some(InFlight { collection: Some(collection), .. }) = self.in_flight.get_mut(&id)
             && result.as_ref().map_or_else(Status::is_not_found, |_| true)

@@ -1,9 +1,9 @@
 //! The ResourceQuota controller: counts what a namespace uses, and takes notice of changed limits.
 //!
-//! A quota is counted when it is new or changed, when something that it counts comes, ends or goes, and every five minutes.
+//! A quota is counted when it is new or changed, when something that it counts ends or goes, and every five minutes. What comes is
+//! charged by the API server before it is stored (see `apiserver/quotas.rs`).
 //!
-//! Models: kubernetes v1.36.2 pkg/controller/resourcequota/{resource_quota_controller,resource_quota_monitor}.go. It also counts when
-//! something is created, because admission does not write the status here (see `apiserver/admission/quota.rs`).
+//! Models: kubernetes v1.36.2 pkg/controller/resourcequota/{resource_quota_controller,resource_quota_monitor}.go.
 
 use std::sync::Arc;
 
@@ -99,9 +99,9 @@ impl Controller for ResourceQuotaController {
     }
 }
 
-/// Whether an object counts in another way than before: it came, went, ended, or changed its type.
+/// Whether an object counts in another way than before: it went, ended, or changed its type.
 fn counts_differently(change: &Change) -> bool {
-    let (Some(new), Some(old)) = (&change.new, &change.old) else { return true };
+    let (Some(new), Some(old)) = (&change.new, &change.old) else { return change.new.is_none() };
     match (&**new, &**old) {
         (Object::Pod(new), Object::Pod(old)) => new.status.phase.terminal() != old.status.phase.terminal(),
         (Object::Service(new), Object::Service(old)) => new.api.spec != old.api.spec,

@@ -15,7 +15,6 @@ use k8s_openapi::api::core::v1 as api;
 use super::cache::WatchCache;
 use super::request::ListOptions;
 use super::status::Status;
-use crate::kernel::Instant;
 use crate::objects::node::Taint;
 use crate::objects::pod::TOKEN_PLACEHOLDER;
 use crate::objects::{Key, Kind, Name, Node, Object, Pod, PodSpec};
@@ -67,9 +66,8 @@ pub fn set_limits(ranges: &[Arc<Object>], pod: &mut api::Pod) {
     }
 }
 
-/// The last checks of a creation, once it is known to be valid: the bounds of the namespace. `arriving` are the objects on their way to
-/// storage.
-pub fn admit_valid(cache: &WatchCache, object: &Object, arriving: &[Arc<Object>], now: Instant) -> Result<(), Status> {
+/// The last checks of a creation, once it is known to be valid: the bounds of the namespace.
+pub fn admit_valid(cache: &WatchCache, object: &Object) -> Result<(), Status> {
     if matches!(object, Object::Pod(_) | Object::PersistentVolumeClaim(_)) {
         for range in cache.list(Kind::LimitRange, &object.meta().namespace, &ListOptions::default()) {
             let Object::LimitRange(range) = &*range else { continue };
@@ -89,7 +87,7 @@ pub fn admit_valid(cache: &WatchCache, object: &Object, arriving: &[Arc<Object>]
     {
         priority::only_one_default(cache, &class.meta.name)?;
     }
-    quota::admit(cache, object, arriving, now)
+    Ok(())
 }
 
 /// The namespace must be there and stay.

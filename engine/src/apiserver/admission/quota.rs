@@ -1,11 +1,10 @@
 //! ResourceQuota: what a namespace may use.
 //!
-//! A creation that would take a namespace above a quota is refused. What is used is counted when it matters: what is there, and what is on
-//! its way to storage. The real server raises `status.used` itself before it lets a creation through; here only the controller writes it,
-//! so the status lags behind by the time of a reconcile, while what is let through is the same.
+//! A creation that would take a namespace above a quota is refused; one that fits is charged: see `apiserver/quotas.rs`. The limits that
+//! hold are those that the controller has taken notice of.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go,
-//! pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims}.go, pkg/quota/v1/resources.go. Left out: updates that use more, pods'
+//! pkg/quota/v1/evaluator/core/{pods,services,persistent_volume_claims}.go, pkg/quota/v1/resources.go. Left out: pods'
 //! CrossNamespacePodAffinity, scopes of claims, limited resources.
 
 use std::collections::BTreeMap;
@@ -14,14 +13,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{self as core, Container, PodSpec, ResourceQuota, ResourceQuotaSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use crate::apiserver::cache::WatchCache;
-use crate::apiserver::request::ListOptions;
 use crate::apiserver::status::Status;
 use crate::kernel::Instant;
 use crate::objects::pod_terms::QosClass;
 use crate::objects::pod_terms::requests::is_sidecar;
 use crate::objects::quantity::{Format, Quantity};
-use crate::objects::{Kind, Name, Object, Pod};
+use crate::objects::{Kind, Object, Pod};
 
 /// Quantities by the name of a resource.
 pub type Usage = BTreeMap<String, Quantity>;
@@ -40,38 +37,55 @@ const COUNTED: [Kind; 7] = [
     Kind::Service,
 ];
 
-/// Refuses an object that does not fit into its namespace's quotas. `arriving` are the objects on their way to storage.
-pub fn admit(cache: &WatchCache, object: &Object, arriving: &[Arc<Object>], now: Instant) -> Result<(), Status> {
+/// Raises the quotas that an object counts in by what it uses, or refuses it and leaves all as they are. `old` is the object before an
+/// update: only what it uses more counts.
+pub fn charge(quotas: &mut [Arc<Object>], object: &Object, old: Option<&Object>, now: Instant) -> Result<(), Status> {
     let meta = object.meta();
-    if !object.kind().namespaced() {
-        return Ok(());
-    }
-    let quotas = cache.list(Kind::ResourceQuota, &meta.namespace, &ListOptions::default());
-    if quotas.is_empty() {
-        return Ok(());
-    }
     let shown = if meta.name.is_empty() { meta.generate_name.as_deref().unwrap_or("") } else { &meta.name };
-    let wanted = usage(object, now);
-    for quota in &quotas {
-        let Object::ResourceQuota(quota) = &**quota else { continue };
-        let nothing = ResourceQuotaSpec::default();
-        if !in_scope(quota.api.spec.as_ref().unwrap_or(&nothing), object) {
-            continue;
+    let refused = |why: &str| Err(Status::forbidden(object.kind(), shown, why));
+    let mut wanted = usage(object, now);
+    if let Some(old) = old {
+        let before = usage(old, now);
+        for (name, amount) in &mut wanted {
+            *amount = before.get(name).map_or(*amount, |before| amount.saturating_sub(*before));
         }
+    }
+    let in_scope: Vec<usize> = quotas
+        .iter()
+        .enumerate()
+        .filter(|(_, quota)| {
+            let nothing = ResourceQuotaSpec::default();
+            let quota = quota.as_resource::<ResourceQuota>();
+            quota.is_some_and(|quota| self::in_scope(quota.api.spec.as_ref().unwrap_or(&nothing), object))
+        })
+        .map(|(place, _)| place)
+        .collect();
+    let parts = |place: usize| {
+        let quota = quotas.get(place)?.as_resource::<ResourceQuota>()?;
+        let status = quota.api.status.clone().unwrap_or_default();
+        Some((quota, quantities(status.hard.as_ref()), quantities(status.used.as_ref())))
+    };
+    for (quota, hard, used) in in_scope.iter().filter_map(|place| parts(*place)) {
         let name = &quota.meta.name;
-        let hard = hard(&quota.api);
-        let asked: Usage =
-            wanted.iter().filter(|(name, _)| hard.contains_key(*name)).map(|(name, n)| (name.clone(), *n)).collect();
-        let refused = |why: &str| Err(Status::forbidden(object.kind(), shown, why));
-        if let Object::Pod(pod) = object
+        if let (Object::Pod(pod), None) = (object, old)
             && let Some(missing) = unnamed(&pod.spec.api, &hard)
         {
             return refused(&format!("failed quota: {name}: must specify {missing}"));
         }
+        let uncounted = |name: &&String| wanted.contains_key(*name) && !used.contains_key(*name);
+        let uncounted: Vec<&str> = hard.keys().filter(uncounted).map(String::as_str).collect();
+        if !uncounted.is_empty() {
+            return refused(&format!("status unknown for quota: {name}, resources: {}", uncounted.join(",")));
+        }
+    }
+    let mut charged = Vec::new();
+    for place in in_scope {
+        let Some((quota, hard, mut used)) = parts(place) else { continue };
+        let counts = |(name, amount): &(&String, &Quantity)| hard.contains_key(*name) && **amount > Quantity::ZERO;
+        let asked: Usage = wanted.iter().filter(counts).map(|(name, n)| (name.clone(), *n)).collect();
         if asked.is_empty() {
             continue;
         }
-        let used = used(cache, &quota.api, &meta.namespace, arriving, now);
         let after = |name: &str, n: Quantity| used.get(name).map_or(n, |used| used.saturating_add(n));
         let exceeded: Vec<&String> = asked
             .iter()
@@ -79,11 +93,29 @@ pub fn admit(cache: &WatchCache, object: &Object, arriving: &[Arc<Object>], now:
             .map(|(name, _)| name)
             .collect();
         if !exceeded.is_empty() {
+            let name = &quota.meta.name;
             let (asked, used, hard) = (list(&asked, &exceeded), list(&used, &exceeded), list(&hard, &exceeded));
             return refused(&format!("exceeded quota: {name}, requested: {asked}, used: {used}, limited: {hard}"));
         }
+        for (name, amount) in asked {
+            if let Some(sum) = used.get_mut(&name) {
+                *sum = sum_of(*sum, amount);
+            }
+        }
+        let next = quota.with_status(|api| api.status.get_or_insert_default().used = Some(to_api(&used)));
+        charged.push((place, Arc::new(Object::ResourceQuota(next))));
+    }
+    for (place, next) in charged {
+        if let Some(quota) = quotas.get_mut(place) {
+            *quota = next;
+        }
     }
     Ok(())
+}
+
+/// The first quantity gives the form: 256Mi stay 256Mi.
+fn sum_of(sum: Quantity, more: Quantity) -> Quantity {
+    if sum == Quantity::ZERO { more } else { sum.saturating_add(more) }
 }
 
 /// What the objects of a namespace use of what a quota limits.
@@ -95,8 +127,7 @@ pub fn count<'a>(quota: &ResourceQuota, objects: impl Iterator<Item = &'a Object
     for object in objects.filter(|object| in_scope(spec, object)) {
         for (name, amount) in usage(object, now) {
             if let Some(sum) = used.get_mut(&name) {
-                // The first quantity gives the form: 256Mi stay 256Mi.
-                *sum = if *sum == Quantity::ZERO { amount } else { sum.saturating_add(amount) };
+                *sum = sum_of(*sum, amount);
             }
         }
     }
@@ -132,24 +163,6 @@ pub fn to_api(usage: &Usage) -> BTreeMap<String, ApiQuantity> {
 pub fn quantities(list: Option<&BTreeMap<String, ApiQuantity>>) -> Usage {
     let read = |(name, amount): (&String, &ApiQuantity)| Some((name.clone(), Quantity::try_from(amount).ok()?));
     list.into_iter().flatten().filter_map(read).collect()
-}
-
-/// The limits that hold: those the controller has taken notice of.
-fn hard(quota: &ResourceQuota) -> Usage {
-    quantities(quota.status.as_ref().and_then(|status| status.hard.as_ref()))
-}
-
-fn used(cache: &WatchCache, quota: &ResourceQuota, namespace: &Name, arriving: &[Arc<Object>], now: Instant) -> Usage {
-    let kinds = counted_kinds(quota);
-    let there = kinds.iter().flat_map(|kind| cache.list(*kind, namespace, &ListOptions::default()));
-    let new = arriving.iter().filter(|object| {
-        let meta = object.meta();
-        kinds.contains(&object.kind())
-            && meta.namespace == *namespace
-            && cache.get(object.kind(), &object.key()).is_none()
-    });
-    let all: Vec<Arc<Object>> = there.chain(new.cloned()).collect();
-    count(quota, all.iter().map(|object| &**object), now)
 }
 
 fn list(usage: &Usage, names: &[&String]) -> String {

@@ -42,7 +42,7 @@ pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     if let Object::Service(new) = &mut object {
         service::allocate(context, new)?;
     }
-    admission::admit_valid(context.cache, &object, &context.arriving, context.now)?;
+    admission::admit_valid(context.cache, &object)?;
     Ok(Write::Put(Box::new(object)))
 }
 

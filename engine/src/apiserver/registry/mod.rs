@@ -37,8 +37,6 @@ pub struct Context<'a> {
     pub now: Instant,
     /// For names and uids.
     pub luck: Luck,
-    /// New objects on their way to storage, where quotas count them.
-    pub arriving: Vec<Arc<Object>>,
     /// What the answer warns of.
     pub warnings: Vec<String>,
 }
