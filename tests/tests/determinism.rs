@@ -10,7 +10,13 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn session(members: u8) -> Session {
-    let spec = json!({"nodes": 5, "etcd": members, "seed": 11});
+    let mut spec = json!({"nodes": 5, "etcd": members, "seed": 11});
+    if members > 1 {
+        // Several of everything.
+        spec["api_servers"] = 3.into();
+        spec["schedulers"] = 2.into();
+        spec["controller_managers"] = 2.into();
+    }
     Session::create(&spec, &Overrides::default()).expect("a cluster")
 }
 
