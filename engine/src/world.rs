@@ -18,7 +18,7 @@ use crate::controllers::{ControllerManager, ControllerManagerEvent};
 use crate::etcd::{self, EtcdEvent, EtcdNote, Member, Response};
 use crate::event::{Effects, EtcdValue, Event, Queued};
 use crate::kernel::out::{Action, Out, RecordId};
-use crate::kernel::{Duration, Endpoint, Instant, Network, Queue};
+use crate::kernel::{Duration, Endpoint, Instant, Network, Queue, Seed};
 use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
@@ -164,7 +164,12 @@ impl World {
         Some(number)
     }
 
-    /// What is constant in this run, but for nodes that join ([`World::add_node`]).
+    /// From now on all luck comes from another seed: what else could have happened, told on a clone.
+    pub fn reseed(&mut self, seed: u64) {
+        Arc::make_mut(&mut self.setup).seed = Seed(seed);
+    }
+
+    /// What is constant in this run, but for nodes that join ([`World::add_node`]) and [`World::reseed`].
     pub fn setup(&self) -> &Arc<Setup> {
         &self.setup
     }

@@ -96,7 +96,21 @@ pub fn check(terminal: &mut dyn Terminal, case: &Case) -> Result<(), String> {
         if case.command.starts_with("kubectl rollout status") {
             lines.dedup();
         }
-        // Pods are drained by goroutines, and events of one instant have no order.
+        // Pods are drained by goroutines, and events of one instant have no order; names with a random end have none either.
+        if let Some(events) = lines.iter().position(|line| line.starts_with("Events:"))
+            && case.command.starts_with("kubectl describe")
+        {
+            lines[events..].sort_unstable();
+        }
+        if case.command.starts_with("kubectl get") && !case.command.contains("--sort-by") {
+            let named = |line: &&str| line.split_whitespace().take(2).any(|cell| cell.contains("<rand>"));
+            let mut random: Vec<&str> = lines.iter().copied().filter(named).collect();
+            random.sort_unstable();
+            let mut random = random.into_iter();
+            for line in lines.iter_mut().filter(|line| named(line)) {
+                *line = random.next().unwrap_or(line);
+            }
+        }
         let stderr = normalise(&p.stderr);
         let mut errors: Vec<&str> = stderr.lines().collect();
         if case.command.starts_with("kubectl drain") || case.command.contains("events") {
@@ -153,7 +167,7 @@ pub fn normalise(text: &str) -> String {
     for line in text.lines() {
         let indent = line.len() - line.trim_start().len();
         let tokens: Vec<String> = dates(line.split_whitespace().map(token).collect());
-        let tokens = after_titles(tokens);
+        let tokens = counts(after_titles(tokens));
         out.push_str(line.get(..indent).unwrap_or(""));
         out.push_str(&tokens.join(" "));
         out.push('\n');
@@ -168,6 +182,24 @@ fn after_titles(mut tokens: Vec<String>) -> Vec<String> {
             && first == title
         {
             *value = place.into();
+        }
+    }
+    tokens
+}
+
+/// How often something has happened by now is a matter of time: `4 (6s ago)`, `(x9 over 68s)`, `Restart Count: 4`.
+fn counts(mut tokens: Vec<String>) -> Vec<String> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    for n in 0..tokens.len() {
+        let before = n.checked_sub(1).and_then(|n| tokens.get(n)).map(String::as_str);
+        let next = tokens.get(n + 1).map(String::as_str);
+        let restarts = next.is_some_and(|next| next.starts_with('(') && next.contains("<age>"))
+            && tokens.get(n + 2).is_some_and(|word| word.starts_with("ago"));
+        let counted = before == Some("Count:") && n == 2;
+        if number(&tokens[n]) && (restarts || counted) {
+            tokens[n] = "<n>".into();
+        } else if next == Some("over") && tokens[n].strip_prefix("(x").is_some_and(number) {
+            tokens[n] = "(x<n>".into();
         }
     }
     tokens
@@ -198,6 +230,13 @@ fn token(token: &str) -> String {
         token.replace(bare, "<age>")
     } else if is_address(bare) {
         token.replace(bare, "<ip>")
+    } else if bare.contains(':') && bare.split(',').all(is_endpoint) {
+        let ports = bare.split(',').map(|part| format!("<ip>:{}", part.rsplit_once(':').map_or("", |(_, port)| port)));
+        token.replace(bare, &ports.collect::<Vec<_>>().join(","))
+    } else if bare.len() == 32 && bare.bytes().all(|b| b.is_ascii_hexdigit()) {
+        token.replace(bare, "<hex>")
+    } else if let Some((name, _)) = bare.rsplit_once('.').filter(|(_, end)| is_event_end(end)) {
+        format!("{name}.<hex>")
     } else if bare.len() > 4 && bare.chars().all(|c| c == '-') {
         "----".into()
     } else if is_clock(bare) || is_time(bare.trim_matches(['"', ','])) {
@@ -218,7 +257,20 @@ fn token(token: &str) -> String {
     name.split('"').map(without_suffix).collect::<Vec<_>>().join("\"") + end
 }
 
+/// `10.244.0.2:8080`
+fn is_endpoint(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(ip, port)| is_address(ip) && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The end of an event's name: the time in nanoseconds.
+fn is_event_end(text: &str) -> bool {
+    text.len() == 16 && text.starts_with("18") && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 fn is_age(text: &str) -> bool {
+    // `1.322s` is how long a pull took.
+    let whole = text.replacen('.', "", 1);
+    let text = if text.contains('.') && text.ends_with('s') { &*whole } else { text };
     let units = text.matches(['s', 'm', 'h', 'd', 'y']).count();
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(['s', 'm', 'h', 'd', 'y'])
@@ -266,7 +318,15 @@ mod tests {
     #[test]
     fn what_is_free_to_differ_is_taken_out() {
         let row = "web-85445bfc67-8mrqv   1/1     Running   3 (25s ago)   7m59s   10.244.1.2\n";
-        assert_eq!(normalise(row), "web-85445bfc67-<rand> 1/1 Running 3 (<age> ago) <age> <ip>\n");
+        assert_eq!(normalise(row), "web-85445bfc67-<rand> 1/1 Running <n> (<age> ago) <age> <ip>\n");
+        assert_eq!(
+            normalise("Warning BackOff 1s (x9 over 68s) kubelet\n"),
+            "Warning BackOff <age> (x<n> over <age>) kubelet\n"
+        );
+        assert_eq!(normalise("    Restart Count: 4\n"), "    Restart Count: <n>\n");
+        assert_eq!(normalise("Endpoints: 10.244.0.2:80,10.244.1.2:80\n"), "Endpoints: <ip>:80,<ip>:80\n");
+        assert_eq!(normalise("in 1.322s (4.1s including waiting).\n"), "in <age> (<age> including waiting).\n");
+        assert_eq!(normalise("worker-1.18ea4edb71a7e8de\n"), "worker-1.<hex>\n");
         assert_eq!(normalise("  resourceVersion: \"389\"\n"), "  resourceVersion: <rv>\n");
         assert_eq!(normalise("at \"2026-11-22T07:55:13Z\",\n"), "at <time>,\n");
         assert_eq!(normalise("lb 80:32153/TCP\n"), "lb <nodeport>\n");

@@ -1,7 +1,7 @@
 //! Images: what is on the node, who pulls, and when a failed pull may be tried again.
 //!
-//! Models: kubernetes v1.36.2 pkg/kubelet/images/{image_manager,puller}.go. The registry's content is the setup's: an image whose tag says that
-//! it does not exist does not, and a size that nobody gave is 50 MiB and 12,345 bytes per character of the name.
+//! Models: kubernetes v1.36.2 pkg/kubelet/images/{image_manager,puller}.go. The registry's content is the setup's: an image whose name says that
+//! it does not exist does not, one that is called slow takes a day, and a size that nobody gave is 50 MiB and 12,345 bytes per character of the name.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,9 +23,12 @@ impl Images {
         Images { present: present.into_iter().collect(), ..Images::default() }
     }
 
-    /// The images on the node with their sizes, by name.
-    pub(super) fn list(&self) -> impl Iterator<Item = (&Name, u64)> {
-        self.present.iter().map(|(name, size)| (name, *size))
+    /// The images on the node with their sizes, the biggest first, as the runtime calls them.
+    pub(super) fn by_size(&self) -> impl Iterator<Item = (Name, u64)> {
+        let mut images: Vec<(Name, u64)> =
+            self.present.iter().map(|(name, size)| (canonical(name).into(), *size)).collect();
+        images.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+        images.into_iter()
     }
 
     pub(super) fn has(&self, image: &str) -> bool {
@@ -90,6 +93,9 @@ pub(super) fn pull(setup: &Setup, image: &str, present: bool, pod: &str, attempt
         return Registry::Lacks { takes, error };
     }
     let size = size(image);
+    if slow(image) {
+        return Registry::Has { takes: SLOW_PULL, size };
+    }
     let takes = match &timing.pull {
         Pull::Fixed(latency) => setup.draw(latency, "kubelet", "pull", pod, attempt),
         Pull::Bandwidth { overhead, bytes_per_second } => {
@@ -132,8 +138,16 @@ fn missing(image: &str) -> bool {
     reserved || WORDS.iter().any(|word| tag.contains(word)) || image.split(['/', ':']).any(|part| WORDS.contains(&part))
 }
 
-/// `nginx` → `docker.io/library/nginx:latest`.
-fn canonical(image: &str) -> String {
+/// How long the pull of an image takes that says of itself that it is slow.
+const SLOW_PULL: Duration = Duration::from_secs(24 * 3_600);
+
+/// Images with a part of their name, or the tag, that is `slow`.
+fn slow(image: &str) -> bool {
+    image.split(['/', ':']).any(|part| part == "slow")
+}
+
+/// The name by which the container runtime knows an image: `nginx` → `docker.io/library/nginx:latest`.
+pub(super) fn canonical(image: &str) -> String {
     let (name, tag) = match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         _ => (image, "latest"),
@@ -189,6 +203,7 @@ mod tests {
         ];
         assert!(there.iter().all(|image| !super::missing(image)));
         assert!(missing.iter().all(|image| super::missing(image)));
+        assert!(slow("slow/app:1.0") && slow("nginx:slow") && !slow("slower:1"));
     }
 
     #[test]

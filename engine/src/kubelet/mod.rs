@@ -1,18 +1,20 @@
 //! The kubelet: registers its node, keeps its lease and status, and runs the pods bound to it.
 //!
-//! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `images` (pulls
-//! and their back-off), `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
+//! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `needs` (what it
+//! reads before a container may start), `images` (pulls and their back-off), `probes`, `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
 //! left when the process or the whole machine is gone).
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
-//! out: probes other than a readiness delay, volumes other than the token's and claims, eviction, static pods, PLEG's polling
+//! out: probes other than readiness, volumes other than the token's, claims, config maps and secrets, eviction, static pods, PLEG's polling
 //! (container states are seen at once, as with on-demand relist).
 
 mod admission;
 mod images;
+mod needs;
 mod node;
 mod outage;
 mod pod_worker;
+mod probes;
 pub mod program;
 mod report;
 mod restart;
@@ -110,8 +112,10 @@ enum Purpose {
     PodStatus(Uid),
     Token(Uid),
     RootCa(Uid),
-    /// A claim of the pod, which must have a volume.
-    Claim(Uid),
+    /// An object behind one of the pod's volumes: a claim, a ConfigMap, a Secret.
+    Volume(Uid),
+    /// A ConfigMap or Secret of a container's environment.
+    Environment(Uid),
     PodDelete,
 }
 
@@ -237,8 +241,11 @@ impl Kubelet {
             Purpose::RootCa(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.root_ca_came(reply.result, around))
             }
-            Purpose::Claim(uid) => {
-                self.with_worker(uid, setup, out, |worker, around| worker.claim_came(reply.result, around))
+            Purpose::Volume(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.volume_came(reply.result, around))
+            }
+            Purpose::Environment(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.environment_came(reply.result, around))
             }
             Purpose::PodDelete => {}
         }

@@ -275,7 +275,7 @@ impl Kubelet {
             allocatable: resources,
             conditions: self.conditions(now),
             internal_ip: Some(node_ip(self.index)),
-            images: self.images.list().map(|(name, size)| NodeImage { names: [name.clone()].into(), size }).collect(),
+            images: self.images.by_size().map(|(name, size)| NodeImage { names: [name].into(), size }).collect(),
         }
     }
 

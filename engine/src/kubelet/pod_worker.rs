@@ -10,9 +10,9 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::admission::Rejection;
 use super::images::{self, PullBackoff, Registry};
-use super::program::Program;
+use super::program::{self, Program};
 use super::report::Reporting;
-use super::{Outcome, Purpose, Surroundings, node, pod_of, restart};
+use super::{Outcome, Purpose, Surroundings, needs, node, pod_of, restart};
 use crate::apiserver::request::{Body, Subresource, Verb};
 use crate::client::connection::Call;
 use crate::kernel::{Duration, Instant};
@@ -130,8 +130,14 @@ pub(super) struct PodWorker {
     /// A kubelet has found it on the node, and waits for what the API server says of it.
     found: bool,
     mounts_failed: u32,
-    /// How many of its claims have their volumes.
-    mounted: usize,
+    /// How many of the objects behind its volumes are there.
+    pub(super) mounted: usize,
+    /// How many of those behind the environment of the container that is being started.
+    pub(super) configured: usize,
+    /// How often an environment lacked something.
+    pub(super) tries: u64,
+    /// The containers had to be killed.
+    killed: bool,
     /// The container that is being started.
     pub(super) current: Option<usize>,
     pulls: u64,
@@ -160,6 +166,9 @@ impl PodWorker {
             found: false,
             mounts_failed: 0,
             mounted: 0,
+            configured: 0,
+            tries: 0,
+            killed: false,
             current: None,
             pulls: 0,
             pull_began: None,
@@ -303,16 +312,10 @@ impl PodWorker {
         self.mount(around);
     }
 
-    /// The volumes, one after the other: claims must have theirs.
-    fn mount(&mut self, around: &mut Surroundings<'_, '_>) {
-        let volumes = self.pod().spec.api.volumes.iter().flatten();
-        let mut claims = volumes.filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        if let Some(claim) = claims.nth(self.mounted) {
-            let key = Key { namespace: self.pod().meta.namespace.clone(), name: claim.claim_name.as_str().into() };
-            let call = Call::get(Kind::PersistentVolumeClaim, key);
-            let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
-            around.requests.insert(number, Purpose::Claim(self.uid));
-            return;
+    /// The volumes, one after the other.
+    pub(super) fn mount(&mut self, around: &mut Surroundings<'_, '_>) {
+        if let Some(need) = needs::of_volumes(&self.pod().spec.api).get(self.mounted) {
+            return self.ask_for(need, Purpose::Volume(self.uid), around);
         }
         if self.pod().token.is_none() {
             return self.start_sandbox(around);
@@ -328,20 +331,6 @@ impl PodWorker {
         };
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
         around.requests.insert(number, Purpose::Token(self.uid));
-    }
-
-    pub(super) fn claim_came(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
-        if self.stage != Stage::Volumes {
-            return;
-        }
-        let answer = result.ok();
-        let claim = answer.as_ref().and_then(|answer| answer.object()?.as_resource::<api::PersistentVolumeClaim>());
-        let phase = claim.and_then(|claim| claim.api.status.as_ref()?.phase.as_deref());
-        if phase != Some("Bound") {
-            return self.mount_later(around);
-        }
-        self.mounted += 1;
-        self.mount(around);
     }
 
     /// The token is there, or is not: then the volume is set up again after a while, and longer each time.
@@ -364,7 +353,7 @@ impl PodWorker {
         }
     }
 
-    fn mount_later(&mut self, around: &mut Surroundings<'_, '_>) {
+    pub(super) fn mount_later(&mut self, around: &mut Surroundings<'_, '_>) {
         let (first, longest) = MOUNT_RETRY;
         let mut wait = first;
         for _ in 0..self.mounts_failed.min(16) {
@@ -401,7 +390,7 @@ impl PodWorker {
             let message =
                 format!("Container image \"{image}\" already present on machine and can be accessed by the pod");
             self.event(EventType::Normal, "Pulled", message, n, around);
-            return self.create(around);
+            return self.configure(around);
         }
         if self.backoff.waits(around.out.now()) {
             return self.wait_for_image(n, around);
@@ -460,7 +449,7 @@ impl PodWorker {
         );
         self.note(PodStep::Pulled, &image, around);
         self.event(EventType::Normal, "Pulled", message, n, around);
-        self.create(around);
+        self.configure(around);
     }
 
     fn pull_failed(&mut self, n: usize, image: &str, error: &str, around: &mut Surroundings<'_, '_>) {
@@ -494,7 +483,7 @@ impl PodWorker {
         }
     }
 
-    fn create(&mut self, around: &mut Surroundings<'_, '_>) {
+    pub(super) fn create(&mut self, around: &mut Surroundings<'_, '_>) {
         let n = self.current.map_or(0, |n| self.turn(n));
         let wait = around.draw(&around.setup.profile.kubelet.create, "create", self.pod(), n);
         around.after(wait, self.uid, PodEvent::Created);
@@ -546,22 +535,10 @@ impl PodWorker {
         }
     }
 
-    /// How long after its start a container becomes ready; `None`: at once.
-    fn readiness_delay(&self, n: usize, around: &Surroundings<'_, '_>) -> Option<Duration> {
-        let probe = self.pod().spec.api.containers.get(n - self.init_containers.len())?.readiness_probe.as_ref();
-        match (probe, &around.setup.profile.kubelet.readiness) {
-            (Some(probe), _) => {
-                let delay = probe.initial_delay_seconds.unwrap_or(0).max(0) as u64;
-                let successes = probe.success_threshold.unwrap_or(1).max(1) as u64 - 1;
-                let period = probe.period_seconds.unwrap_or(10).max(1) as u64;
-                Some(Duration::from_secs(delay + successes * period)).filter(|delay| *delay > Duration::ZERO)
-            }
-            (None, Some(latency)) => Some(around.draw(latency, "readiness", self.pod(), n as u64)),
-            (None, None) => None,
-        }
-    }
-
     fn became_ready(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
+        if self.probe_fails(n, around) {
+            return;
+        }
         let container = self.container_mut(n);
         if let Run::Running { ready, .. } = &mut container.run {
             *ready = true;
@@ -610,8 +587,12 @@ impl PodWorker {
         let wait = if running.is_empty() {
             NOTHING_TO_STOP
         } else {
-            let obeys = around.draw(&around.setup.profile.kubelet.termination, "termination", self.pod(), 0);
-            obeys.min(Duration::from_secs(grace.max(2)))
+            let obeys = program::stops_after(&self.pod().meta).unwrap_or_else(|| {
+                around.draw(&around.setup.profile.kubelet.termination, "termination", self.pod(), 0)
+            });
+            let patience = Duration::from_secs(grace.max(2));
+            self.killed = obeys > patience;
+            obeys.min(patience)
         };
         around.after(wait, self.uid, PodEvent::Stopped);
     }
@@ -619,9 +600,10 @@ impl PodWorker {
     fn stopped(&mut self, around: &mut Surroundings<'_, '_>) {
         self.stage = Stage::Terminated;
         let now = around.now();
+        let exit_code = if self.killed { KILLED } else { 0 };
         for container in self.init_containers.iter_mut().chain(&mut self.containers) {
             if let Run::Running { started, id, .. } = container.run {
-                container.run = Run::Ended { exit_code: 0, started, finished: now, id };
+                container.run = Run::Ended { exit_code, started, finished: now, id };
             }
         }
         self.note(PodStep::Terminated, "", around);
@@ -629,6 +611,8 @@ impl PodWorker {
     }
 }
 
+/// Exit code after SIGKILL.
+const KILLED: i32 = 137;
 /// First and longest wait before a volume is tried again; Kubernetes: pkg/util/goroutinemap/exponentialbackoff, 500 ms to 2 min 2 s.
 const MOUNT_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(122));
 /// From a failed pull to the sync that finds the image in back-off: as the played kubelets of the recordings do it, no figure of upstream's.

@@ -2,7 +2,8 @@
 //!
 //! Nothing is executed. What is understood: `sleep`, `true`, `false`, `exit`, `echo` and their like, alone or in a script of `sh -c` with
 //! `;`, `&&`, `||`, `|`, `&`, new lines, `for … in …; do …; done` and `while true`. An annotation of the pod says it for anything else:
-//! `wavetank.dev/run: "5s exit 1"`, or for one container `wavetank.dev/run.NAME`; `wavetank.dev/run: forever`.
+//! `wavetank.dev/run: "5s exit 1"`, or for one container `wavetank.dev/run.NAME`; `wavetank.dev/run: forever`. How long it takes to end after
+//! SIGTERM says `wavetank.dev/stop: 20s` or `never`.
 
 use k8s_openapi::api::core::v1::Container;
 
@@ -11,6 +12,17 @@ use crate::objects::ObjectMeta;
 
 /// The annotation that says what a pod's containers do.
 pub const ANNOTATION: &str = "wavetank.dev/run";
+
+/// The annotation that says how long a pod's containers take to end after SIGTERM: `1h`, or `never`.
+pub const STOP: &str = "wavetank.dev/stop";
+
+/// How long containers take to obey SIGTERM, if the pod says so.
+pub(super) fn stops_after(pod: &ObjectMeta) -> Option<Duration> {
+    match pod.annotation(STOP)? {
+        "never" => Some(Duration::from_nanos(u64::MAX / 4)),
+        text => seconds(text),
+    }
+}
 
 /// How a container's program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

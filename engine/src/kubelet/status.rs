@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as api;
 
+use super::images::canonical;
 use super::outage::UNKNOWN_EXIT;
 use super::pod_worker::{Container, PodWorker, Run, Stage};
 use super::{Surroundings, pod_of};
@@ -146,7 +147,12 @@ fn statuses(
             let (state, id) = match &container.run {
                 Run::Waiting { reason, message } => {
                     let reason = if reason.is_empty() { waiting.into() } else { reason.clone() };
-                    (ContainerState::Waiting { reason, message: message.clone() }, None)
+                    // Until there is another, the container that ended last counts.
+                    let last = match container.last {
+                        Some(ContainerState::Terminated { container_id, .. }) => Some(container_id),
+                        _ => None,
+                    };
+                    (ContainerState::Waiting { reason, message: message.clone() }, last)
                 }
                 Run::Running { started, id, .. } => (ContainerState::Running { started: *started }, Some(*id)),
                 Run::Ended { exit_code, started, finished, id } => {
@@ -155,7 +161,7 @@ fn statuses(
             };
             ContainerStatus {
                 name: container.name.clone(),
-                image: container.image.clone(),
+                image: if id.is_some() { canonical(&container.image).into() } else { container.image.clone() },
                 image_id: if id.is_some() { image_id(&container.image).into() } else { Text::default() },
                 container_id: id,
                 state,
@@ -188,7 +194,8 @@ pub(super) fn terminated(exit_code: i32, started: Instant, finished: Instant, id
 
 /// A digest that stands for the image's content.
 fn image_id(image: &str) -> String {
-    let name = image.rsplit_once(':').map_or(image, |(name, _)| name);
+    let full = canonical(image);
+    let name = full.rsplit_once(':').map_or(image, |(name, _)| name);
     let word = |n: u64| crate::kernel::hash_words(&[crate::kernel::hash_bytes(image.as_bytes()), n]);
     format!("{name}@sha256:{:016x}{:016x}{:016x}{:016x}", word(1), word(2), word(3), word(4))
 }

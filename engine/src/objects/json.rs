@@ -307,6 +307,11 @@ fn container_status(status: &ContainerStatus, spec: Option<&Value>) -> Value {
             put(&mut map, "allocatedResources", spec["resources"]["requests"].clone());
             map.insert("resources".into(), spec.get("resources").cloned().unwrap_or_else(|| json!({})));
         }
+        if status.container_id.is_some() {
+            let id = |field: &str| spec["securityContext"][field].as_i64().unwrap_or(0);
+            let (uid, gid) = (id("runAsUser"), id("runAsGroup"));
+            map.insert("user".into(), json!({"linux": {"gid": gid, "supplementalGroups": [gid], "uid": uid}}));
+        }
         let mounts = spec["volumeMounts"].as_array().into_iter().flatten();
         put(&mut map, "volumeMounts", mounts.map(mount_status).collect::<Value>());
     }
@@ -413,6 +418,11 @@ fn node_status(node: &Node) -> Value {
         |image| json!({"names": image.names.iter().map(|name| &**name).collect::<Vec<_>>(), "sizeBytes": image.size}),
     );
     put(&mut map, "images", images.collect::<Value>());
+    if known {
+        map.insert("features".into(), json!({"supplementalGroupsPolicy": true}));
+        let features = json!({"recursiveReadOnlyMounts": true, "userNamespaces": false});
+        map.insert("runtimeHandlers".into(), json!([{"features": features, "name": ""}]));
+    }
     Value::Object(map)
 }
 
