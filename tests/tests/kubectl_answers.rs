@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use wavetank::session::{Overrides, Session};
+use wavetank_engine::scheduler::config::SchedulerConfiguration;
+use wavetank_engine::scheduler::profile::Ties;
 use wavetank_tests::kubectl_answers::{self as answers, Case, Printed, Terminal};
 
 const CASES: &str = include_str!("../conformance/kubectl/recorded.jsonl");
@@ -91,8 +93,9 @@ const PLACES: [(&str, &[&str]); 19] = [
     ("web-", &["worker-1", "worker-2", "worker-3"]),
 ];
 
-/// How often the dice are thrown for an object's pods.
-const THROWS: u64 = 100;
+/// How often the dice are thrown at most, and for how much time at once: the recorder's kubectl took about so long for each object. [ns]
+const THROWS: u64 = 3_000;
+const THROW: u64 = SECOND / 10;
 
 /// The cluster of the recording with a manifest applied to it.
 fn state(name: &str, manifest: &str) -> Host {
@@ -104,14 +107,17 @@ fn state(name: &str, manifest: &str) -> Host {
         {"name": "worker-1", "labels": {"disktype": "ssd", "topology.kubernetes.io/zone": "zone-a"}},
         {"name": "worker-2", "labels": {"disktype": "hdd", "topology.kubernetes.io/zone": "zone-b"}},
         {"name": "worker-3", "labels": {"topology.kubernetes.io/zone": "zone-b"}},
-    ], "kubelet": {"pull": "500ms", "serialize_pulls": false}});
+    ], "kubelet": {
+        "pull": "500ms", "serialize_pulls": false, "sandbox": "300ms", "create": "50ms", "start": "50ms"
+    }});
     // A recorded command names a folder whose content was not recorded.
     std::fs::create_dir_all(folder.join("dir")).expect("an empty folder");
-    let session = Session::create(&spec, &Overrides { folder: folder.clone(), ..Overrides::default() });
+    let mut scheduler = SchedulerConfiguration::default();
+    scheduler.profiles.iter_mut().for_each(|profile| profile.ties = Ties::Drawn);
+    let overrides = Overrides { folder: folder.clone(), scheduler: Some(scheduler), ..Overrides::default() };
+    let session = Session::create(&spec, &overrides);
     let mut host = Host { session: session.expect("a cluster"), folder };
-    for object in manifest.split("\n---\n") {
-        host = applied(&host, object);
-    }
+    host = applied(host, manifest);
     host.pass(8 * SECOND);
     if manifest == FULL {
         for pod in ["stuck", "leaving"] {
@@ -122,42 +128,52 @@ fn state(name: &str, manifest: &str) -> Host {
     host
 }
 
-/// The host with one more object, whose pods are where they were in the recording, if luck can bring them there.
-fn applied(host: &Host, object: &str) -> Host {
-    let field = |name: &str| object.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or("").trim();
-    let (kind, name) = (field("kind:"), field("name:"));
-    let has_pods = ["Pod", "Deployment", "StatefulSet", "DaemonSet", "Job"].contains(&kind);
-    let wanted: Vec<_> = PLACES.iter().filter(|(pod, _)| has_pods && pod.starts_with(name)).collect();
-    let files = BTreeMap::from([("state.yaml".to_owned(), object.to_owned())]);
-    let mut first = None;
+/// The host a few seconds after `kubectl apply`, the pods being where they were in the recording: whenever one gets elsewhere, time goes back a
+/// little and the dice are thrown again.
+fn applied(host: Host, manifest: &str) -> Host {
+    let objects = manifest.split("\n---\n").count();
+    for (n, object) in manifest.split("\n---\n").enumerate() {
+        std::fs::write(host.folder.join(format!("{n}.yaml")), as_here(object)).expect("a manifest");
+    }
+    let wanted: Vec<_> = PLACES.iter().filter(|(pod, _)| manifest == FULL || *pod == "agent-").collect();
+    let fork = |host: &Host| Host { session: host.session.clone(), folder: host.folder.clone() };
+    let (mut past, mut wrong) = (vec![host], 0);
     for luck in 1..=THROWS {
-        let mut fork = Host { session: host.session.clone(), folder: host.folder.clone() };
-        fork.session.world_mut().reseed(luck);
-        fork.kubectl(&words("apply -f state.yaml"), &files);
-        let places = |fork: &Host, pod: &str| {
-            let pods = fork.session.objects("pods").expect("pods");
-            let of = |object: &serde_json::Value| object["spec"]["nodeName"].as_str().map(str::to_owned);
-            let named =
-                |object: &&serde_json::Value| object["metadata"]["name"].as_str().unwrap_or("").starts_with(pod);
-            let mut nodes: Vec<String> = pods.iter().filter(named).filter_map(of).collect();
-            nodes.sort();
-            nodes
-        };
-        let give_up = fork.session.now() + 5 * SECOND;
-        while wanted.iter().any(|(pod, nodes)| places(&fork, pod).len() < nodes.len()) && fork.session.now() < give_up {
-            fork.pass(SECOND / 20);
+        let mut next = fork(past.last().expect("a present"));
+        next.session.world_mut().reseed(luck);
+        let n = past.len() - 1;
+        if n < objects {
+            next.session.start_kubectl(words(&format!("apply -f {n}.yaml")), None);
         }
-        if wanted.iter().all(|(pod, nodes)| places(&fork, pod) == *nodes) {
-            return fork;
+        next.pass(THROW);
+        let pods = next.session.objects("pods").expect("pods");
+        let absent = wanted.iter().map(|(pod, nodes)| missing(&pods, pod, nodes)).sum::<Option<usize>>();
+        if absent == Some(0) && n >= objects {
+            return next;
         }
-        first.get_or_insert(fork);
+        if absent.is_some() {
+            past.push(next);
+            wrong = 0;
+            continue;
+        }
+        wrong += 1;
+        if wrong % 30 == 0 && past.len() > 1 {
+            past.pop();
+        }
     }
-    let first = first.expect("a throw");
-    for pod in first.session.objects("pods").expect("pods") {
-        println!("DBG {} {} {}", pod["metadata"]["name"], pod["spec"]["nodeName"], pod["status"]["phase"]);
+    println!("no luck: some pods are elsewhere than in the recording");
+    past.pop().expect("a present")
+}
+
+/// How many pods of this beginning have no node yet; `None` if one has another than was recorded.
+fn missing(pods: &[serde_json::Value], beginning: &str, nodes: &[&str]) -> Option<usize> {
+    let mut left = nodes.to_vec();
+    for pod in pods.iter().filter(|pod| pod["metadata"]["name"].as_str().is_some_and(|n| n.starts_with(beginning))) {
+        if let Some(node) = pod["spec"]["nodeName"].as_str() {
+            left.remove(left.iter().position(|wanted| *wanted == node)?);
+        }
     }
-    println!("no luck with {kind} {name}: its pods are elsewhere than in the recording");
-    first
+    Some(left.len())
 }
 
 fn words(line: &str) -> Vec<String> {
