@@ -10,6 +10,7 @@ use super::duration::parse_time;
 use super::errors::Failure;
 use super::flags::{Args, Flag, Takes};
 use super::get::output::Format;
+use super::go_sort;
 use super::json::{namespace, present, text};
 use super::resources::Resource;
 use super::session::{Session, Step, WatchStep};
@@ -53,7 +54,7 @@ pub(crate) fn events(session: &mut Session, args: &Args) -> Step<()> {
         session.error_line(&text);
         return Ok(());
     }
-    found.sort_by_key(time);
+    go_sort::sort(&mut found, |a, b| time(a) < time(b));
     if args.has("output") {
         let list = json!({"apiVersion": "v1", "items": found, "kind": "EventList", "metadata": {}});
         let text = Format::of(args.text("output"))?.print(&list, args.bool("show-managed-fields"))?;

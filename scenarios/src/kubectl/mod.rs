@@ -28,6 +28,7 @@ mod events_verb;
 mod expose;
 mod flags;
 mod get;
+mod go_sort;
 mod go_template;
 mod information;
 mod json;

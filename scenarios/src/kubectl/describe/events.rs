@@ -9,6 +9,7 @@ use super::super::ApiCall;
 use super::super::ApiVerb;
 use super::super::builder::CHUNK;
 use super::super::duration::{age, parse_time};
+use super::super::go_sort;
 use super::super::json::{name, namespace, number, text};
 use super::super::resources::Resource;
 use super::super::session::{Session, Step, attempt};
@@ -39,7 +40,7 @@ fn lay_out(mut events: Vec<&Value>, now: i64) -> String {
     if events.is_empty() {
         return "Events:\t<none>\n".into();
     }
-    events.sort_by_key(|event| parse_time(text(event, "/lastTimestamp")));
+    go_sort::sort(&mut events, |a, b| last_seen(a) < last_seen(b));
     let mut out = String::from("Events:\n  Type\tReason\tAge\tFrom\tMessage\n  ----\t------\t----\t----\t-------\n");
     for event in events {
         let source = match text(event, "/source/component") {
@@ -57,6 +58,10 @@ fn lay_out(mut events: Vec<&Value>, now: i64) -> String {
         ));
     }
     out
+}
+
+fn last_seen(event: &Value) -> Option<i64> {
+    parse_time(text(event, "/lastTimestamp"))
 }
 
 /// `2s (x4 over 40s)`

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::errors::Failure;
 use super::super::flags::Args;
+use super::super::go_sort;
 
 /// Sorts by the field named on the command line; objects without the field come first.
 pub(crate) fn sort(args: &Args, objects: &mut [&Value]) -> Result<(), Failure> {
@@ -18,15 +19,16 @@ pub(crate) fn sort(args: &Args, objects: &mut [&Value]) -> Result<(), Failure> {
             "couldn't find any field with path \"{{{field}}}\" in the list of objects"
         )));
     }
-    objects.sort_by(|a, b| {
-        let (a, b) = (template.values(a).first().copied(), template.values(b).first().copied());
-        match (a, b) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => Ordering::Less,
-            (Some(_), None) => Ordering::Greater,
-            (Some(a), Some(b)) => compare(a, b),
-        }
+    let mut keyed: Vec<(Option<&Value>, &Value)> =
+        objects.iter().map(|object| (template.values(object).first().copied(), *object)).collect();
+    go_sort::sort(&mut keyed, |(a, _), (b, _)| match (a, b) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(a), Some(b)) => compare(a, b).is_lt(),
     });
+    for (place, (_, object)) in objects.iter_mut().zip(keyed) {
+        *place = object;
+    }
     Ok(())
 }
 
