@@ -187,12 +187,25 @@ fn kubectl_prints_what_the_real_one_printed() {
     let known: BTreeMap<&str, &str> =
         DIFFER.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' ')).collect();
     let mut families: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut emptied = None;
     let (mut wrong, mut accepted, mut better) = (Vec::new(), Vec::new(), Vec::new());
     for case in &cases {
         let family = case.id.rsplit_once('-').map_or(case.id.as_str(), |(family, _)| family);
         let counts = families.entry(family).or_default();
         counts.1 += 1;
-        let outcome = check(case, if case.state == "small" { &small } else { &full });
+        let state = match (case.state.as_str(), family, &emptied) {
+            ("small", ..) => &small,
+            (_, "node", Some(emptied)) => emptied,
+            _ => &full,
+        };
+        let outcome = check(case, state);
+        // The recorder's cluster went on from case to case: since a NoExecute taint, worker-3 has had hardly any pods.
+        if family == "node" && case.setup.iter().any(|line| line.contains("taint") && line.contains(":NoExecute")) {
+            let mut host = Host { session: full.session.clone(), folder: full.folder.clone() };
+            answers::check(&mut host, case).unwrap_or_default();
+            host.pass(30 * SECOND);
+            emptied = Some(host);
+        }
         match (outcome, known.get(case.id.as_str())) {
             (Ok(()), reason) => {
                 counts.0 += 1;

@@ -175,7 +175,7 @@ pub(crate) fn validation(args: &Args) -> &'static str {
 }
 
 /// Patches the live object until it fits; tells whether there was anything to do.
-fn patch_live(
+pub(crate) fn patch_live(
     session: &mut Session,
     args: &Args,
     info: &Info,

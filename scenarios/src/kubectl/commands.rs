@@ -7,8 +7,8 @@ use super::errors::Failure;
 use super::flags::{Args, FILES, Flag, PRINT, first_word, parse};
 use super::session::{Session, Step};
 use super::{
-    api_resources, apply, autoscale, cordon, create, delete, describe, drain, duration, events_verb, expose, get,
-    information, label, last_applied, patch_verb, rollout, run, scale, set, taint, wait,
+    api_resources, apply, auth, autoscale, cordon, create, delete, describe, diff_verb, drain, duration, events_verb,
+    expose, get, information, label, last_applied, patch_verb, rollout, run, scale, set, taint, wait,
 };
 
 /// Global flags that change who speaks to the server; the simulated user is the cluster's admin.
@@ -142,6 +142,7 @@ const COMMANDS: &[Command] = &[
         verb: last_applied::refuse,
     },
     Command { words: &["apply", "set-last-applied"], flags: &[last_applied::FLAGS, FILES], verb: last_applied::refuse },
+    Command { words: &["diff"], flags: &[diff_verb::FLAGS, FILES], verb: diff_verb::diff },
     Command { words: &["replace"], flags: &[apply::FLAGS, FILES, PRINT], verb: apply::replace },
     Command { words: &["run"], flags: &[run::FLAGS, PRINT], verb: run::run_pod },
     Command { words: &["expose"], flags: &[expose::FLAGS, FILES, PRINT], verb: expose::expose },
@@ -181,7 +182,8 @@ const COMMANDS: &[Command] = &[
     Command { words: &["config", "current-context"], flags: &[], verb: information::current_context },
     Command { words: &["config", "get-contexts"], flags: &[information::CONTEXT_FLAGS], verb: information::contexts },
     Command { words: &["cluster-info"], flags: &[], verb: information::cluster_info },
-    Command { words: &["auth", "can-i"], flags: &[information::CAN_I_FLAGS], verb: information::can_i },
+    Command { words: &["auth", "can-i"], flags: &[auth::CAN_I_FLAGS], verb: auth::can_i },
+    Command { words: &["auth", "whoami"], flags: &[auth::WHOAMI_FLAGS], verb: auth::whoami },
     Command { words: &["top", "node"], flags: &[information::TOP_FLAGS], verb: information::top },
     Command { words: &["top", "pod"], flags: &[information::TOP_FLAGS], verb: information::top },
 ];
@@ -253,6 +255,29 @@ const ALL_VERBS: &[&str] = &[
     "wait",
 ];
 
+/// Verbs that are not there: why, and what to do.
+const INSTEAD: &[(&[&str], &str)] = &[
+    (
+        &["logs"],
+        "containers execute nothing and write nothing; kubectl describe pod and kubectl events tell what became of them",
+    ),
+    (
+        &["exec", "attach", "cp", "debug"],
+        "containers execute nothing; the pod's annotation wavetank.dev/run says what they do (\"5s exit 1\"), and kubectl \
+         describe pod tells what became of them",
+    ),
+    (&["port-forward", "proxy"], "no traffic flows; kubectl get endpointslices tells which pods a Service leads to"),
+    (&["edit"], "there is no editor; use kubectl patch, kubectl set, or kubectl apply -f FILE"),
+    (
+        &["explain"],
+        "it has no field descriptions; kubectl api-resources lists the kinds, and kubectl create --dry-run=client -o yaml shows \
+         their fields",
+    ),
+    (&["kustomize"], "write the manifests out and use kubectl apply -f FILE"),
+    (&["certificate"], "no certificates are issued"),
+    (&["plugin", "completion", "kuberc", "options"], "it has no bearing on a cluster"),
+];
+
 /// Finds the verb, parses its flags and runs it.
 pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
     let argv = &session.process.argv;
@@ -281,7 +306,9 @@ pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
     let words: Vec<String> =
         argv.iter().enumerate().filter(|(i, _)| !taken.contains(i)).map(|(_, word)| word.clone()).collect();
     let args = parse(&words, command.words, command.flags)?;
-    if let Some(flag) = NOT_SIMULATED.iter().find(|f| args.has(f)) {
+    // Whom `--as` names may be asked about.
+    let about = |flag: &str| names[0] == "auth" && matches!(flag, "as" | "as-group" | "as-uid");
+    if let Some(flag) = NOT_SIMULATED.iter().find(|f| args.has(f) && !about(f)) {
         return Err(
             Failure::message(format!("--{flag} is not simulated: kubectl speaks as the cluster's admin")).into()
         );
@@ -317,7 +344,10 @@ fn unknown(names: &[&str], rest: &[String]) -> Failure {
         return Failure::message(match next {
             Some(next) => format!("kubectl {names} {next} is not simulated"),
             None if has_subcommands => format!("kubectl {names} needs a subcommand"),
-            None => format!("kubectl {names} is not simulated"),
+            None => match INSTEAD.iter().find(|(verbs, _)| verbs.contains(&verb)) {
+                Some((_, instead)) => format!("kubectl {names} is not simulated: {instead}"),
+                None => format!("kubectl {names} is not simulated"),
+            },
         });
     }
     let near: Vec<&str> = ALL_VERBS
@@ -362,7 +392,13 @@ mod tests {
             "unknown command \"foo\" for \"kubectl\"\n\nDid you mean this?\n\ttop"
         );
         assert_eq!(unknown(&["frobnicate"], &[]).text(), "unknown command \"frobnicate\" for \"kubectl\"");
-        assert_eq!(unknown(&["logs"], &["x".into()]).text(), "kubectl logs is not simulated");
+        for verb in ["logs", "exec", "explain", "port-forward", "edit"] {
+            let text = unknown(&[verb], &["x".into()]).text();
+            assert!(
+                text.starts_with(&format!("kubectl {verb} is not simulated: ")) && text.contains("kubectl "),
+                "{text}"
+            );
+        }
         assert_eq!(unknown(&["set"], &["subject".into()]).text(), "kubectl set subject is not simulated");
     }
 

@@ -1,8 +1,7 @@
-//! Verbs that tell about the cluster and about who asks: `version`, `cluster-info`, `config`, `auth can-i`, `top`.
+//! Verbs that tell about the cluster and about who asks: `version`, `cluster-info`, `config`, `top`.
 //!
-//! The simulated user is the cluster's admin, who may do everything.
-//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/{version,clusterinfo,config,auth,top}.
-//! Left out: the other subcommands of `config` and `auth`, `can-i --list` and --subresource.
+//! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/{version,clusterinfo,config,top}.
+//! Left out: the other subcommands of `config`.
 
 use serde_json::{Map, Value, json};
 
@@ -130,33 +129,6 @@ pub(crate) fn cluster_info(session: &mut Session, _: &Args) -> Step<()> {
         ));
     }
     session.print("\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n");
-    Ok(())
-}
-
-pub(crate) const CAN_I_FLAGS: &[Flag] =
-    &[("all-namespaces", 'A', Takes::Bool), ("quiet", 'q', Takes::Bool), ("no-headers", ' ', Takes::Bool)];
-
-/// `kubectl auth can-i VERB RESOURCE`
-pub(crate) fn can_i(session: &mut Session, args: &Args) -> Step<()> {
-    let [_, resource, ..] = args.words.as_slice() else {
-        let text = "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth \
-                    can-i -h' for help and examples.";
-        return Err(Failure::message(text).into());
-    };
-    let word = resource.split('/').next().unwrap_or(resource);
-    if word != "*" && !resource.starts_with('/') {
-        match Resource::find(word) {
-            Ok(found) if !found.namespaced && !args.bool("all-namespaces") => {
-                let group = if found.group.is_empty() { String::new() } else { format!(" in group '{}'", found.group) };
-                session.error(&format!("Warning: resource '{}' is not namespace scoped{group}\n\n", found.plural));
-            }
-            Ok(_) => {}
-            Err(_) => session.error(&format!("Warning: the server doesn't have a resource type '{word}'\n\n")),
-        }
-    }
-    if !args.bool("quiet") {
-        session.print_line("yes");
-    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@
 
 mod api_resources;
 mod apply;
+mod auth;
 mod autoscale;
 mod base64;
 mod builder;
@@ -21,6 +22,7 @@ mod cordon;
 mod create;
 mod delete;
 mod describe;
+mod diff_verb;
 mod drain;
 mod duration;
 mod errors;
@@ -51,6 +53,7 @@ mod session;
 mod set;
 mod tabwriter;
 mod taint;
+mod unified;
 mod wait;
 mod wait_deleted;
 mod yaml;

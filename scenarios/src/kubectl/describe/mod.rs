@@ -18,7 +18,7 @@ mod pod;
 mod policy;
 pub(crate) mod quantity;
 mod quota;
-mod rbac;
+pub(crate) mod rbac;
 mod storage;
 pub(crate) mod template;
 mod volumes;

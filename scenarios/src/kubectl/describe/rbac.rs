@@ -17,11 +17,16 @@ pub(super) fn role(object: &Value) -> String {
     annotations(&mut out, "Annotations", object, "/metadata/annotations");
     out.push_str("PolicyRule:\n  Resources\tNon-Resource URLs\tResource Names\tVerbs\n");
     out.push_str("  ---------\t-----------------\t--------------\t-----\n");
-    for rule in rules(list(object, "/rules")) {
-        let (urls, names, verbs) = (go_list(&rule.urls), go_list(&rule.names), go_list(&rule.verbs));
-        out.push_str(&format!("  {}\t{urls}\t{names}\t{verbs}\n", rule.subject()));
+    for row in rows(list(object, "/rules")) {
+        out.push_str(&format!("  {}\n", row.join("\t")));
     }
     out
+}
+
+/// Rules taken apart and sorted: resource, URLs, names, verbs.
+pub(crate) fn rows(written: &[Value]) -> Vec<[String; 4]> {
+    let row = |rule: Rule<'_>| [rule.subject(), go_list(&rule.urls), go_list(&rule.names), go_list(&rule.verbs)];
+    rules(written).into_iter().map(row).collect()
 }
 
 /// The whole of it: events are not shown.
