@@ -126,13 +126,29 @@ pub fn check(terminal: &mut dyn Terminal, case: &Case) -> Result<(), String> {
         }
         (p.exit_code, lines.join("\n"), errors.join("\n"))
     };
-    if side(&got) == side(&case.printed) {
+    let (mine, theirs) = (side(&got), side(&case.printed));
+    if mine == theirs {
         return Ok(());
     }
+    let lines = |side: &(i32, String, String)| -> Vec<String> {
+        side.1.lines().chain(side.2.lines()).map(str::to_owned).collect()
+    };
+    let (mine, theirs) = (lines(&mine), lines(&theirs));
+    let first = mine.iter().zip(&theirs).position(|(a, b)| a != b).unwrap_or(mine.len().min(theirs.len()));
+    let line = |of: &[String]| of.get(first).cloned().unwrap_or_default();
     let want = &case.printed;
     Err(format!(
-        "{}: {}\n--- recorded ({})\n{}{}--- simulated ({})\n{}{}",
-        case.id, case.command, want.exit_code, want.stdout, want.stderr, got.exit_code, got.stdout, got.stderr
+        "{}: {}\nfirst difference: {:?} for {:?}\n--- recorded ({})\n{}{}--- simulated ({})\n{}{}",
+        case.id,
+        case.command,
+        line(&mine),
+        line(&theirs),
+        want.exit_code,
+        want.stdout,
+        want.stderr,
+        got.exit_code,
+        got.stdout,
+        got.stderr
     ))
 }
 
@@ -235,18 +251,40 @@ fn dates(tokens: Vec<String>) -> Vec<String> {
     out
 }
 
+/// Addresses and uids, wherever in the word they are.
+fn without_numbers(word: &str) -> String {
+    let bytes = word.as_bytes();
+    let (mut out, mut at) = (String::new(), 0);
+    while at < bytes.len() {
+        let rest = word.get(at..).unwrap_or("");
+        if rest.get(..36).is_some_and(is_uid) {
+            out += "<uid>";
+            at += 36;
+            continue;
+        }
+        let dotted = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let begins =
+            at.checked_sub(1).and_then(|n| bytes.get(n)).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'.');
+        if begins && dotted >= 7 && rest.get(..dotted).is_some_and(is_address) {
+            out += "<ip>";
+            at += dotted;
+            continue;
+        }
+        let step = rest.chars().next().map_or(1, char::len_utf8);
+        out += rest.get(..step).unwrap_or("");
+        at += step;
+    }
+    out
+}
+
 fn token(token: &str) -> String {
+    let token = &*without_numbers(token);
     if let Some(title) = token.strip_suffix(':').filter(|title| !title.is_empty()) {
         return format!("{}:", without_suffix(title));
     }
     let bare = token.trim_start_matches('(').trim_end_matches([')', ',', ';']);
     let shown = if is_age(bare) {
         token.replace(bare, "<age>")
-    } else if is_address(bare) {
-        token.replace(bare, "<ip>")
-    } else if bare.contains(':') && bare.split(',').all(is_endpoint) {
-        let ports = bare.split(',').map(|part| format!("<ip>:{}", part.rsplit_once(':').map_or("", |(_, port)| port)));
-        token.replace(bare, &ports.collect::<Vec<_>>().join(","))
     } else if bare.len() == 32 && bare.bytes().all(|b| b.is_ascii_hexdigit()) {
         token.replace(bare, "<hex>")
     } else if let Some((folder, file)) = bare.strip_prefix("/tmp/").and_then(|path| path.split_once('/')) {
@@ -259,12 +297,8 @@ fn token(token: &str) -> String {
         "----".into()
     } else if is_clock(bare) || is_time(bare.trim_matches(['"', ','])) {
         token.replace(bare, "<time>")
-    } else if is_uid(bare.trim_matches(['"', ','])) {
-        token.replace(bare, "<uid>")
     } else if let Some((before, _)) = bare.split_once("sha256:").or_else(|| bare.split_once("containerd://")) {
         format!("{before}<hex>")
-    } else if let Some((key, _)) = bare.split_once('=').filter(|(_, value)| is_uid(value)) {
-        format!("{key}=<uid>")
     } else if is_node_port(bare) {
         "<nodeport>".into()
     } else {
@@ -273,11 +307,6 @@ fn token(token: &str) -> String {
     let name = shown.trim_end_matches([',', ';', ':', ']', ')']);
     let end = shown.get(name.len()..).unwrap_or("");
     name.split('"').map(without_suffix).collect::<Vec<_>>().join("\"") + end
-}
-
-/// `10.244.0.2:8080`
-fn is_endpoint(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(ip, port)| is_address(ip) && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// The end of an event's name: the time in nanoseconds.
@@ -307,7 +336,9 @@ fn is_time(text: &str) -> bool {
 }
 
 fn is_uid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4
+    text.len() == 36
+        && text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+        && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }
 
 /// `80:32153/TCP`
@@ -352,6 +383,8 @@ mod tests {
         assert_eq!(normalise("    Restart Count: 4\n"), "    Restart Count: <n>\n");
         assert_eq!(normalise("Endpoints: 10.244.0.2:80,10.244.1.2:80\n"), "Endpoints: <ip>:80,<ip>:80\n");
         assert_eq!(normalise("in 1.322s (4.1s including waiting).\n"), "in <age> (<age> including waiting).\n");
+        assert_eq!(normalise("Node: worker-3/10.0.0.13\n"), "Node: worker-3/<ip>\n");
+        assert_eq!(normalise("crasher_default(3cc5a87f-65e6-46d1-83ac-563970cf71ea)\n"), "crasher_default(<uid>)\n");
         assert_eq!(normalise("worker-1.18ea4edb71a7e8de\n"), "worker-1.<hex>\n");
         assert_eq!(normalise("  resourceVersion: \"389\"\n"), "  resourceVersion: <rv>\n");
         assert_eq!(normalise("at \"2026-11-22T07:55:13Z\",\n"), "at <time>,\n");

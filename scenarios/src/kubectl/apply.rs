@@ -212,6 +212,14 @@ pub(crate) fn patch_live(
 
 /// The object with itself in the annotation.
 pub(crate) fn with_last_applied(object: &Value) -> Value {
+    let bare = without_last_applied(object);
+    let mut annotated = bare.clone();
+    annotated["metadata"]["annotations"][LAST_APPLIED] = Value::String(yaml_out::compact(&bare) + "\n");
+    annotated
+}
+
+/// The object without that annotation, but with annotations.
+pub(crate) fn without_last_applied(object: &Value) -> Value {
     let mut bare = object.clone();
     if !bare["metadata"].is_object() {
         bare["metadata"] = json!({});
@@ -219,9 +227,7 @@ pub(crate) fn with_last_applied(object: &Value) -> Value {
     let annotations = bare["metadata"].get("annotations").and_then(Value::as_object).cloned().unwrap_or_default();
     let kept: serde_json::Map<String, Value> = annotations.into_iter().filter(|(key, _)| key != LAST_APPLIED).collect();
     bare["metadata"]["annotations"] = Value::Object(kept);
-    let mut annotated = bare.clone();
-    annotated["metadata"]["annotations"][LAST_APPLIED] = Value::String(yaml_out::compact(&bare) + "\n");
-    annotated
+    bare
 }
 
 fn say(session: &mut Session, args: &Args, info: &Info, outcome: &str, dry_run: DryRun) {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::apply::{patch_live, unversioned};
+use super::apply::{patch_live, unversioned, without_last_applied};
 use super::builder::Info;
 use super::errors::Failure;
 use super::flags::{Args, DryRun, Flag, Takes};
@@ -69,7 +69,10 @@ fn versions(session: &mut Session, args: &Args, info: &Info) -> Step<(String, St
         Err(failure) => return Err(failure.into()),
     };
     let merged = match &live {
-        Some(live) => patch_live(session, args, info, live.clone(), &info.object, DryRun::Server)?.0,
+        Some(live) => {
+            let wanted = without_last_applied(&info.object);
+            patch_live(session, args, info, live.clone(), &wanted, DryRun::Server)?.0
+        }
         None => {
             let call = info.resource.call(ApiVerb::Create, info.namespace.as_deref());
             let body = Some(unversioned(info.object.clone()));
