@@ -1,9 +1,11 @@
-//! `kubectl auth can-i` and `kubectl auth whoami`, for the cluster's admin and for whom `--as` names.
+//! `--as`, `kubectl auth can-i` and `kubectl auth whoami`: what the cluster's admin and others may do.
 //!
 //! The real kubectl asks the API server; here the rules are read from the stored roles and bindings and weighed by kubectl itself.
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd/auth/{cani,whoami}.go, plugin/pkg/auth/authorizer/rbac/{rbac,subject_locator}.go,
 //! bootstrappolicy/policy.go (`cluster-admin`, `system:basic-user`, `system:discovery`, `system:public-info-viewer`). Left out: other roles
 //! that a real server creates for itself, such as `view`; aggregated roles; `auth reconcile`.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -49,6 +51,7 @@ const RESOURCE_VERBS: &[&str] = &[
 const URL_VERBS: &[&str] = &["get", "put", "post", "head", "options", "delete", "patch", "*"];
 
 /// A user with their groups.
+#[derive(Clone, Debug)]
 struct User {
     name: String,
     groups: Vec<String>,
@@ -104,6 +107,79 @@ fn name_of(subject: &Value) -> &str {
 /// `system:serviceaccount:NAMESPACE:NAME`
 fn service_account(user: &str) -> Option<(&str, &str)> {
     user.strip_prefix("system:serviceaccount:")?.split_once(':')
+}
+
+/// Somebody else for whom kubectl speaks (`--as`): what they may not do is refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Acting {
+    user: User,
+    /// The rules for each namespace, `None` for none, as far as they were needed.
+    rules: BTreeMap<Option<String>, Vec<Value>>,
+}
+
+impl Acting {
+    /// Whom the command line names, if anybody.
+    pub fn of(args: &Args) -> Option<Acting> {
+        args.has("as").then(|| Acting { user: User::of(args), rules: BTreeMap::new() })
+    }
+
+    /// The server's refusal of a request, if it would refuse.
+    pub fn refusal(&mut self, session: &mut Session, call: &ApiCall) -> Step<Option<Failure>> {
+        if self.user.in_group(MASTERS) || call.raw.is_some() {
+            return Ok(None);
+        }
+        let place = call.namespace.clone();
+        if !self.rules.contains_key(&place) {
+            let rules = rules(session, &self.user, place.as_deref())?;
+            self.rules.insert(place.clone(), rules);
+        }
+        let name = if call.verb == ApiVerb::Create && call.subresource.is_none() { None } else { call.name.as_deref() };
+        let asked = Asked::Resource {
+            verb: verb(call),
+            group: &call.group,
+            resource: &call.resource,
+            subresource: call.subresource.as_deref().unwrap_or(""),
+            name: name.unwrap_or(""),
+        };
+        let granted = self.rules.get(&place).into_iter().flatten().any(|rule| asked.granted(rule));
+        Ok((!granted).then(|| forbidden(&self.user.name, call, name)))
+    }
+}
+
+fn verb(call: &ApiCall) -> &'static str {
+    match call.verb {
+        ApiVerb::Get => "get",
+        ApiVerb::List => "list",
+        ApiVerb::Watch => "watch",
+        ApiVerb::Create => "create",
+        ApiVerb::Update => "update",
+        ApiVerb::Patch(_) => "patch",
+        ApiVerb::Delete => "delete",
+    }
+}
+
+fn forbidden(user: &str, call: &ApiCall, name: Option<&str>) -> Failure {
+    let qualified =
+        if call.group.is_empty() { call.resource.clone() } else { format!("{}.{}", call.resource, call.group) };
+    let about = name.map_or(qualified.clone(), |name| format!("{qualified} \"{name}\""));
+    let resource = match &call.subresource {
+        Some(sub) => format!("{}/{sub}", call.resource),
+        None => call.resource.clone(),
+    };
+    let place = match &call.namespace {
+        Some(namespace) => format!("in the namespace \"{namespace}\""),
+        None => "at the cluster scope".to_owned(),
+    };
+    let message = format!(
+        "{about} is forbidden: User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
+        verb(call),
+        call.group
+    );
+    let details = json!({"name": name, "group": call.group, "kind": call.resource});
+    Failure::Status(json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
+        "reason": "Forbidden", "details": details, "code": 403,
+    }))
 }
 
 /// The rules that hold for a user in a namespace, or in all if there is none.
@@ -325,6 +401,21 @@ mod tests {
         let url = |path| Asked::Url { verb: "get", path };
         assert!(
             url("/apis/apps").granted(&urls) && url("/healthz").granted(&urls) && !url("/healthz/x").granted(&urls)
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_user_verb_resource_and_place() {
+        let call = ApiCall { namespace: Some("dev".into()), ..Resource::DEPLOYMENTS.call(ApiVerb::Get, Some("dev")) };
+        assert_eq!(
+            forbidden("bob", &call, Some("web")).text(),
+            "deployments.apps \"web\" is forbidden: User \"bob\" cannot get resource \"deployments\" in API group \"apps\" in \
+             the namespace \"dev\""
+        );
+        let call = Resource::NODES.call(ApiVerb::List, None);
+        assert_eq!(
+            forbidden("alice", &call, None).text(),
+            "nodes is forbidden: User \"alice\" cannot list resource \"nodes\" in API group \"\" at the cluster scope"
         );
     }
 

@@ -12,8 +12,7 @@ use super::{
 };
 
 /// Global flags that change who speaks to the server; the simulated user is the cluster's admin.
-const NOT_SIMULATED: &[&str] =
-    &["as", "as-group", "as-uid", "token", "server", "context", "cluster", "user", "kubeconfig"];
+const NOT_SIMULATED: &[&str] = &["token", "server", "context", "cluster", "user", "kubeconfig"];
 
 type Verb = fn(&mut Session, &Args) -> Step<()>;
 
@@ -306,14 +305,15 @@ pub(crate) fn dispatch(session: &mut Session) -> Step<()> {
     let words: Vec<String> =
         argv.iter().enumerate().filter(|(i, _)| !taken.contains(i)).map(|(_, word)| word.clone()).collect();
     let args = parse(&words, command.words, command.flags)?;
-    // Whom `--as` names may be asked about.
-    let about = |flag: &str| names[0] == "auth" && matches!(flag, "as" | "as-group" | "as-uid");
-    if let Some(flag) = NOT_SIMULATED.iter().find(|f| args.has(f) && !about(f)) {
+    if let Some(flag) = NOT_SIMULATED.iter().find(|f| args.has(f)) {
         return Err(
             Failure::message(format!("--{flag} is not simulated: kubectl speaks as the cluster's admin")).into()
         );
     }
     session.globals.namespace = args.given("namespace");
+    if names[0] != "auth" {
+        session.acting = auth::Acting::of(&args);
+    }
     session.globals.request_timeout = request_timeout(args.text("request-timeout"))?;
     (command.verb)(session, &args)
 }

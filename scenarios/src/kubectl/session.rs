@@ -8,6 +8,7 @@
 
 use serde_json::Value;
 
+use super::auth::Acting;
 use super::errors::Failure;
 use super::flags::Globals;
 use super::json::{integer, list, text};
@@ -57,6 +58,8 @@ pub(crate) struct Session<'a> {
     pub process: &'a Process,
     pub files: &'a dyn Files,
     pub globals: Globals,
+    /// For whom kubectl speaks, if not for the admin.
+    pub acting: Option<Acting>,
     /// kubectl's time: that of the last answer taken. [ns since the Unix epoch]
     pub now: i64,
     taken: usize,
@@ -74,6 +77,7 @@ impl<'a> Session<'a> {
             process,
             files,
             globals: Globals::default(),
+            acting: None,
             now: resume.map_or(process.started, |r| r.now),
             taken: 0,
             before: resume.map_or(0, |r| r.answers),
@@ -135,6 +139,13 @@ impl<'a> Session<'a> {
     /// before.
     pub fn call(&mut self, mut call: ApiCall) -> Step<&'a Value> {
         call.timeout = call.timeout.or(self.globals.request_timeout);
+        if let Some(mut acting) = self.acting.take() {
+            let refusal = acting.refusal(self, &call)?;
+            self.acting = Some(acting);
+            if let Some(failure) = refusal {
+                return Err(failure.into());
+            }
+        }
         let mut tries = 0;
         loop {
             let Some(answer) = self.take() else { return Err(Stop::Waiting(Call::Api(Box::new(call)))) };
