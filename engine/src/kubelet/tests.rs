@@ -65,6 +65,69 @@ fn containers_outlive_their_kubelet_but_not_their_machine() {
 }
 
 #[test]
+fn what_a_pod_reads_must_be_there_before_it_runs() {
+    let mut cluster = Cluster::new();
+    let env = json!([{"name": "M", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "mode"}}}]);
+    let containers = json!([{"name": "a", "image": "nginx:1.25", "env": env}]);
+    cluster.create(Kind::Pod, "default", pod("env", json!({"containers": containers})));
+    let mounts = json!([{"name": "cfg", "mountPath": "/cfg"}]);
+    let volume = json!({
+        "containers": [{"name": "a", "image": "nginx:1.25", "volumeMounts": mounts}],
+        "volumes": [{"name": "cfg", "configMap": {"name": "settings"}}, {"name": "maybe", "secret": {"secretName": "s", "optional": true}}],
+    });
+    cluster.create(Kind::Pod, "default", pod("volume", volume));
+    cluster.run(10_000);
+    let waits = |name: &str| shown(&cluster, name)["status"]["containerStatuses"][0]["state"]["waiting"].clone();
+    let missing = json!({"reason": "CreateContainerConfigError", "message": "configmap \"settings\" not found"});
+    assert_eq!((waits("env"), waits("volume")), (missing, json!({"reason": "ContainerCreating"})));
+    assert!(said(&cluster, "env").contains(&"Failed: Error: configmap \"settings\" not found".to_owned()));
+    let failed = "FailedMount: MountVolume.SetUp failed for volume \"cfg\" : configmap \"settings\" not found";
+    assert!(said(&cluster, "volume").contains(&failed.to_owned()));
+
+    let map =
+        |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": data});
+    cluster.create(Kind::ConfigMap, "default", map(json!({"other": "x"})));
+    cluster.run(20_000);
+    let key = "Failed: Error: couldn't find key mode in ConfigMap default/settings";
+    assert!(said(&cluster, "env").contains(&key.to_owned()));
+    assert_eq!(shown(&cluster, "volume")["status"]["phase"], "Running");
+    cluster.patch(Kind::ConfigMap, Key::new("default", "settings"), json!({"data": {"mode": "prod"}}));
+    cluster.run(20_000);
+    assert_eq!(shown(&cluster, "env")["status"]["phase"], "Running");
+}
+
+#[test]
+fn annotations_say_what_probes_and_signals_do() {
+    let mut cluster = Cluster::new();
+    let probe = json!({"httpGet": {"port": 80}, "periodSeconds": 2});
+    let mut unready =
+        pod("unready", json!({"containers": [{"name": "a", "image": "nginx:1.25", "readinessProbe": probe}]}));
+    unready["metadata"]["annotations"] = json!({"wavetank.dev/ready": "false"});
+    let mut deaf = pod("deaf", json!({"terminationGracePeriodSeconds": 5}));
+    deaf["metadata"]["annotations"] = json!({"wavetank.dev/stop": "never"});
+    deaf["metadata"]["finalizers"] = json!(["example.com/look"]);
+    cluster.create(Kind::Pod, "default", unready);
+    cluster.create(Kind::Pod, "default", deaf);
+    cluster.run(12_000);
+    let ready = |cluster: &Cluster| shown(cluster, "unready")["status"]["containerStatuses"][0]["ready"].clone();
+    assert_eq!(ready(&cluster), json!(false));
+    let why = "Unhealthy: Readiness probe failed: HTTP probe failed with statuscode: 503";
+    assert!(said(&cluster, "unready").contains(&why.to_owned()));
+    let annotations = json!({"metadata": {"annotations": {"wavetank.dev/ready": "true"}}});
+    cluster.patch(Kind::Pod, Key::new("default", "unready"), annotations);
+    cluster.run(5_000);
+    assert_eq!(ready(&cluster), json!(true));
+
+    let body = crate::apiserver::request::Body::Delete(Default::default());
+    assert!(cluster.ask(crate::apiserver::request::Verb::Delete, Kind::Pod, Key::new("default", "deaf"), body).is_ok());
+    cluster.run(4_000);
+    assert_eq!(shown(&cluster, "deaf")["status"]["phase"], "Running");
+    cluster.run(4_000);
+    let state = shown(&cluster, "deaf")["status"]["containerStatuses"][0]["state"]["terminated"].clone();
+    assert_eq!((&state["exitCode"], &state["reason"]), (&json!(137), &json!("Error")));
+}
+
+#[test]
 fn what_does_not_fit_is_not_taken() {
     let mut cluster = Cluster::new();
     let asks =
