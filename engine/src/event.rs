@@ -7,6 +7,7 @@ use crate::etcd::{EtcdEvent, Response, Stored};
 use crate::kernel::Endpoint;
 use crate::kernel::out::{Out, RecordId};
 use crate::kubelet::KubeletEvent;
+use crate::metrics_server::MetricsEvent;
 use crate::objects::Object;
 use crate::process::Process;
 use crate::scheduler::SchedulerEvent;
@@ -26,6 +27,8 @@ pub enum Event {
     Scheduler(u8, SchedulerEvent),
     /// To the kubelet of the n-th node.
     Kubelet(u32, KubeletEvent),
+    /// To the metrics server.
+    MetricsServer(MetricsEvent),
     /// The supervisor starts a process again.
     Restart(Process),
     /// A client has heard nothing from an API server for a while.
@@ -83,7 +86,11 @@ impl Event {
             Event::ControllerManager(number, _) => Endpoint::ControllerManager(*number),
             Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
-            Event::Restart(_) | Event::Silence { .. } | Event::Outside(_) | Event::Operator(..) => Endpoint::Outside,
+            Event::MetricsServer(_)
+            | Event::Restart(_)
+            | Event::Silence { .. }
+            | Event::Outside(_)
+            | Event::Operator(..) => Endpoint::Outside,
         }
     }
 }

@@ -8,7 +8,8 @@
 //! - [`setup`], [`profiles`], [`bootstrap`]: what is constant in a run, and what an empty cluster is given.
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
-//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`]: the components and what they share.
+//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`]: the components and what they
+//!   share.
 
 pub mod apiserver;
 pub mod bootstrap;
@@ -18,6 +19,7 @@ pub mod etcd;
 pub mod event;
 pub mod kernel;
 pub mod kubelet;
+pub mod metrics_server;
 pub mod objects;
 pub mod process;
 pub mod profiles;

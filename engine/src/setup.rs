@@ -37,6 +37,8 @@ pub struct Setup {
     pub schedulers: Vec<SchedulerSpec>,
     /// How often the API server forgets etcd's history; zero is never. – kube-apiserver: --etcd-compaction-interval, 5 min.
     pub etcd_compaction_interval: Duration,
+    /// How often a metrics server scrapes the kubelets; `None`: there is none.
+    pub metrics_server: Option<Duration>,
 }
 
 /// Most API servers, controller managers, or schedulers in all.
@@ -222,6 +224,7 @@ impl Setup {
             controller_managers: 1,
             schedulers: vec![SchedulerSpec::default()],
             etcd_compaction_interval: Duration::from_secs(300),
+            metrics_server: None,
         }
     }
 

@@ -6,6 +6,7 @@
 mod balancer;
 mod faults;
 mod hanging;
+mod metrics;
 mod processes;
 
 use std::collections::VecDeque;
@@ -20,6 +21,7 @@ use crate::event::{Effects, EtcdValue, Event, Queued};
 use crate::kernel::out::{Action, Out, RecordId};
 use crate::kernel::{Duration, Endpoint, Instant, Network, Queue, Seed};
 use crate::kubelet::{Kubelet, KubeletEvent};
+use crate::metrics_server::MetricsServer;
 use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
 use crate::scheduler::{Scheduler, SchedulerEvent};
@@ -39,6 +41,7 @@ pub struct World {
     controller_managers: Vec<ControllerManager>,
     schedulers: Vec<Scheduler>,
     kubelets: Vec<Kubelet>,
+    metrics_server: Option<Box<MetricsServer>>,
     processes: Processes,
     hanging: hanging::Hanging,
     balancer: balancer::Balancer,
@@ -107,6 +110,7 @@ impl World {
             controller_managers: (0..setup.controller_managers).map(ControllerManager::new).collect(),
             schedulers: (0..).zip(&setup.schedulers).map(|(number, spec)| Scheduler::new(number, spec)).collect(),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
+            metrics_server: setup.metrics_server.map(|every| Box::new(MetricsServer::new(every))),
             processes: Processes::default(),
             hanging: hanging::Hanging::new(),
             balancer: balancer::Balancer::default(),
@@ -143,6 +147,7 @@ impl World {
             let delay = 1_000 + u64::from(node) * 1_000 / self.kubelets.len() as u64;
             starts.push((delay, Event::Kubelet(node, KubeletEvent::Start)));
         }
+        self.start_metrics_server();
         for (ms, event) in starts {
             self.push(
                 Instant::START + Duration::from_millis(ms),
@@ -434,6 +439,7 @@ impl World {
                     kubelet.handle(event, setup, &mut out);
                 }
             }
+            Event::MetricsServer(event) => self.metrics_event(event, &mut out),
             Event::Restart(process) => {
                 self.buffer = out.into_actions();
                 if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_)) {

@@ -55,6 +55,7 @@ use crate::etcd::Response;
 use crate::event::{Effects, EtcdValue, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant, Luck};
+use crate::metrics_server::MetricsEvent;
 use crate::objects::{ConditionStatus, Key, Kind, Object, Pod};
 use crate::setup::Setup;
 use crate::trace::note::{Change as ChangeNote, PodState};
@@ -86,6 +87,13 @@ pub enum ApiServerEvent {
         id: u64,
         /// What it says.
         response: Box<Response<EtcdValue>>,
+    },
+    /// What the server behind an aggregated API answers to a request of this number.
+    Aggregated {
+        /// The request.
+        id: u64,
+        /// The answer.
+        value: Arc<serde_json::Value>,
     },
     /// Some request's time may be up.
     Deadline,
@@ -249,6 +257,7 @@ impl ApiServer {
                 self.storage.client.hear(id, *response, setup, out, &mut heard);
                 self.hear_all(heard, setup, out);
             }
+            ApiServerEvent::Aggregated { id, value } => self.reply(id, Ok(Answer::Json(value)), out),
             ApiServerEvent::Deadline => self.deadline(out),
             ApiServerEvent::Reconnect { group, timer } => self.storage.client.reconnect(group, timer, setup, out),
             ApiServerEvent::Silent(member) => {
@@ -408,6 +417,7 @@ impl ApiServer {
             return self.reply(id, Err(status), out);
         }
         match request.verb {
+            _ if request.subresource == Subresource::Metrics => self.hand_on(id, setup, out),
             Verb::Get if request.subresource != Subresource::Scale => {
                 flight.pending = Some(Pending::Get);
                 self.storage.read(flight.ask(id), flight.request.kind, &flight.request.key, out);
@@ -423,6 +433,23 @@ impl ApiServer {
             }
             _ => self.change_cached(id, setup, out),
         }
+    }
+
+    /// A request to an aggregated API goes on to the server behind it, if there is one. Upstream: kube-aggregator, handler_proxy.go.
+    fn hand_on(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get(&id) else { return };
+        let request = &flight.request;
+        if setup.metrics_server.is_none() || request.kind != Kind::Pod || request.verb != Verb::List {
+            let status = Status::no_resource(request.verb, request.kind);
+            return self.reply(id, Err(status), out);
+        }
+        let labels = match &request.body {
+            request::Body::List(options) => options.labels.clone(),
+            _ => None,
+        };
+        let which = Box::new((request.key.namespace.clone(), labels));
+        let query = MetricsEvent::Query { server: self.me, id, which };
+        out.send(Endpoint::Outside, Duration::ZERO, Event::MetricsServer(query));
     }
 
     /// Begins with the object as the cache has it.
@@ -539,7 +566,10 @@ impl ApiServer {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let Some(pending) = flight.pending.take() else { return };
         let request = &flight.request;
-        let missing = || Status::not_found(request.kind, &request.key.name);
+        let missing = || match (request.verb, request.subresource) {
+            (Verb::Get, Subresource::Scale) => Status::no_scale(request.kind, &request.key.name),
+            _ => Status::not_found(request.kind, &request.key.name),
+        };
         let revision = response.revision;
         let found = match storage::Found::of(response) {
             Ok(found) => found,

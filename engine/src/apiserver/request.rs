@@ -63,6 +63,8 @@ pub enum Subresource {
     Token,
     Finalize,
     Eviction,
+    /// What the metrics server measured; of pods only, and not stored: `pods.metrics.k8s.io`.
+    Metrics,
 }
 
 impl Subresource {
@@ -76,6 +78,7 @@ impl Subresource {
             Subresource::Token => "token",
             Subresource::Finalize => "finalize",
             Subresource::Eviction => "eviction",
+            Subresource::Metrics => "metrics",
         }
     }
 
@@ -86,7 +89,7 @@ impl Subresource {
             Subresource::Scale => {
                 matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController)
             }
-            Subresource::Binding | Subresource::Eviction => kind == Kind::Pod,
+            Subresource::Binding | Subresource::Eviction | Subresource::Metrics => kind == Kind::Pod,
             Subresource::Token => kind == Kind::ServiceAccount,
             Subresource::Finalize => kind == Kind::Namespace,
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::request::Verb;
 use crate::objects::{Kind, Object, Text};
 
 /// An error of the API server.
@@ -43,6 +44,21 @@ impl Status {
     /// 404
     pub fn not_found(kind: Kind, name: &str) -> Self {
         Self::about(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
+    }
+
+    /// 404 of a scale that is read. Kubernetes: ScaleREST.Get.
+    pub fn no_scale(kind: Kind, name: &str) -> Self {
+        let group = if kind.group().is_empty() { "autoscaling" } else { kind.group() };
+        let message = format!("{}/scale.{group} \"{name}\" not found", kind.plural());
+        Self::about(404, "NotFound", kind, name, message)
+    }
+
+    /// 404 of an API that is not served: of `metrics.k8s.io` without a metrics server. The sentence is client-go's.
+    pub fn no_resource(verb: Verb, kind: Kind) -> Self {
+        let verb = if verb.mutating() { verb.as_str() } else { "get" };
+        let message =
+            format!("the server could not find the requested resource ({verb} {}.metrics.k8s.io)", kind.plural());
+        Status { code: 404, reason: "NotFound".into(), message: message.into(), details: None }
     }
 
     /// 409

@@ -42,6 +42,7 @@ pub enum Agent {
     PvcProtectionController,
     Scheduler(u8),
     Kubelet(u32),
+    MetricsServer,
 }
 
 impl Agent {
@@ -79,6 +80,7 @@ impl Agent {
             Agent::PvcProtectionController => "pvc-protection-controller",
             Agent::Scheduler(_) => "kube-scheduler",
             Agent::Kubelet(_) => "kubelet",
+            Agent::MetricsServer => "metrics-server",
         }
     }
 

@@ -8,6 +8,7 @@ use crate::apiserver::ApiServerEvent;
 use crate::apiserver::request::{Body, DeleteOptions, ListOptions, Patch, Request, Subresource, Verb, WriteOptions};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint};
+use crate::objects::selector::Selector;
 use crate::objects::{Key, Kind, Name, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +48,12 @@ impl Call {
     pub fn list(kind: Kind, namespace: &Name, options: ListOptions) -> Self {
         let key = Key { namespace: namespace.clone(), name: "".into() };
         Call::new(Verb::List, kind, key, Body::List(Box::new(options)))
+    }
+
+    /// LIST of `pods.metrics.k8s.io`.
+    pub fn pod_metrics(namespace: &Name, labels: Selector) -> Self {
+        let options = ListOptions { labels: Some(labels), ..ListOptions::default() };
+        Call::list(Kind::Pod, namespace, options).of(Subresource::Metrics)
     }
 
     /// WATCH

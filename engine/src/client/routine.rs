@@ -11,6 +11,7 @@ use crate::apiserver::status::Status;
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
 use crate::objects::{Key, Kind, ObjectReference, Text};
+use crate::trace::What;
 
 /// Why a reconcile did not run to its end.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,8 @@ pub enum Effect {
     RequeueAfter(Duration),
     /// Reconcile the key again as after a failure.
     RequeueRateLimited,
+    /// Say in the trace what was found; it is the cause of what follows.
+    Note(What),
 }
 
 /// The effects of a run, of which the first ones have been carried out in earlier runs.

@@ -28,7 +28,12 @@ pub struct Cluster {
 impl Cluster {
     /// Three nodes that are ready.
     pub fn new() -> Self {
-        let mut world = World::new(Setup::new(7, 3, 1, profiles::laptop()).shared());
+        Cluster::of(Setup::new(7, 3, 1, profiles::laptop()))
+    }
+
+    /// The cluster of a setup.
+    pub fn of(setup: Setup) -> Self {
+        let mut world = World::new(setup.shared());
         world.run_until(Instant::START + Duration::from_secs(14));
         world.forget_trace();
         Cluster { world, number: 1_000 }

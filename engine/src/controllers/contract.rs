@@ -13,7 +13,7 @@ use crate::client::routine::{Routine, Step};
 use crate::client::{Agent, WorkQueue};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
-use crate::objects::{Key, Kind, ObjectReference};
+use crate::objects::{Key, Kind, ObjectReference, Text};
 
 /// A controller.
 pub trait Controller {
@@ -62,6 +62,11 @@ pub trait Controller {
     /// # Errors
     /// When it waits for replies, and when it failed.
     fn reconcile(&self, inputs: &Self::Inputs, routine: &mut Routine<'_>) -> Step<Self::Outcome>;
+
+    /// What a reconcile that has run to its end complains of; empty for nothing. The key is not tried again for that.
+    fn complaint(_outcome: &Self::Outcome) -> Text {
+        Text::default()
+    }
 
     /// A reconcile has run to its end, well or not.
     fn reconciled(&mut self, _key: &Key, _outcome: Option<Self::Outcome>, _now: Instant) {}

@@ -43,6 +43,7 @@ use self::deployment::DeploymentController;
 use self::disruption::{DisruptionController, StaleConditions};
 use self::endpoints::{EndpointSliceController, EndpointsController};
 use self::garbage_collector::GarbageCollector;
+use self::horizontal_pod_autoscaler::HorizontalPodAutoscalerController;
 use self::job::{JobController, JobOrphans};
 use self::namespace::NamespaceController;
 use self::node_lifecycle::NodeLifecycleController;
@@ -162,6 +163,8 @@ controllers! {
     stale_conditions: Running<StaleConditions> = Running::new(StaleConditions);
     cron_job: Running<CronJobController> = Running::new(CronJobController);
     ttl_after_finished: Running<TtlAfterFinishedController> = Running::new(TtlAfterFinishedController);
+    pod_autoscaler: Running<HorizontalPodAutoscalerController> =
+        Running::new(HorizontalPodAutoscalerController::default());
     volume_binder: Running<PersistentVolumeBinder> = Running::new(PersistentVolumeBinder::default());
     claim_protection: Running<PvcProtectionController> = Running::new(PvcProtectionController);
     resource_quota: Running<ResourceQuotaController> = Running::new(ResourceQuotaController);

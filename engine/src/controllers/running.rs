@@ -280,7 +280,11 @@ impl<C: Controller> Running<C> {
         } else {
             self.tasks.remove(&id);
             let (outcome, result) = match result {
-                Ok(outcome) => (Some(outcome), Ok(())),
+                Ok(outcome) => {
+                    let complaint = C::complaint(&outcome);
+                    let result = if complaint.is_empty() { Ok(()) } else { Err(Interrupt::Dropped(complaint)) };
+                    (Some(outcome), result)
+                }
                 Err(interrupt) => (None, Err(interrupt)),
             };
             self.controller.reconciled(&key, outcome, around.out.now());
@@ -346,6 +350,10 @@ impl<C: Controller> Running<C> {
             Effect::DeletionFailed(object) => self.expectations.deletion_observed(key, &object),
             Effect::Wrote(kind, version) => self.wrote(key, kind, version),
             Effect::RequeueAfter(delay) => self.add_after(key.clone(), delay, around.out),
+            Effect::Note(what) => {
+                let (kind, subject) = C::subject(key);
+                around.out.note(Note::about(C::AGENT, kind, subject, what));
+            }
             Effect::RequeueRateLimited => {
                 let delay = self.queue.rate_limit(key, now);
                 self.add_after(key.clone(), delay, around.out);

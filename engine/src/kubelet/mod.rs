@@ -295,6 +295,8 @@ impl Kubelet {
         work: impl FnOnce(&mut PodWorker, &mut Surroundings<'_, 'b>),
     ) {
         let Some(worker) = self.pods.get_mut(&uid) else { return };
+        let metered = setup.metrics_server.is_some();
+        let before = metered.then(|| worker.at_work());
         let mut around = Surroundings {
             setup,
             out,
@@ -309,6 +311,12 @@ impl Kubelet {
             node_ip: node::node_ip(self.index),
         };
         work(worker, &mut around);
+        if let Some(before) = before {
+            let after = worker.at_work();
+            if after != before {
+                worker.tell_of_work(after.0, after.1, &mut around);
+            }
+        }
     }
 }
 

@@ -15,7 +15,9 @@ use super::report::Reporting;
 use super::{Outcome, Purpose, Surroundings, needs, node, pod_of, restart};
 use crate::apiserver::request::{Body, Subresource, Verb};
 use crate::client::connection::Call;
+use crate::event::Event;
 use crate::kernel::{Duration, Instant};
+use crate::metrics_server::{MetricsEvent, PodChange};
 use crate::objects::event::EventType;
 use crate::objects::pod_terms;
 use crate::objects::{ContainerState, Key, Kind, Name, Object, Pod, Text, Uid};
@@ -238,6 +240,23 @@ impl PodWorker {
         self.found = true;
     }
 
+    /// When the youngest of the running containers was started, and whether the pod takes work.
+    pub(super) fn at_work(&self) -> (Option<Instant>, bool) {
+        let started = |container: &Container| match container.run {
+            Run::Running { started, .. } => Some(started),
+            _ => None,
+        };
+        let all = self.init_containers.iter().filter(|container| container.sidecar).chain(&self.containers);
+        let ready = self.stage == Stage::Containers && self.containers.iter().all(Container::ready);
+        (all.filter_map(started).max(), ready)
+    }
+
+    /// The counters of its containers change from now on in another way.
+    pub(super) fn tell_of_work(&self, started: Option<Instant>, ready: bool, around: &mut Surroundings<'_, '_>) {
+        let change = PodChange { node: around.index, object: self.object.clone(), started, ready };
+        around.out.after(Duration::ZERO, Event::MetricsServer(MetricsEvent::Changed(Box::new(change))));
+    }
+
     /// The pod appears.
     pub(super) fn seen(&mut self, around: &mut Surroundings<'_, '_>) {
         self.note(PodStep::Seen, "", around);
@@ -262,6 +281,9 @@ impl PodWorker {
     /// The object is gone; whatever still runs is killed without a word.
     pub(super) fn gone(&mut self, around: &mut Surroundings<'_, '_>) {
         self.give_up_pull(around);
+        if around.setup.metrics_server.is_some() {
+            self.tell_of_work(None, false, around);
+        }
     }
 
     /// A step has taken its time.

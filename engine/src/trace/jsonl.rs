@@ -144,6 +144,8 @@ pub fn what_name(what: &What) -> &'static str {
         What::Leading => "leading",
         What::Ended { .. } => "ended",
         What::Restarting { .. } => "restarting",
+        What::Scraped { .. } => "scraped",
+        What::Scaling(_) => "scaling",
     }
 }
 
@@ -157,6 +159,17 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
             }
         }
         What::Restarting { after } => json.value("after", after.as_nanos()),
+        What::Scraped { pods } => json.value("pods", pods),
+        What::Scaling(scaling) => {
+            json.value("current", scaling.current);
+            json.value("proposed", scaling.proposed);
+            json.value("replicas", scaling.replicas);
+            json.text_if_any("held", &scaling.held);
+            json.text_if_any("measured", &scaling.measured);
+            if let Some(age) = scaling.age {
+                json.value("age", age.as_nanos());
+            }
+        }
         What::Command { line } => json.text("line", line),
         What::Exited { code } => json.value("code", code),
         What::Mark { text } | What::Remark { text } => json.text("text", text),

@@ -127,6 +127,30 @@ pub enum What {
         /// After this back-off.
         after: Duration,
     },
+    /// The metrics server took the kubelets' samples.
+    Scraped {
+        /// Of how many pods there were any.
+        pods: u32,
+    },
+    /// The HorizontalPodAutoscaler has compared what is measured with what is wanted.
+    Scaling(Box<Scaling>),
+}
+
+/// What the HorizontalPodAutoscaler made of its metrics.
+#[derive(Clone, Debug, Hash, PartialEq)]
+pub struct Scaling {
+    /// `spec.replicas` of what is scaled.
+    pub current: i32,
+    /// What the metrics ask for.
+    pub proposed: i32,
+    /// What it does: after stabilisation, rates and bounds.
+    pub replicas: i32,
+    /// The reason of the condition that says why this is not what was proposed; empty if it is.
+    pub held: Text,
+    /// What was measured, for people; empty if nothing was looked at.
+    pub measured: Arc<str>,
+    /// How old the oldest of the measurements is: the end of its window; `None` if there are none.
+    pub age: Option<Duration>,
 }
 
 /// What kind of write.

@@ -55,6 +55,7 @@ impl World {
         self.kill(Process::Kubelet(node));
         let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
         kubelet.lose_power();
+        self.machine_lost(node);
         true
     }
 

@@ -6,7 +6,7 @@
 //! Models: kubernetes v1.36.2 pkg/controller/disruption/disruption.go. Left out: the event MultiplePodDisruptionBudgets, scales of kinds
 //! that others define.
 
-mod scale;
+pub(super) mod scale;
 mod stale;
 pub mod status;
 

@@ -57,7 +57,7 @@ fn find(owner: &OwnerReference, namespace: &Name, caches: &Caches) -> Result<Opt
 }
 
 /// A selector as Go's `%v` shows the API's structure.
-pub(super) fn go_selector(selector: Option<&LabelSelector>, compiled: &Selector) -> String {
+pub(in crate::controllers) fn go_selector(selector: Option<&LabelSelector>, compiled: &Selector) -> String {
     let Some(selector) = selector else { return "nil".to_owned() };
     if selector.match_expressions.as_ref().is_some_and(|all| !all.is_empty()) {
         return compiled.to_string();

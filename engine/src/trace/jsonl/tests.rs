@@ -14,7 +14,7 @@ use crate::process::Ending;
 use crate::profiles;
 use crate::scheduler::explain::{DryRun, Explanation, InVainNodes, NodeScore, Rejected, Woken};
 use crate::trace::Note;
-use crate::trace::note::{PodState, PodStep, Scheduling};
+use crate::trace::note::{PodState, PodStep, Scaling, Scheduling};
 
 const SCHEMA: &str = include_str!("../SCHEMA.md");
 
@@ -261,7 +261,16 @@ fn next(what: &What) -> Option<What> {
         What::Pod { .. } => What::Leading,
         What::Leading => What::Ended { how: Ending::Killed },
         What::Ended { .. } => What::Restarting { after: Duration::ZERO },
-        What::Restarting { .. } => return None,
+        What::Restarting { .. } => What::Scraped { pods: 4 },
+        What::Scraped { .. } => What::Scaling(Box::new(Scaling {
+            current: 2,
+            proposed: 9,
+            replicas: 4,
+            held: "ScaleUpLimit".into(),
+            measured: "cpu 160% of 40%".into(),
+            age: Some(Duration::ZERO),
+        })),
+        What::Scaling(_) => return None,
     })
 }
 
@@ -305,6 +314,9 @@ fn without_optional_fields(what: &What) -> Option<What> {
         }
         What::Pod { step, .. } => What::Pod { step, detail: none() },
         What::Ended { .. } => What::Ended { how: Ending::Terminated },
+        What::Scaling(scaling) => {
+            What::Scaling(Box::new(Scaling { held: Default::default(), measured: "".into(), age: None, ..*scaling }))
+        }
         _ => return None,
     })
 }
