@@ -4,6 +4,8 @@
 //! round length, so that there is something to take them of: at most 120 in a picture, and as long as it takes for most of
 //! them to hold a request and an fsync. Members that hardly differ in size share a line.
 
+mod autoscalers;
+
 use std::sync::Arc;
 
 use wavetank_engine::kernel::{Duration, Spread};
@@ -30,6 +32,7 @@ pub fn chart(session: &Session, title: &str) -> Option<Chart> {
     if view.samples.iter().any(|sample| !sample.reads.is_empty() || !sample.writes.is_empty()) {
         panels.extend([view.latency(), view.rates()]);
     }
+    panels.extend(autoscalers::panel(world.trace().records(), session.zero(), end));
     let subtitle = from_trace::subtitle(setup);
     Some(Chart { title: title.to_owned(), subtitle, start: 0, end, panels, marks, bands })
 }

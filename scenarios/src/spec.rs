@@ -2,6 +2,7 @@
 //! would be right.
 
 mod control_plane;
+pub(crate) mod demand;
 pub(crate) mod etcd;
 pub mod keys;
 pub(crate) mod load;
@@ -75,6 +76,7 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         self::kubelet(kubelet, &mut setup.profile.kubelet)?;
     }
     control_plane::control_plane(map, overrides, &mut setup)?;
+    setup.metrics_server = demand::metrics_server(map.get("metrics_server"))?;
     setup.trace = match text(map, "trace")? {
         None | Some("full") => TraceLevel::Full,
         Some("fingerprint") => TraceLevel::FingerprintOnly,

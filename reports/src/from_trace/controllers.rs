@@ -82,6 +82,14 @@ impl Controllers {
                     drawing.tick(record.at, failure(error), error);
                 }
             }
+            // An autoscaler's decision says more than its event does.
+            What::Scaling(scaling) if scaling.replicas != scaling.current => {
+                let name = note.object.as_ref().map_or("", |(_, key)| &key.name);
+                drawing.tick(record.at, TickKind::Event, &format!("{name} {} → {}", scaling.current, scaling.replicas));
+            }
+            What::Event { reason, .. } if &**reason == "SuccessfulRescale" => {
+                self.active.insert(note.by, record.at);
+            }
             What::Event { reason, .. } => {
                 self.active.insert(note.by, record.at);
                 drawing.tick(record.at, TickKind::Event, reason);

@@ -7,10 +7,56 @@ use std::sync::Arc;
 use wavetank_engine::apiserver::request::{Body, Delivery, Reply, Request, Subresource, Verb};
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::{Duration, Endpoint, Instant};
+use wavetank_engine::metrics_server::demand::Demand;
 use wavetank_engine::objects::meta::ObjectMeta;
 use wavetank_engine::objects::{ConfigMap, Key, Kind, Object};
 
-use super::Nanos;
+use super::{Nanos, Session};
+use crate::script::hints;
+use crate::spec;
+
+impl Session {
+    /// From now on this is asked of the pods of a target like `deployment/web` or `shop:deployment/web`.
+    ///
+    /// # Errors
+    /// When there is no such object, or no metrics server that could measure what is used.
+    pub fn set_demand(&mut self, target: &str, demand: Demand) -> Result<(), String> {
+        let (namespace, object) = target.split_once(':').unwrap_or(("default", target));
+        let (resource, name) = spec::demand::target(object)?;
+        let kind = super::kind_of(resource)?;
+        let key = Key::new(namespace, name);
+        if !DEMANDED.contains(&kind) {
+            let all: Vec<String> = DEMANDED.iter().map(|kind| kind.name().to_lowercase()).collect();
+            return Err(format!(
+                "`{resource}` has no pods that could be asked for work; these have: {}",
+                all.join(", ")
+            ));
+        }
+        let known = self.world.objects(kind);
+        if !known.iter().any(|object| object.key() == key) {
+            let names = known.iter().filter(|object| *object.meta().namespace == *namespace);
+            let hint = hints::did_you_mean(name, names.map(|object| &*object.meta().name)).unwrap_or_default();
+            return Err(format!("there is no {resource} `{name}` in the namespace `{namespace}`\n{hint}"));
+        }
+        match self.world.set_demand((kind, key), demand) {
+            true => Ok(()),
+            false => Err("nobody would see what pods use: the cluster has no metrics server\n\
+                give it one: cluster(#{ metrics_server: true })"
+                .to_owned()),
+        }
+    }
+}
+
+/// Kinds whose pods can be asked for work: pods themselves and what controls them.
+const DEMANDED: [Kind; 7] = [
+    Kind::Pod,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::StatefulSet,
+    Kind::DaemonSet,
+    Kind::ReplicationController,
+    Kind::Job,
+];
 
 /// What a script wants written.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +211,7 @@ impl LoadFigures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::{Overrides, Session};
+    use crate::session::Overrides;
     use serde_json::json;
 
     const MINUTE: Nanos = 60_000_000_000;

@@ -68,6 +68,12 @@ pub const CLUSTER: &[Key] = &[
             client a connection to one of them",
     ),
     key(
+        "metrics_server",
+        "true",
+        "whether there is a metrics server (default false), without which a HorizontalPodAutoscaler finds no metrics; what pods use \
+            says `demand`. `#{ resolution: \"30s\" }`: how often it asks the kubelets (default 15s)",
+    ),
+    key(
         "trace",
         "\"fingerprint\"",
         "`\"full\"` (default), or `\"fingerprint\"` for big clusters: no records are kept, so there is no timeline and \
@@ -112,6 +118,19 @@ pub const ETCD: &[Key] = &[
 /// Keys of the map given to `disk`.
 pub const DISK: &[Key] =
     &[key("fsync", "\"45ms\"", "median of an fsync"), key("bandwidth", "\"20M\"", "bytes written a second")];
+
+/// Keys of `metrics_server`.
+pub const METRICS_SERVER: &[Key] = &[key("resolution", "\"30s\"", "between scrapes")];
+
+/// Keys of the map given to `demand`.
+pub const DEMAND: &[Key] = &[
+    key("cpu", "\"1500m\"", "CPU that the workload's ready pods share"),
+    key("cpu_per_pod", "\"20m\"", "CPU that each of its running pods uses besides"),
+    key("memory", "\"2Gi\"", "memory that its ready pods share"),
+    key("memory_per_pod", "\"64Mi\"", "memory that each of its running pods uses besides"),
+    key("shape", "\"steps\"", "between the points of a table: `\"linear\"` (default) or `\"steps\"`"),
+    key("repeat", "\"8m\"", "after how long the tables begin again"),
+];
 
 /// Keys of the map given to `load`.
 pub const LOAD: &[Key] = &[

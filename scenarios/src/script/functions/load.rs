@@ -13,7 +13,9 @@ use rhai::{Dynamic, Engine, Map};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LoadHandle(pub usize);
 
-pub(super) const FUNCTIONS: &[Function] = &[Function {
+pub(super) const FUNCTIONS: &[Function] = &[LOAD, DEMAND];
+
+const LOAD: Function = Function {
     name: "load",
     group: Group::Faults,
     signatures: &["load(#{ … })"],
@@ -27,7 +29,25 @@ pub(super) const FUNCTIONS: &[Function] = &[Function {
     receiver: Receiver::Cluster,
     arity: 1..=1,
     run: load,
-}];
+};
+
+const DEMAND: Function = Function {
+    name: "demand",
+    group: Group::Faults,
+    signatures: &["demand(target, cpu)", "demand(target, #{ … })"],
+    summary: "Says how much work the pods of `target` are asked to do from now on: `\"deployment/web\"`, another controller, or one \
+        `\"pod/web-0\"`; in another namespace than `default` `\"shop:deployment/web\"`. `cpu` is what all its ready pods need together, \
+        in equal shares, of which each uses at most its limit; `cpu_per_pod` is what each running pod uses besides; `memory` and \
+        `memory_per_pod` likewise. Each is a quantity, or a table of points `[time since the call, quantity]` with straight lines \
+        between them (`shape: \"steps\"`: jumps), which begins again after `repeat`. A pod that no demand concerns uses \
+        nothing; of several, that of the pod counts before that of its controller. The kubelets sample every 10 to 20 s what is \
+        used, the metrics server asks them every 15 s, so an autoscaler sees a change up to a minute late, and as an average. It \
+        needs `cluster(#{ metrics_server: true })`.",
+    example: "demand(\"deployment/web\", \"300m\");\ndemand(\"deployment/web\", #{ cpu: [[\"0s\", \"200m\"], [\"2m\", \"1500m\"], [\"4m\", \"200m\"]], repeat: \"4m\" });",
+    receiver: Receiver::Cluster,
+    arity: 2..=2,
+    run: demand,
+};
 
 /// `load.written` and so on.
 pub(super) fn register_fields(engine: &mut Engine, host: &Shared) {
@@ -64,6 +84,17 @@ fn load(call: &Call<'_>) -> Fallible<Dynamic> {
     let number = host.session()?.start_load(spec);
     host.say(Kind::Fault, &format!("↯ load#{}: {text}", number + 1))?;
     Ok(Dynamic::from(LoadHandle(number)))
+}
+
+fn demand(call: &Call<'_>) -> Fallible<Dynamic> {
+    let target = call.text(0, "target")?;
+    let value = to_json(call.arg(1)?).map_err(Problem::new)?;
+    let demand = spec::demand::demand(&value).map_err(|text| Problem::with_lines(&text))?;
+    let text = spec::demand::text(&value);
+    super::faults::act(call, |session| {
+        session.set_demand(&target, demand)?;
+        Ok(format!("demand on {target}: {text}"))
+    })
 }
 
 /// `load.stop()`; called by `stop`.
