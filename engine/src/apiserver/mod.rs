@@ -566,10 +566,7 @@ impl ApiServer {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let Some(pending) = flight.pending.take() else { return };
         let request = &flight.request;
-        let missing = || match (request.verb, request.subresource) {
-            (Verb::Get, Subresource::Scale) => Status::no_scale(request.kind, &request.key.name),
-            _ => Status::not_found(request.kind, &request.key.name),
-        };
+        let missing = || Status::not_found(request.kind, &request.key.name);
         let revision = response.revision;
         let found = match storage::Found::of(response) {
             Ok(found) => found,

@@ -46,13 +46,6 @@ impl Status {
         Self::about(404, "NotFound", kind, name, format!("{} \"{name}\" not found", kind.qualified()))
     }
 
-    /// 404 of a scale that is read. Kubernetes: ScaleREST.Get.
-    pub fn no_scale(kind: Kind, name: &str) -> Self {
-        let group = if kind.group().is_empty() { "autoscaling" } else { kind.group() };
-        let message = format!("{}/scale.{group} \"{name}\" not found", kind.plural());
-        Self::about(404, "NotFound", kind, name, message)
-    }
-
     /// 404 of an API that is not served: of `metrics.k8s.io` without a metrics server. The sentence is client-go's.
     pub fn no_resource(verb: Verb, kind: Kind) -> Self {
         let verb = if verb.mutating() { verb.as_str() } else { "get" };

@@ -88,7 +88,8 @@ impl Kubelet {
             return Some(Rejection::out_of("pods", 1, count, self.offer.pods));
         }
         let used = |amount: &dyn Fn(&Resources) -> i64| others().map(|worker| amount(&requests(worker))).sum::<i64>();
-        let amounts: [(&str, fn(&Resources) -> i64); 3] = [
+        type Amount = fn(&Resources) -> i64;
+        let amounts: [(&str, Amount); 3] = [
             ("cpu", |resources| resources.cpu),
             ("memory", |resources| resources.memory),
             ("ephemeral-storage", |resources| resources.ephemeral),

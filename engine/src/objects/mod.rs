@@ -132,10 +132,10 @@ macro_rules! objects {
             /// Shares the content of `other`, of the same kind, where both are equal.
             pub(crate) fn share_content(&mut self, other: &Object) {
                 match (self, other) {
-                    $((Object::$variant(this), Object::$variant(other)) => {
-                        if this.api.without_status() == other.api.without_status() {
-                            (this.api, this.compiled) = (other.api.clone(), other.compiled.clone());
-                        }
+                    $((Object::$variant(this), Object::$variant(other))
+                        if this.api.without_status() == other.api.without_status() =>
+                    {
+                        (this.api, this.compiled) = (other.api.clone(), other.compiled.clone());
                     })*
                     _ => {}
                 }

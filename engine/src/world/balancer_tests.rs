@@ -31,7 +31,7 @@ fn list(world: &mut World, number: u32) -> (Duration, Result<Answer, crate::apis
         kind: Kind::Pod,
         subresource: Subresource::None,
         key: Key::new("default", ""),
-        body: Body::List(Box::new(ListOptions::default())),
+        body: Body::List(Box::default()),
         options: Default::default(),
     };
     world.send(request, RecordId(0), Duration::ZERO);

@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(session.resume("kube-scheduler"), Ok("kube-scheduler goes on (SIGCONT)".to_owned()));
         assert!(session.resume("kube-scheduler").is_err());
         assert!(session.hang("worker-1").is_ok() && session.crash("worker-1", false).is_ok());
-        assert_eq!(session.world().faults().collect::<Vec<_>>(), ["worker-1 down"]);
+        assert_eq!(session.world().faults().collect::<Vec<_>>(), ["kubelet/worker-1 down"]);
         assert!(session.hang("worker-1").is_err_and(|text| text.contains("does not run")));
         assert_eq!(session.slow_cpu("kube-apiserver", 2.5), Ok("slow CPU of kube-apiserver (×2.5)".to_owned()));
         assert!(session.slow_cpu("worker-1", 2.0).is_err_and(|text| text.contains("only API servers")));

@@ -16,6 +16,8 @@ const CAPACITY: usize = 1000;
 
 /// Name, port, protocol, application protocol.
 type Port = (Option<String>, i32, String, Option<String>);
+/// Pods by address and uid, and whether they are ready.
+type Addresses<'a> = BTreeMap<(Ipv4Addr, Uid), (&'a Pod, bool)>;
 
 /// The subsets of a Service's pods.
 pub fn of<'a>(service: &Resource<Service>, pods: impl Iterator<Item = &'a Pod>) -> Vec<EndpointSubset> {
@@ -23,7 +25,7 @@ pub fn of<'a>(service: &Resource<Service>, pods: impl Iterator<Item = &'a Pod>) 
     let unready = spec.publish_not_ready_addresses.unwrap_or(false);
     let ports = spec.ports.as_deref().unwrap_or_default();
     let portless = ports.is_empty() && spec.cluster_ip.as_deref() == Some("None");
-    let mut by_ports: BTreeMap<Vec<Port>, BTreeMap<(Ipv4Addr, Uid), (&Pod, bool)>> = BTreeMap::new();
+    let mut by_ports: BTreeMap<Vec<Port>, Addresses<'a>> = BTreeMap::new();
     for pod in pods.filter(|pod| pods::belongs(pod, unready)) {
         let Some(ip) = pod.status.pod_ip else { continue };
         let mut offered: Vec<Port> = ports
@@ -40,7 +42,7 @@ pub fn of<'a>(service: &Resource<Service>, pods: impl Iterator<Item = &'a Pod>) 
             by_ports.entry(offered).or_default().insert((ip, pod.meta.uid), (pod, unready || pod.ready()));
         }
     }
-    let subset = |(ports, addresses): (Vec<Port>, BTreeMap<(Ipv4Addr, Uid), (&Pod, bool)>)| {
+    let subset = |(ports, addresses): (Vec<Port>, Addresses<'a>)| {
         let some = |wanted: bool| {
             let all = addresses.values().filter(|(_, ready)| *ready == wanted);
             let mut all: Vec<EndpointAddress> = all.map(|(pod, _)| address(pod, service)).collect();

@@ -278,7 +278,7 @@ fn a_target_that_is_missing_or_claimed_twice_is_told() {
     cluster.run(30_000);
     assert_eq!(
         events(&cluster, "FailedGetScale").first().map(String::as_str),
-        Some("deployments/scale.apps \"web\" not found")
+        Some("deployments.apps \"web\" not found")
     );
 }
 
