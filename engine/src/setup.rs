@@ -39,6 +39,8 @@ pub struct Setup {
     pub etcd_compaction_interval: Duration,
     /// How often a metrics server scrapes the kubelets; `None`: there is none.
     pub metrics_server: Option<Duration>,
+    /// How long a provisioner takes to make a volume: an estimate of cloud disks' and CSI drivers' usual few seconds, 2 s.
+    pub provisioning: Duration,
 }
 
 /// Most API servers, controller managers, or schedulers in all.
@@ -225,6 +227,7 @@ impl Setup {
             schedulers: vec![SchedulerSpec::default()],
             etcd_compaction_interval: Duration::from_secs(300),
             metrics_server: None,
+            provisioning: Duration::from_secs(2),
         }
     }
 

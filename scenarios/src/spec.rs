@@ -75,6 +75,9 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     if let Some(kubelet) = map.get("kubelet") {
         self::kubelet(kubelet, &mut setup.profile.kubelet)?;
     }
+    if let Some(storage) = map.get("storage") {
+        self::storage(storage, &mut setup)?;
+    }
     control_plane::control_plane(map, overrides, &mut setup)?;
     setup.metrics_server = demand::metrics_server(map.get("metrics_server"))?;
     setup.trace = match text(map, "trace")? {
@@ -251,6 +254,17 @@ fn tagged(image: &str) -> Name {
     wavetank_engine::objects::pod_terms::with_tag(image)
 }
 
+fn storage(value: &Value, setup: &mut Setup) -> Result<(), String> {
+    let Value::Object(map) = value else {
+        return Err(format!("`storage` is a map like #{{ provisioning: \"10s\" }}, not {value}"));
+    };
+    known("`storage`", map, keys::STORAGE)?;
+    if let Some(provisioning) = map.get("provisioning") {
+        setup.provisioning = Duration::from_nanos(time("provisioning", provisioning)?);
+    }
+    Ok(())
+}
+
 fn kubelet(value: &Value, timing: &mut KubeletTiming) -> Result<(), String> {
     let Value::Object(map) = value else {
         return Err(format!("`kubelet` is a map like #{{ sandbox: \"500ms\" }}, not {value}"));
@@ -362,6 +376,9 @@ mod tests {
         assert!(wrong(json!({"kubelet": {"lease_renew": "0s"}})).contains("longer than 0s"));
         assert!(wrong(json!({"kubelet": {"pull": "2s", "bandwidth": "1M"}})).contains("exclude"));
         assert!(wrong(json!({"kubelet": {"bandwidth": 0}})).contains("50M"));
+        assert!(wrong(json!({"storage": {"provisioning": 2}})).contains("`provisioning` is a duration"));
+        assert!(wrong(json!({"storage": {"provisionin": "2s"}})).contains("`provisioning`"));
+        assert!(wrong(json!({"storage": "2s"})).contains("`storage` is a map"));
     }
 
     /// The value of an example in the tables.
@@ -381,6 +398,9 @@ mod tests {
         }
         for key in keys::ETCD {
             assert_ne!(text(&of(json!({"etcd": { key.name: value(key.example) }}))), plain, "{}", key.name);
+        }
+        for key in keys::STORAGE {
+            assert_ne!(text(&of(json!({"storage": { key.name: value(key.example) }}))), plain, "{}", key.name);
         }
         for key in keys::KUBELET {
             assert_ne!(text(&of(json!({"kubelet": { key.name: value(key.example) }}))), plain, "{}", key.name);

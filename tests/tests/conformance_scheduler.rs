@@ -207,8 +207,8 @@ fn rejections(decision: &Decision, pod: &PodInfo, cache: &Cache) -> Value {
     };
     let fits: BTreeSet<u32> = decision.feasible.iter().map(|(index, _)| *index).collect();
     for index in cache.nodes().order().iter().filter(|index| !fits.contains(index)) {
-        if let Some((plugin, reason)) = decision.refused {
-            reject(*index, plugin, vec![reason.text().to_owned()], true);
+        if let Some((plugin, reason)) = &decision.refused {
+            reject(*index, *plugin, vec![reason.to_string()], true);
         } else if let Some(plugin) = decision.narrowed_by {
             reject(*index, plugin, vec![narrowed_text(plugin.name())], true);
         }
@@ -216,8 +216,8 @@ fn rejections(decision: &Decision, pod: &PodInfo, cache: &Cache) -> Value {
     for (index, rejection) in &decision.rejected {
         reject(*index, rejection.plugin, rejection.reasons.texts(pod.terms()), rejection.unresolvable);
     }
-    let refused = decision.refused.map(|(plugin, reason)| {
-        json!({"plugin": plugin.name(), "code": "UnschedulableAndUnresolvable", "messages": [reason.text()]})
+    let refused = decision.refused.as_ref().map(|(plugin, reason)| {
+        json!({"plugin": plugin.name(), "code": "UnschedulableAndUnresolvable", "messages": [&**reason]})
     });
     json!({"reasons": reasons, "rejected_by": plugins, "unresolvable": unresolvable, "prefilter": refused})
 }

@@ -4,7 +4,7 @@
 //! a node may not touch deployments, only the API server's clients of the control plane may bind.
 
 use super::authentication::User;
-use super::request::{Request, Subresource};
+use super::request::{Request, Subresource, Verb};
 use super::status::Status;
 use crate::client::Agent;
 use crate::objects::Kind;
@@ -19,7 +19,11 @@ pub fn authorize(user: User, request: &Request) -> Result<(), Status> {
             reads || own || request.subresource == Subresource::Token
         }
         User::Component(Agent::Scheduler(_)) => {
-            !request.verb.mutating() || matches!(request.kind, Kind::Pod | Kind::Event | Kind::Lease)
+            let own = matches!(request.kind, Kind::Pod | Kind::Event | Kind::Lease);
+            // The role system:volume-scheduler.
+            let volumes = matches!(request.kind, Kind::PersistentVolume | Kind::PersistentVolumeClaim)
+                && matches!(request.verb, Verb::Update | Verb::Patch);
+            !request.verb.mutating() || own || volumes
         }
         User::Component(_) => request.subresource != Subresource::Binding,
     };
@@ -52,7 +56,7 @@ fn user_name(user: User) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apiserver::request::{Body, Verb};
+    use crate::apiserver::request::Body;
     use crate::kernel::Endpoint;
     use crate::objects::Key;
 
@@ -80,5 +84,9 @@ mod tests {
             )
         );
         assert_eq!(authorize(User::Component(Agent::DeploymentController), &request), Ok(()));
+        let scheduler = User::Component(Agent::Scheduler(0));
+        let claim = |verb| Request { kind: Kind::PersistentVolumeClaim, verb, ..request.clone() };
+        assert_eq!(authorize(scheduler, &claim(Verb::Update)), Ok(()));
+        assert!(authorize(scheduler, &claim(Verb::Delete)).is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::client::{Agent, WorkQueue};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
 use crate::objects::{Key, Kind, ObjectReference, Text};
+use crate::setup::Setup;
 
 /// A controller.
 pub trait Controller {
@@ -79,6 +80,8 @@ pub struct View<'a> {
     pub now: Instant,
     /// What the controller waits to see.
     pub expectations: &'a Expectations,
+    /// What is constant.
+    pub setup: &'a Setup,
 }
 
 /// How a controller reacts to a change.

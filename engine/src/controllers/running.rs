@@ -220,7 +220,7 @@ impl<C: Controller> Running<C> {
         if let Some(error) = self.stale(&key, around.caches) {
             return self.end(&key, Err(Interrupt::Failed(error)), around);
         }
-        let view = View { now, expectations: &self.expectations };
+        let view = View { now, expectations: &self.expectations, setup: around.setup };
         let Some(inputs) = self.controller.inputs(&key, around.caches, view) else {
             self.expectations.delete(&key);
             self.turns.remove(&key);

@@ -24,6 +24,7 @@ pub mod small;
 pub mod suffix;
 pub mod template_hash;
 pub mod text;
+pub mod volume;
 pub mod workload;
 
 pub use condition::{Condition, ConditionStatus};

@@ -46,6 +46,8 @@ pub struct PodTerms {
     pub scheduler: Name,
     /// Images of init containers, containers and image volumes, with their tags.
     pub images: Arc<[Name]>,
+    /// Claims it uses, in the order of its volumes.
+    pub claims: Arc<[Name]>,
     /// Number of init and app containers.
     pub containers: u32,
     /// The node it is bound to or insists on.
@@ -107,6 +109,7 @@ impl PodTerms {
                 .unwrap_or(DEFAULT_SCHEDULER)
                 .into(),
             images: images.chain(volumes).map(with_tag).collect(),
+            claims: claims(spec).map(Name::from).collect(),
             containers: (init.len() + spec.containers.len()) as u32,
             node_name: spec.node_name.as_deref().filter(|name| !name.is_empty()).map(Name::from),
             priority: spec.priority.unwrap_or(0),
@@ -133,6 +136,13 @@ impl HostPort {
             && self.protocol == other.protocol
             && (self.ip == other.ip || &*self.ip == ALL_ADDRESSES || &*other.ip == ALL_ADDRESSES)
     }
+}
+
+fn claims(spec: &api::PodSpec) -> impl Iterator<Item = &str> {
+    spec.volumes
+        .iter()
+        .flatten()
+        .filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()))
 }
 
 /// The name under which nodes report an image: with `:latest` if it has no tag.

@@ -47,6 +47,21 @@ pub struct Args {
     pub pod_affinity: PodAffinityArgs,
     /// Of DefaultPreemption.
     pub preemption: PreemptionArgs,
+    /// Of VolumeBinding.
+    pub volume_binding: VolumeBindingArgs,
+}
+
+/// Of VolumeBinding.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VolumeBindingArgs {
+    /// How long a pod that has its node waits for its claims' volumes. – Kubernetes: bindTimeoutSeconds, 600.
+    pub bind_timeout: Duration,
+}
+
+impl Default for VolumeBindingArgs {
+    fn default() -> Self {
+        VolumeBindingArgs { bind_timeout: Duration::from_secs(600) }
+    }
 }
 
 /// Of NodeAffinity: what every pod of the profile demands and wishes beside its own.

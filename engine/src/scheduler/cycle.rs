@@ -12,6 +12,7 @@ use super::cache::pod_info::PodInfo;
 use super::diagnosis::{self, fit_error};
 use super::explain::{Explanation, Woken};
 use super::framework::{Cycle, Decision, Profile};
+use super::plugins::{PodVolumes, volumes_on};
 use super::preemption::{PostFilter, post_filter};
 use super::{Scheduler, SchedulerEvent, object_of};
 use crate::apiserver::request::{Answer, Patch, Subresource};
@@ -36,15 +37,17 @@ pub(super) struct Running {
     node: Option<Name>,
     promised: Option<Name>,
     explanation: Option<Arc<Explanation>>,
+    /// What its claims get on the node.
+    volumes: PodVolumes,
 }
 
 /// A binding under way.
 #[derive(Clone, Debug)]
 pub(super) struct Binding {
-    pod: Arc<PodInfo>,
-    object: Arc<Object>,
-    node: Name,
-    cause: RecordId,
+    pub(super) pod: Arc<PodInfo>,
+    pub(super) object: Arc<Object>,
+    pub(super) node: Name,
+    pub(super) cause: RecordId,
 }
 
 impl Scheduler {
@@ -56,7 +59,7 @@ impl Scheduler {
             out.because(waiting.cause);
             out.note(Note::about(self.agent(), Kind::Pod, pod.key.clone(), What::Reconcile));
             if pod.deleting {
-                if let Some(object) = object_of(&self.pods, &pod) {
+                if let Some(object) = object_of(&self.informers.pods, &pod) {
                     let message = format!("skip schedule deleting pod: {}", pod.key);
                     self.failed_scheduling(&object, &message, out);
                 }
@@ -85,6 +88,7 @@ impl Scheduler {
         let mut offset = |n| setup.luck("kube-scheduler", "preemption", &pod.key.name, attempt.into()).below(n);
         let post_filter = (decision.chosen.is_none() && decision.nodes > 0)
             .then(|| post_filter(&cycle, &mut decision, &mut self.cache, &mut offset));
+        let volumes = decision.chosen.map(|node| volumes_on(&pod, profile, &self.cache, node)).unwrap_or_default();
         let name = |node: u32| self.cache.nodes().get(node).name().clone();
         let attempt = (profile.name.clone(), attempt, woken);
         Running {
@@ -98,6 +102,7 @@ impl Scheduler {
             pod,
             decision,
             post_filter,
+            volumes,
         }
     }
 
@@ -106,11 +111,12 @@ impl Scheduler {
         let Some(running) = self.running.take_if(|running| running.pod.uid == uid) else { return };
         let pod = running.pod.clone();
         let waits = self.queue.get(uid).is_some();
-        let Some(object) = object_of(&self.pods, &pod).filter(|_| waits) else { return };
+        let Some(object) = object_of(&self.informers.pods, &pod).filter(|_| waits) else { return };
         match &running.node {
             Some(node) => {
                 self.note(&running, Some(node.clone()), "", out);
-                self.assume(object, pod, node.clone(), out);
+                let volumes = running.volumes;
+                self.assume(object, pod, node.clone(), volumes, out);
             }
             None => {
                 let text = match &running.post_filter {
@@ -124,14 +130,24 @@ impl Scheduler {
         }
     }
 
-    /// The node is chosen: the pod counts there from now on, and is bound.
-    fn assume(&mut self, object: Arc<Object>, pod: Arc<PodInfo>, node: Name, out: &mut Effects) {
+    /// The node is chosen: the pod counts there from now on, and is bound once its claims are.
+    fn assume(&mut self, object: Arc<Object>, pod: Arc<PodInfo>, node: Name, volumes: PodVolumes, out: &mut Effects) {
         self.queue.done(pod.uid);
         self.cache.withdraw(pod.uid);
         self.place(node.clone(), pod.clone(), true);
-        let call = Call::bind(pod.key.clone(), node.clone());
+        let binding = Binding { pod, object, node, cause: out.cause() };
+        if volumes.matched.is_empty() && volumes.provisioned.is_empty() {
+            self.bind(binding, out);
+        } else {
+            self.bind_volumes(binding, volumes, out);
+        }
+    }
+
+    /// Binds a pod that is assumed to be on its node.
+    pub(super) fn bind(&mut self, binding: Binding, out: &mut Effects) {
+        let call = Call::bind(binding.pod.key.clone(), binding.node.clone());
         let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
-        self.bindings.insert(number, Binding { pod, object, node, cause: out.cause() });
+        self.bindings.insert(number, binding);
     }
 
     fn unschedulable(&mut self, running: Running, object: Arc<Object>, message: String, out: &mut Effects) {
@@ -205,9 +221,9 @@ impl Scheduler {
 
     /// The binding's reply.
     pub(super) fn bound(&mut self, binding: Binding, result: Result<Answer, Status>, out: &mut Effects) {
-        let (key, uid) = (&binding.pod.key, binding.pod.uid);
         let status = match result {
             Ok(_) => {
+                let key = &binding.pod.key;
                 let message = format!("Successfully assigned {key} to {}", binding.node);
                 let (agent, regarding, kind) = (self.agent(), binding.object.reference(), EventType::Normal);
                 self.recorder.speak_for(&binding.pod.terms().scheduler, &self.host);
@@ -223,19 +239,26 @@ impl Scheduler {
             }
             Err(status) => status,
         };
+        self.binding_failed(binding, format!("running Bind plugin \"DefaultBinder\": {}", status.message), out);
+    }
+
+    /// The pod cannot be bound: it does not count on the node any more, and backs off.
+    pub(super) fn binding_failed(&mut self, binding: Binding, message: String, out: &mut Effects) {
+        let uid = binding.pod.uid;
         out.because(binding.cause);
         if self.placed.get(&uid).is_some_and(|placed| placed.assumed) {
             self.unplace(uid, out);
         }
-        let Some(object) = object_of(&self.pods, &binding.pod).filter(|_| self.queue.get(uid).is_some()) else {
+        let Some(object) = object_of(&self.informers.pods, &binding.pod).filter(|_| self.queue.get(uid).is_some())
+        else {
             return;
         };
         let (queue, around) = self.queue(out);
         queue.rejected(uid, Vec::new(), around);
-        let message = format!("running Bind plugin \"DefaultBinder\": {}", status.message);
         self.failed_scheduling(&object, &message, out);
         let Object::Pod(pod) = &*object else { return };
-        self.report(pod, "SchedulerError", message, None, out);
+        // What it was promised is void, too.
+        self.report(pod, "SchedulerError", message, Some(None), out);
     }
 }
 

@@ -18,8 +18,8 @@ pub fn fit_error(decision: &Decision, pod: &PodTerms, post_filter: &str) -> Stri
     if decision.nodes == 0 {
         return "no nodes available to schedule pods".to_owned();
     }
-    let reasons = match decision.refused {
-        Some((_, reason)) => reason.text().to_owned(),
+    let reasons = match &decision.refused {
+        Some((_, reason)) => reason.to_string(),
         None => histogram(counts(decision, pod)),
     };
     available(decision.nodes, &reasons) + if post_filter.is_empty() { "" } else { " " } + post_filter
@@ -94,7 +94,7 @@ mod tests {
             "0/12 nodes are available: 1 node(s) didn't satisfy plugin(s) [NodeAffinity], 10 Insufficient cpu, \
              2 Insufficient memory. preemption: no."
         );
-        decision.refused = Some((Plugin::NodeAffinity, Reason::AffinityConflict));
+        decision.refused = Some((Plugin::NodeAffinity, Reason::AffinityConflict.text().into()));
         assert_eq!(fit_error(&decision, &pod(), ""), "0/12 nodes are available: pod affinity terms conflict.");
         assert_eq!(fit_error(&Decision::default(), &pod(), ""), "no nodes available to schedule pods");
     }

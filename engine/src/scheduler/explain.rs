@@ -7,8 +7,8 @@ use super::cache::Cache;
 use super::diagnosis::narrowed_text;
 use super::framework::{Decision, Rejection};
 use super::preemption::{self, InVain, NO_VICTIMS, PostFilter, Preemption, Victims};
-use crate::objects::PodSpec;
 use crate::objects::meta::Name;
+use crate::objects::{PodSpec, Text};
 
 /// What brought a pod before the scheduler.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,7 +55,7 @@ pub struct Explanation {
     /// The nodes that do not fit, by who rejects them and why; in the order of the plugins.
     pub rejected: Vec<Rejected>,
     /// The plugin that refused the pod before any node was looked at, and why.
-    pub refused: Option<(&'static str, &'static str)>,
+    pub refused: Option<(&'static str, Text)>,
     /// The node it is promised, once those have gone who have to.
     pub nominated: Option<Name>,
     /// Those who have to go from there, `namespace/name`, the most important first.
@@ -157,7 +157,7 @@ impl Explanation {
             plugins: decision.ratings.iter().map(|rating| (rating.plugin.name(), rating.weight)).collect(),
             scores: teller.scores(),
             rejected: teller.rejected(),
-            refused: decision.refused.map(|(plugin, reason)| (plugin.name(), reason.text())),
+            refused: decision.refused.as_ref().map(|(plugin, reason)| (plugin.name(), reason.clone())),
             nominated: None,
             victims: Vec::new(),
             candidates: Vec::new(),

@@ -15,7 +15,8 @@ use super::cache::pod_info::PodInfo;
 use super::cost::Work;
 use super::plugins::{self, Candidate, Filter};
 pub use super::profile::{Plugin, Point, Profile, Ties};
-use super::reasons::{Reason, Reasons};
+use super::reasons::Reasons;
+use crate::objects::Text;
 
 /// One cycle's question.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ pub struct Decision {
     /// The plugin that narrowed the nodes to named ones, so that not all were looked at.
     pub narrowed_by: Option<Plugin>,
     /// The plugin that refused the pod before any node was looked at, and why.
-    pub refused: Option<(Plugin, Reason)>,
+    pub refused: Option<(Plugin, Text)>,
     /// How many nodes there are.
     pub nodes: u32,
     /// What it took.
@@ -216,7 +217,7 @@ impl Decision {
     pub fn rejected_by(&self) -> Vec<Plugin> {
         let on_nodes = self.rejected.iter().map(|(_, rejection)| rejection.plugin);
         let mut plugins: Vec<_> =
-            on_nodes.chain(self.narrowed_by).chain(self.refused.map(|(plugin, _)| plugin)).collect();
+            on_nodes.chain(self.narrowed_by).chain(self.refused.as_ref().map(|(plugin, _)| *plugin)).collect();
         plugins.sort_unstable();
         plugins.dedup();
         plugins

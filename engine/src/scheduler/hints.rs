@@ -2,7 +2,7 @@
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/framework/events.go, EventsToRegister and the hint functions of
 //! pkg/scheduler/framework/plugins/{nodeunschedulable,nodename,tainttoleration,nodeaffinity,nodeports,noderesources,
-//! podtopologyspread,interpodaffinity}. Left out: changes of volumes and claims.
+//! podtopologyspread,interpodaffinity,volumerestrictions,volumebinding,volumezone}.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::cache::pod_info::PodInfo;
 use super::framework::{Plugin, Profile};
 use super::plugins::fits_empty;
 use crate::objects::labels::Labels;
-use crate::objects::meta::Name;
+use crate::objects::meta::{Key, Name};
 use crate::objects::pod_terms::tolerations::{Effect, Taint, UNSCHEDULABLE, tolerated};
 use crate::objects::pod_terms::{AffinityTerm, SpreadConstraint};
 use crate::objects::selector::Selector;
@@ -51,6 +51,29 @@ pub enum Happening {
     },
     /// A node has gone.
     NodeGone(NodeTerms),
+    /// A claim has come, or is another.
+    ClaimChanged {
+        /// Which.
+        key: Key,
+        /// Whether it is new.
+        added: bool,
+    },
+    /// A volume has come, or is another.
+    VolumeChanged {
+        /// Whether it is new.
+        added: bool,
+        /// Whether its zones are others.
+        moved: bool,
+    },
+    /// A storage class has come, or is another.
+    ClassChanged {
+        /// Whether it is new.
+        added: bool,
+        /// Whether volumes are made for other nodes.
+        moved: bool,
+        /// Whether its claims wait for a pod.
+        waits: bool,
+    },
 }
 
 /// Plugins that look at one node at a time.
@@ -62,6 +85,7 @@ const PER_NODE: [Plugin; 6] = [
     Plugin::NodePorts,
     Plugin::NodeResourcesFit,
 ];
+const VOLUMES: [Plugin; 3] = [Plugin::VolumeRestrictions, Plugin::VolumeBinding, Plugin::VolumeZone];
 const ACROSS_NODES: [Plugin; 2] = [Plugin::PodTopologySpread, Plugin::InterPodAffinity];
 
 impl Happening {
@@ -75,6 +99,12 @@ impl Happening {
             Happening::NodeAdded(..) => "NodeAdd",
             Happening::NodeChanged { .. } => "NodeUpdate",
             Happening::NodeGone(_) => "NodeDelete",
+            Happening::ClaimChanged { added: true, .. } => "PersistentVolumeClaimAdd",
+            Happening::ClaimChanged { .. } => "PersistentVolumeClaimUpdate",
+            Happening::VolumeChanged { added: true, .. } => "PersistentVolumeAdd",
+            Happening::VolumeChanged { .. } => "PersistentVolumeUpdate",
+            Happening::ClassChanged { added: true, .. } => "storage.k8s.io/StorageClassAdd",
+            Happening::ClassChanged { .. } => "storage.k8s.io/StorageClassUpdate",
         }
     }
 
@@ -83,8 +113,16 @@ impl Happening {
         match self {
             Happening::PodPlaced(_) | Happening::NodeGone(_) => ACROSS_NODES.to_vec(),
             Happening::PodChanged { .. } => [&ACROSS_NODES[..], &[Plugin::NodeResourcesFit]].concat(),
-            Happening::PodGone(_) => [&[Plugin::NodePorts, Plugin::NodeResourcesFit], &ACROSS_NODES[..]].concat(),
-            Happening::Itself { .. } | Happening::NodeAdded(..) => [&PER_NODE[..], &ACROSS_NODES[..]].concat(),
+            Happening::PodGone(_) => {
+                let alone = [Plugin::NodePorts, Plugin::NodeResourcesFit, Plugin::VolumeRestrictions];
+                [&alone[..], &ACROSS_NODES[..]].concat()
+            }
+            Happening::Itself { .. } => [&PER_NODE[..], &ACROSS_NODES[..]].concat(),
+            Happening::NodeAdded(..) => [&PER_NODE[..], &VOLUMES[..], &ACROSS_NODES[..]].concat(),
+            Happening::ClaimChanged { added: true, .. } => VOLUMES.to_vec(),
+            Happening::ClaimChanged { .. } | Happening::VolumeChanged { .. } | Happening::ClassChanged { .. } => {
+                vec![Plugin::VolumeBinding, Plugin::VolumeZone]
+            }
             Happening::NodeChanged { old, new, .. } => {
                 let mut plugins = Vec::new();
                 if old.unschedulable && !new.unschedulable {
@@ -94,7 +132,8 @@ impl Happening {
                     plugins.extend([Plugin::TaintToleration, Plugin::PodTopologySpread]);
                 }
                 if old.labels != new.labels {
-                    plugins.extend([Plugin::NodeAffinity, Plugin::PodTopologySpread, Plugin::InterPodAffinity]);
+                    plugins.extend([Plugin::NodeAffinity, Plugin::VolumeBinding, Plugin::VolumeZone]);
+                    plugins.extend([Plugin::PodTopologySpread, Plugin::InterPodAffinity]);
                 }
                 if old.allocatable != new.allocatable || old.pods != new.pods {
                     plugins.push(Plugin::NodeResourcesFit);
@@ -119,6 +158,9 @@ impl Happening {
             Plugin::NodeResourcesFit => hint.fit(self),
             Plugin::PodTopologySpread => hint.spread(self),
             Plugin::InterPodAffinity => hint.pod_affinity(self),
+            Plugin::VolumeRestrictions => hint.volume_restrictions(self),
+            Plugin::VolumeBinding => hint.volume_binding(self),
+            Plugin::VolumeZone => hint.volume_zone(self),
             _ => false,
         }
     }
@@ -166,6 +208,44 @@ impl Hint<'_> {
             Happening::NodeAdded(name, node) => suits(name, node),
             Happening::NodeChanged { name, old, new } => !suits(name, old) && suits(name, new),
             Happening::Itself { old, new } => old.terms().required_nodes != new.terms().required_nodes,
+            _ => false,
+        }
+    }
+
+    /// Whether the pod uses the claim.
+    fn uses(&self, claim: &Key) -> bool {
+        claim.namespace == *self.pod.namespace() && self.pod.terms().claims.contains(&claim.name)
+    }
+
+    fn volume_restrictions(&self, happening: &Happening) -> bool {
+        match happening {
+            Happening::NodeAdded(..) => true,
+            Happening::ClaimChanged { key, added } => *added && self.uses(key),
+            Happening::PodGone(other) => {
+                other.namespace() == self.pod.namespace()
+                    && other.terms().claims.iter().any(|claim| self.pod.terms().claims.contains(claim))
+            }
+            _ => false,
+        }
+    }
+
+    fn volume_binding(&self, happening: &Happening) -> bool {
+        match happening {
+            Happening::NodeAdded(..) | Happening::VolumeChanged { .. } => true,
+            Happening::NodeChanged { old, new, .. } => old.labels != new.labels,
+            Happening::ClaimChanged { key, .. } => self.uses(key),
+            Happening::ClassChanged { added, moved, .. } => *added || *moved,
+            _ => false,
+        }
+    }
+
+    fn volume_zone(&self, happening: &Happening) -> bool {
+        match happening {
+            Happening::NodeAdded(..) => true,
+            Happening::NodeChanged { old, new, .. } => old.labels != new.labels,
+            Happening::ClaimChanged { key, .. } => self.uses(key),
+            Happening::VolumeChanged { added, moved } => *added || *moved,
+            Happening::ClassChanged { added, waits, .. } => *added && *waits,
             _ => false,
         }
     }
@@ -235,6 +315,7 @@ impl Hint<'_> {
                 let taints = || old.taints != new.taints && hard().any(|constraint| constraint.honor_taints);
                 (complete(&old.labels) || complete(&new.labels)) && (moved() || taints())
             }
+            Happening::ClaimChanged { .. } | Happening::VolumeChanged { .. } | Happening::ClassChanged { .. } => false,
         }
     }
 
@@ -263,7 +344,40 @@ impl Hint<'_> {
                 let moved = |key: &Name| old.labels.get(key) != new.labels.get(key);
                 affinity.is_none() || keys.into_iter().any(moved)
             }
-            Happening::NodeGone(_) => false,
+            Happening::NodeGone(_)
+            | Happening::ClaimChanged { .. }
+            | Happening::VolumeChanged { .. }
+            | Happening::ClassChanged { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::PodSpec;
+    use serde_json::json;
+
+    #[test]
+    fn a_pod_with_claims_is_woken_by_what_concerns_them() {
+        let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]);
+        let spec = PodSpec::new(serde_json::from_value(json!({"containers": [], "volumes": volumes})).expect("a spec"));
+        let pod = PodInfo::plain("ns", "p", 1, Labels::new(), spec);
+        let (profile, cache) = (Profile::default(), Cache::default());
+        let woken = |happening: Happening| {
+            let concerned = happening.concerns().into_iter();
+            let helped = concerned.filter(|plugin| happening.helps(*plugin, &pod, &profile, &cache));
+            helped.filter(|plugin| VOLUMES.contains(plugin)).collect::<Vec<_>>()
+        };
+        let claim = |name: &str, added| Happening::ClaimChanged { key: Key::new("ns", name), added };
+        assert_eq!(woken(claim("c", true)), VOLUMES);
+        assert_eq!(woken(claim("c", false)), [Plugin::VolumeBinding, Plugin::VolumeZone]);
+        assert_eq!(woken(claim("d", true)), []);
+        let volume = |added, moved| Happening::VolumeChanged { added, moved };
+        assert_eq!(woken(volume(false, false)), [Plugin::VolumeBinding]);
+        assert_eq!(woken(volume(false, true)), [Plugin::VolumeBinding, Plugin::VolumeZone]);
+        let class = |added, moved| Happening::ClassChanged { added, moved, waits: false };
+        assert_eq!((woken(class(true, false)), woken(class(false, false))), (vec![Plugin::VolumeBinding], vec![]));
+        assert_eq!(woken(Happening::PodGone(Arc::new(pod.clone()))), [Plugin::VolumeRestrictions]);
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Reading order: `queue` and `hints` (who is next, and what wakes whom), `framework` with `plugins` (which node), `preemption` (who has to
 //! go), `cache` (nodes with their pods, assumed ones included), `diagnosis` and `explain` (why), `config`. This file is the loop around
-//! them; `watching` feeds it, `cycle` decides and binds, `preempting` pushes out.
+//! them; `watching` feeds it, `cycle` decides and binds, `binding_volumes` comes before the binding of a pod with claims, `preempting`
+//! pushes out.
 //!
-//! Models: kubernetes v1.36.2 pkg/scheduler/{scheduler,schedule_one,eventhandlers}.go. Left out: extenders, permit, reserve and pre-bind
-//! plugins, volumes, claims, pod groups and services as informers (the cache takes services).
+//! Models: kubernetes v1.36.2 pkg/scheduler/{scheduler,schedule_one,eventhandlers}.go. Left out: extenders, permit plugins, resource
+//! claims, pod groups, CSI nodes, drivers and capacities, and services as informers (the cache takes services).
 
+mod binding_volumes;
 pub mod cache;
 pub mod config;
 pub mod cost;
@@ -15,6 +17,7 @@ pub mod diagnosis;
 pub mod explain;
 pub mod framework;
 pub mod hints;
+mod informers;
 pub mod plugins;
 mod preempting;
 pub mod preemption;
@@ -26,17 +29,19 @@ mod watching;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use self::binding_volumes::Prebinding;
 use self::cache::Cache;
 use self::config::SchedulerConfiguration;
 use self::cycle::{Binding, Running};
+use self::informers::Informers;
 use self::preempting::{Errand, Preempting};
 use self::queue::{Around, SchedulingQueue};
-use crate::apiserver::request::{Delivery, ListOptions, Reply};
+use crate::apiserver::request::{Delivery, Reply};
 use crate::apiserver::status::Status;
 use crate::client::informer::Change;
 use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
 use crate::client::recorder::Verdict;
-use crate::client::{Agent, Connection, Informer, Recorder, Store};
+use crate::client::{Agent, Connection, Informer, Recorder};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::event::EventType;
@@ -56,6 +61,8 @@ pub enum SchedulerEvent {
     Elect,
     /// A cycle's time is over: its decision takes effect.
     Decide(UidWords),
+    /// Time to see whether the claims of a pod that has its node have their volumes.
+    CheckVolumes(UidWords),
     /// Back-off or patience of some pod is over.
     Flush,
     /// The event recorder may try again.
@@ -79,11 +86,7 @@ pub struct Scheduler {
     /// The older generation of events: of the election.
     legacy: Recorder,
     leader: LeaderElection,
-    pods: Informer,
-    nodes: Informer,
-    namespaces: Informer,
-    replica_sets: Informer,
-    budgets: Informer,
+    informers: Informers,
     cache: Cache,
     /// Where each pod counts: bound ones and assumed ones.
     placed: BTreeMap<Uid, Placed>,
@@ -94,6 +97,9 @@ pub struct Scheduler {
     start: usize,
     flush_at: Option<Instant>,
     bindings: BTreeMap<u64, Binding>,
+    /// Pods that have their node and whose claims are being bound, and the requests for them.
+    prebindings: BTreeMap<Uid, Prebinding>,
+    volume_writes: BTreeMap<u64, Uid>,
     /// Preemptions under way, by the pod they are for, and the requests for them.
     preempting: BTreeMap<Uid, Preempting>,
     errands: BTreeMap<u64, Errand>,
@@ -108,7 +114,6 @@ struct Placed {
 impl Scheduler {
     /// The scheduler of that number that has not started.
     pub fn new(number: u8, spec: &SchedulerSpec) -> Self {
-        let informer = |kind| Informer::new(kind, Store::default(), ListOptions::default());
         let (configuration, host) = (spec.configuration.clone(), control_plane_host(spec.replica));
         let first = configuration.profiles.first().map_or(DEFAULT_SCHEDULER.into(), |profile| profile.name.clone());
         Scheduler {
@@ -118,11 +123,7 @@ impl Scheduler {
             leader: candidate(number, &configuration, host.clone()),
             configuration,
             host,
-            pods: informer(Kind::Pod),
-            nodes: informer(Kind::Node),
-            namespaces: informer(Kind::Namespace),
-            replica_sets: informer(Kind::ReplicaSet),
-            budgets: informer(Kind::PodDisruptionBudget),
+            informers: Informers::new(),
             cache: Cache::default(),
             placed: BTreeMap::new(),
             queue: SchedulingQueue::default(),
@@ -130,6 +131,8 @@ impl Scheduler {
             start: 0,
             flush_at: None,
             bindings: BTreeMap::new(),
+            prebindings: BTreeMap::new(),
+            volume_writes: BTreeMap::new(),
             preempting: BTreeMap::new(),
             errands: BTreeMap::new(),
         }
@@ -147,9 +150,8 @@ impl Scheduler {
                 self.elect(setup, out);
                 let agent = self.agent();
                 // Informers start before leadership, so that a new leader is ready at once.
-                let Scheduler { nodes, pods, namespaces, replica_sets, budgets, connection, .. } = self;
-                for informer in [nodes, pods, namespaces, replica_sets, budgets] {
-                    informer.start(agent, connection, out);
+                for informer in self.informers.all() {
+                    informer.start(agent, &mut self.connection, out);
                 }
             }
             SchedulerEvent::Elect => self.elect(setup, out),
@@ -157,7 +159,7 @@ impl Scheduler {
             SchedulerEvent::RetryEvents => {}
             SchedulerEvent::Delivery(Delivery::Watch { number, events }) => {
                 let mut changes = Vec::new();
-                if let Some(informer) = self.informer(number) {
+                if let Some(informer) = self.informers.of_watch(number) {
                     events.into_iter().for_each(|event| informer.take(event, &mut changes));
                 }
                 for change in changes {
@@ -168,6 +170,7 @@ impl Scheduler {
                 self.watch_ended(number, status.as_deref(), setup, out);
             }
             SchedulerEvent::Decide(uid) => self.decided(uid.into(), out),
+            SchedulerEvent::CheckVolumes(uid) => self.check_volumes(uid.into(), out),
             // One that was planned before a sooner one became due is none any more.
             SchedulerEvent::Flush if self.flush_at.is_some_and(|at| at <= out.now()) => {
                 self.flush_at = None;
@@ -177,10 +180,8 @@ impl Scheduler {
             SchedulerEvent::Flush => {}
             SchedulerEvent::Rewatch(kind) => {
                 let agent = self.agent();
-                let Scheduler { nodes, pods, namespaces, replica_sets, budgets, connection, .. } = self;
-                let all = [nodes, pods, namespaces, replica_sets, budgets];
-                if let Some(informer) = all.into_iter().find(|informer| informer.kind == kind) {
-                    informer.start(agent, connection, out);
+                if let Some(informer) = self.informers.all().into_iter().find(|informer| informer.kind == kind) {
+                    informer.start(agent, &mut self.connection, out);
                 }
             }
             SchedulerEvent::Terminate if !self.leader.leading() => {
@@ -234,15 +235,10 @@ impl Scheduler {
     /// A watch ended, or could not be opened.
     fn watch_ended(&mut self, number: u64, status: Option<&Status>, setup: &Setup, out: &mut Effects) {
         let (me, agent) = (self.me(), self.agent());
-        if let Some(informer) = self.informer(number) {
+        if let Some(informer) = self.informers.of_watch(number) {
             let wait = informer.broke(status, agent, setup, out.now());
             out.after(wait, Event::Scheduler(me, SchedulerEvent::Rewatch(informer.kind)));
         }
-    }
-
-    fn informer(&mut self, number: u64) -> Option<&mut Informer> {
-        let Scheduler { nodes, pods, namespaces, replica_sets, budgets, .. } = self;
-        [nodes, pods, namespaces, replica_sets, budgets].into_iter().find(|informer| informer.is(number))
     }
 
     /// The queue, and what it needs to know.
@@ -252,9 +248,7 @@ impl Scheduler {
     }
 
     fn synced(&self) -> bool {
-        [&self.nodes, &self.pods, &self.namespaces, &self.replica_sets, &self.budgets]
-            .iter()
-            .all(|informer| informer.synced())
+        self.informers.synced()
     }
 
     fn elect(&mut self, setup: &Setup, out: &mut Effects) {
@@ -304,6 +298,8 @@ impl Scheduler {
         }
         if let Some(binding) = self.bindings.remove(&reply.number) {
             self.bound(binding, reply.result, out);
+        } else if let Some(uid) = self.volume_writes.remove(&reply.number) {
+            self.volume_written(uid, reply.result, out);
         } else if let Some(errand) = self.errands.remove(&reply.number) {
             self.errand_done(errand, reply.result, out);
         } else if let Err(status) = &reply.result {
@@ -339,8 +335,12 @@ impl Scheduler {
                 self.cache.owners.set_controller("ReplicaSet", change.object().key(), selector);
             }
             Kind::PodDisruptionBudget => {
-                self.cache.budgets = self.budgets.store.iter().filter_map(|object| watching::budget(object)).collect();
+                let budgets = self.informers.budgets.store.iter();
+                self.cache.budgets = budgets.filter_map(|object| watching::budget(object)).collect();
             }
+            Kind::PersistentVolumeClaim => self.claim_changed(&change, out),
+            Kind::PersistentVolume => self.volume_changed(&change, out),
+            Kind::StorageClass => self.class_changed(&change, out),
             _ => {}
         }
         out.because(before);

@@ -71,7 +71,7 @@ impl Scheduler {
 
     /// Marks a victim as one.
     fn tell(&mut self, preemptor: Uid, victim: Arc<PodInfo>, out: &mut Effects) {
-        let Some(object) = object_of(&self.pods, &victim) else { return };
+        let Some(object) = object_of(&self.informers.pods, &victim) else { return };
         let Some(preempting) = self.preempting.get_mut(&preemptor) else { return };
         let Object::Pod(pod) = &*object else { return };
         preempting.busy += 1;

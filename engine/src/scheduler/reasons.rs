@@ -1,6 +1,7 @@
 //! Why a node does not fit, as a small set that is turned into texts only when somebody reads them.
 //!
-//! Models: the ErrReason constants of kubernetes v1.36.2 pkg/scheduler/framework/plugins.
+//! Models: the ErrReason constants of kubernetes v1.36.2 pkg/scheduler/framework/plugins. Left out: disks that a pod names itself
+//! (`node(s) had no available disk`), limits of CSI drivers, storage capacity.
 
 use crate::objects::pod_terms::PodTerms;
 
@@ -39,6 +40,16 @@ pub enum Reason {
     ExistingAntiAffinity,
     /// NodeAffinity: not what the profile demands for every pod.
     EnforcedAffinity,
+    /// VolumeRestrictions: a claim that only one pod may use is used.
+    ClaimInUse,
+    /// VolumeBinding: a volume cannot be reached from the node.
+    VolumeAffinity,
+    /// VolumeBinding: a claim finds no volume for the node, and none can be made.
+    NoVolume,
+    /// VolumeBinding: a volume is gone.
+    VolumeGone,
+    /// VolumeZone: a volume is in another zone.
+    VolumeZone,
 }
 
 /// Reasons of one node, at least one.
@@ -50,7 +61,7 @@ pub struct Reasons {
     scalars: u32,
 }
 
-const ALL: [Reason; 16] = [
+const ALL: [Reason; 21] = [
     Reason::Unschedulable,
     Reason::OtherNode,
     Reason::UntoleratedTaint,
@@ -67,6 +78,11 @@ const ALL: [Reason; 16] = [
     Reason::PodAntiAffinity,
     Reason::ExistingAntiAffinity,
     Reason::EnforcedAffinity,
+    Reason::ClaimInUse,
+    Reason::VolumeAffinity,
+    Reason::NoVolume,
+    Reason::VolumeGone,
+    Reason::VolumeZone,
 ];
 
 impl Reason {
@@ -89,6 +105,13 @@ impl Reason {
             Reason::PodAntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Reason::ExistingAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
             Reason::EnforcedAffinity => "node(s) didn't match scheduler-enforced node affinity",
+            Reason::ClaimInUse => {
+                "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+            }
+            Reason::VolumeAffinity => "node(s) didn't match PersistentVolume's node affinity",
+            Reason::NoVolume => "node(s) didn't find available persistent volumes to bind",
+            Reason::VolumeGone => "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)",
+            Reason::VolumeZone => "node(s) had no available volume zone",
         }
     }
 }
@@ -140,6 +163,6 @@ mod tests {
         reasons.add(Reason::Cpu);
         reasons.add_scalar(1);
         assert_eq!(reasons.texts(&pod), ["Too many pods", "Insufficient cpu", "Insufficient b.io/y"]);
-        assert!(ALL.is_sorted() && ALL.len() == Reason::EnforcedAffinity as usize + 1);
+        assert!(ALL.is_sorted() && ALL.len() == Reason::VolumeZone as usize + 1);
     }
 }

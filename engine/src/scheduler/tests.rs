@@ -15,6 +15,8 @@ use crate::setup::Setup;
 use crate::trace::What;
 use crate::world::World;
 
+mod volumes;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn cluster(nodes: usize, configuration: SchedulerConfiguration) -> World {
@@ -28,6 +30,10 @@ fn cluster(nodes: usize, configuration: SchedulerConfiguration) -> World {
 fn create(world: &mut World, kind: Kind, name: &str, object: Value) {
     // What is drawn for a request, uids among them, hangs on the agent's count of them.
     let sequence = name.bytes().fold(1, |number, byte| number * 31 + u64::from(byte)) % (1 << 30);
+    create_as(world, sequence, kind, name, object);
+}
+
+fn create_as(world: &mut World, sequence: u64, kind: Kind, name: &str, object: Value) {
     let request = Request {
         from: Endpoint::Outside,
         number: 1_000,

@@ -1,4 +1,4 @@
-//! What pods and nodes do, taken into the cache and the queue.
+//! What pods, nodes, claims and volumes do, taken into the cache and the queue.
 //!
 //! Models: kubernetes v1.36.2 pkg/scheduler/eventhandlers.go, backend/queue/nominator.go (UpdateNominatedPod).
 
@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use super::cache::Budget;
 use super::cache::node_info::NodeTerms;
 use super::cache::pod_info::PodInfo;
+use super::cache::{Budget, Cache};
 use super::hints::Happening;
 use super::{Placed, Scheduler};
 use crate::client::informer::Change;
@@ -146,6 +146,35 @@ impl Scheduler {
                 self.cache.set_node(name, new.clone());
                 self.happened(&Happening::NodeAdded(name.clone(), new), None, out);
             }
+        }
+    }
+
+    pub(super) fn claim_changed(&mut self, change: &Change, out: &mut Effects) {
+        let key = change.object().key();
+        self.cache.volumes.set_claim(&key, change.new.as_deref());
+        if change.new.is_some() {
+            self.happened(&Happening::ClaimChanged { key, added: change.old.is_none() }, None, out);
+        }
+    }
+
+    pub(super) fn volume_changed(&mut self, change: &Change, out: &mut Effects) {
+        let name = &change.object().meta().name;
+        let zones = |cache: &Cache| cache.volumes.seen_volume(name).map(|volume| volume.zones.clone());
+        let before = zones(&self.cache);
+        self.cache.volumes.set_volume(name, change.new.as_deref());
+        if change.new.is_some() {
+            let (added, moved) = (change.old.is_none(), before != zones(&self.cache));
+            self.happened(&Happening::VolumeChanged { added, moved }, None, out);
+        }
+    }
+
+    pub(super) fn class_changed(&mut self, change: &Change, out: &mut Effects) {
+        let name = &change.object().meta().name;
+        let old = self.cache.volumes.set_class(name, change.new.as_deref());
+        if let Some(new) = self.cache.volumes.class(name) {
+            let moved = old.as_ref().is_some_and(|old| old.topologies != new.topologies);
+            let happening = Happening::ClassChanged { added: old.is_none(), moved, waits: new.waits };
+            self.happened(&happening, None, out);
         }
     }
 

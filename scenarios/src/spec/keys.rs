@@ -42,6 +42,7 @@ pub const CLUSTER: &[Key] = &[
     key("profile", "\"production\"", "how long things take: `laptop` (default), `production` or `slow-disk`"),
     key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
     key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),
+    key("storage", "#{ provisioning: \"10s\" }", "how volumes come about, below"),
     key(
         "scheduler",
         "#{ percentageOfNodesToScore: 100 }",
@@ -187,6 +188,13 @@ pub const KUBELET: &[Key] = &[
     key("resync", "\"30s\"", "between attempts to start what failed to start"),
 ];
 
+/// Keys of `storage`.
+pub const STORAGE: &[Key] = &[key(
+    "provisioning",
+    "\"10s\"",
+    "how long any provisioner that a StorageClass names takes to make a volume (default 2s)",
+)];
+
 /// A value of the kubelet's timing.
 pub(super) enum Field<'a> {
     Latency(&'a mut Latency),
@@ -237,6 +245,8 @@ pub fn reference() -> String {
     out += "\nA node in the list `nodes`, such as `#{ name: \"db-1\", cpu: \"8\" }`; a key with a hyphen stands in quotes. \
         Sizes are quantities (`\"500m\"`, `\"8Gi\"`) or numbers.\n\n| key | example | says |\n|---|---|---|\n";
     rows(&mut out, NODE);
+    out += "\n`storage` as a map:\n\n| key | example | says |\n|---|---|---|\n";
+    rows(&mut out, STORAGE);
     out += "\nTimes of the `kubelet` are durations. A value given here is always the same, that of the profile varies around \
         the middle shown.\n\n| key | example | in `laptop` | is |\n|---|---|---|---|\n";
     let mut timing = profiles::laptop().kubelet;
@@ -279,7 +289,7 @@ mod tests {
         let text = reference();
         let documented =
             |name: &str| text.contains(&format!("| `{name}` |")) || text.contains(&format!("| `\"{name}\"` |"));
-        for key in [CLUSTER, SCHEDULER, ETCD, NODE, KUBELET].into_iter().flatten() {
+        for key in [CLUSTER, SCHEDULER, ETCD, NODE, STORAGE, KUBELET].into_iter().flatten() {
             assert!(documented(key.name), "{}", key.name);
         }
         assert!(IMAGE.iter().all(|key| text.contains(&format!("{}: ", key.name))), "{text}");

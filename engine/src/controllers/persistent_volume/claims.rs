@@ -5,29 +5,21 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    CSIPersistentVolumeSource, ObjectReference as ApiReference, PersistentVolume, PersistentVolumeClaim,
-    PersistentVolumeClaimSpec, PersistentVolumeSpec,
+    CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
-use super::{Claim, Class, Inputs, VOLUME_FINALIZER, Volume, claimed_by};
+use super::{Class, Inputs, VOLUME_FINALIZER};
 use crate::apiserver::request::{DeleteOptions, Patch};
 use crate::client::connection::Call;
 use crate::client::routine::{Effect, Interrupt, Routine, Step};
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
-use crate::objects::quantity::Quantity;
-use crate::objects::{Kind, Object, ObjectMeta, Resource};
-
-/// How long a provisioner takes to make a volume: an estimate of cloud disks' and CSI drivers' usual few seconds.
-const PROVISIONING: Duration = Duration::from_secs(2);
-const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
-const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
-const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
-const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
-const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
-/// A class whose volumes a person makes.
-const NOBODY: &str = "kubernetes.io/no-provisioner";
+use crate::objects::selector::Selector;
+use crate::objects::volume::{
+    self, BIND_COMPLETED, BOUND_BY_CONTROLLER, Claim, NOBODY, PROVISIONED_BY, PROVISIONER, SELECTED_NODE, Volume,
+    WAIT_FOR_FIRST_CONSUMER, claim_uid, claimed_by, reference,
+};
+use crate::objects::{Kind, Labels, Object, ObjectMeta, Resource};
 
 /// Whether a claim has its volume.
 pub(super) fn bound(claim: &Claim) -> bool {
@@ -39,17 +31,12 @@ fn spec(claim: &Claim) -> PersistentVolumeClaimSpec {
     claim.api.spec.clone().unwrap_or_default()
 }
 
-fn size(list: Option<&std::collections::BTreeMap<String, ApiQuantity>>) -> i64 {
-    list.and_then(|list| list.get("storage")).and_then(|text| Quantity::parse(&text.0).ok()).map_or(0, Quantity::value)
-}
-
-fn requested(spec: &PersistentVolumeClaimSpec) -> i64 {
-    size(spec.resources.as_ref().and_then(|resources| resources.requests.as_ref()))
-}
-
 /// The smallest volume that fits a claim and is nobody's.
 pub(super) fn smallest<'a>(claim: &Claim, volumes: impl Iterator<Item = &'a Arc<Object>>) -> Option<Arc<Object>> {
     let spec = spec(claim);
+    let selector = spec.selector.as_ref();
+    let selector = selector.map(|selector| Selector::from_label_selector(selector).unwrap_or(Selector::nothing()));
+    let selects = |labels: &Labels| selector.as_ref().is_none_or(|selector| selector.matches(labels));
     let of = |object: &Arc<Object>| -> Option<PersistentVolumeSpec> {
         let volume = object.as_resource::<PersistentVolume>().filter(|volume| !volume.meta.deleting())?;
         let phase = volume.api.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -57,28 +44,33 @@ pub(super) fn smallest<'a>(claim: &Claim, volumes: impl Iterator<Item = &'a Arc<
             .api
             .spec
             .clone()
-            .filter(|_| claimed_by(volume).is_none() && !matches!(phase, Some("Released" | "Failed")))
+            .filter(|_| claimed_by(volume).is_none() && phase == Some("Available") && selects(&volume.meta.labels))
     };
     let fits = |volume: &PersistentVolumeSpec| {
         let modes = volume.access_modes.as_deref().unwrap_or_default();
         let class = |class: &Option<String>| class.clone().unwrap_or_default();
         class(&volume.storage_class_name) == class(&spec.storage_class_name)
             && spec.access_modes.iter().flatten().all(|mode| modes.contains(mode))
-            && size(volume.capacity.as_ref()) >= requested(&spec)
+            && volume::storage(volume.capacity.as_ref()) >= volume::requested(&claim.api)
             && spec.volume_name.as_deref().is_none_or(str::is_empty)
     };
     let fitting = volumes.filter_map(|object| Some((object, of(object)?))).filter(|(_, volume)| fits(volume));
     fitting
-        .min_by_key(|(object, volume)| (size(volume.capacity.as_ref()), object.key()))
+        .min_by_key(|(object, volume)| (volume::storage(volume.capacity.as_ref()), object.key()))
         .map(|(object, _)| object.clone())
 }
 
 /// Brings a claim a step closer to its volume.
 pub(super) fn sync(inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
+    if let Some(volume) = inputs.unclaimed.as_ref().and_then(|object| object.as_resource::<PersistentVolume>()) {
+        let free = volume.with_status(|api| api.status.get_or_insert_default().phase = Some("Available".to_owned()));
+        return write_status(Object::PersistentVolume(free), routine);
+    }
     for volume in inputs.own.iter().filter_map(|object| object.as_resource::<PersistentVolume>()) {
-        let uid = volume.api.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()?.uid.clone()).unwrap_or_default();
-        let here = inputs.claim.as_ref().is_some_and(|claim| uid.is_empty() || claim.meta.uid.to_string() == uid);
-        if !here {
+        // One that was only meant for a claim waits for it.
+        let uid = claim_uid(volume);
+        let here = |claim: &Arc<Claim>| uid.is_some_and(|uid| claim.meta.uid.to_string() == uid);
+        if uid.is_some() && !inputs.claim.as_ref().is_some_and(here) {
             release(volume, routine)?;
         }
     }
@@ -87,13 +79,14 @@ pub(super) fn sync(inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
         return Ok(());
     }
     let own = inputs.own.iter().filter_map(|object| object.as_resource::<PersistentVolume>());
+    let own = own.filter(|volume| claim_uid(volume).is_none_or(|uid| claim.meta.uid.to_string() == uid));
     let meant = spec(claim).volume_name.filter(|name| !name.is_empty());
     let mut own = own.filter(|volume| meant.as_deref().is_none_or(|name| *volume.meta.name == *name));
     if let Some(volume) = own.next() {
         return bind(claim, volume, routine);
     }
     if let Some(volume) = inputs.free.as_ref().and_then(|object| object.as_resource::<PersistentVolume>())
-        && (inputs.node.is_some() || !waits(&inputs.class))
+        && !waits(&inputs.class)
     {
         return bind(claim, volume, routine);
     }
@@ -101,7 +94,7 @@ pub(super) fn sync(inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
 }
 
 fn waits(class: &Class) -> bool {
-    matches!(class, Class::Known(class) if class.api.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"))
+    matches!(class, Class::Known(class) if class.api.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER))
 }
 
 fn say(inputs: &Inputs, kind: EventType, reason: &'static str, text: &str, routine: &mut Routine<'_>) {
@@ -129,17 +122,13 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
         }
         Class::Known(class) => class,
     };
-    if waits(&inputs.class) && inputs.node.is_none() {
-        match &inputs.consumer {
-            None => {
-                let text = "waiting for first consumer to be created before binding";
-                say(inputs, EventType::Normal, "WaitForFirstConsumer", text, routine);
-            }
-            Some((pod, _)) => {
-                let text = format!("waiting for pod {pod} to be scheduled");
-                say(inputs, EventType::Normal, "WaitForPodScheduled", &text, routine);
-            }
-        }
+    if waits(&inputs.class) && claim.meta.annotation(SELECTED_NODE).is_none() {
+        let (reason, text) = match &inputs.consumers[..] {
+            [] => ("WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned()),
+            [pod] => ("WaitForPodScheduled", format!("waiting for pod {pod} to be scheduled")),
+            pods => ("WaitForPodScheduled", format!("waiting for pods {} to be scheduled", pods.join(","))),
+        };
+        say(inputs, EventType::Normal, reason, &text, routine);
         return Ok(());
     }
     let provisioner = class.api.provisioner.clone();
@@ -149,9 +138,6 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
     if claim.meta.annotation(PROVISIONER) != Some(&*provisioner) {
         let mut marked = (**claim).clone();
         marked.meta.annotate(PROVISIONER, &provisioner);
-        if let Some(node) = &inputs.node {
-            marked.meta.annotate(SELECTED_NODE, node);
-        }
         write(Object::PersistentVolumeClaim(marked), routine)?;
     }
     let text = format!(
@@ -159,9 +145,8 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
          If volume creation is delayed, please verify that the provisioner is running and correctly registered."
     );
     say(inputs, EventType::Normal, "ExternalProvisioning", &text, routine);
-    if inputs.provisioning < PROVISIONING {
-        let left = PROVISIONING.as_nanos() - inputs.provisioning.as_nanos();
-        routine.ask(|| Effect::RequeueAfter(Duration::from_nanos(left)));
+    if inputs.left > Duration::ZERO {
+        routine.ask(|| Effect::RequeueAfter(inputs.left));
         return Ok(());
     }
     let reclaim = class.api.reclaim_policy.clone().unwrap_or_else(|| "Delete".to_owned());
@@ -201,18 +186,6 @@ fn provisioned(claim: &Claim, provisioner: &str, class: &str, reclaim: &str) -> 
     Resource { meta, api: Arc::new(api), compiled: Arc::new(()) }
 }
 
-fn reference(claim: &Claim) -> ApiReference {
-    ApiReference {
-        api_version: Some("v1".to_owned()),
-        kind: Some("PersistentVolumeClaim".to_owned()),
-        name: Some(claim.meta.name.to_string()),
-        namespace: Some(claim.meta.namespace.to_string()),
-        uid: Some(claim.meta.uid.to_string()),
-        resource_version: Some(claim.meta.resource_version.to_string()),
-        field_path: None,
-    }
-}
-
 /// Writes an object; it as it is then.
 fn write(object: Object, routine: &mut Routine<'_>) -> Step<Arc<Object>> {
     let same = Arc::new(object.clone());
@@ -227,10 +200,8 @@ fn write_status(object: Object, routine: &mut Routine<'_>) -> Step<()> {
 /// Binds a claim and a volume, in the order of upstream: the volume, its status, the claim, its status.
 fn bind(claim: &Arc<Claim>, volume: &Volume, routine: &mut Routine<'_>) -> Step<()> {
     let mut volume = volume.clone();
-    let claimed = volume.api.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()?.uid.clone()).is_some();
-    if !claimed {
-        volume = volume.with_status(|api| api.spec.get_or_insert_default().claim_ref = Some(reference(claim)));
-        volume.meta.annotate(BOUND_BY_CONTROLLER, "yes");
+    if claim_uid(&volume).is_none() {
+        volume = volume::bound_to(&volume, claim);
         let written = write(Object::PersistentVolume(volume.clone()), routine)?;
         volume = written.as_resource::<PersistentVolume>().cloned().unwrap_or(volume);
     }

@@ -1,12 +1,13 @@
 //! Claims and volumes: a claim gets a volume that fits, or a new one from its class's provisioner.
 //!
-//! The provisioner is any that a StorageClass names, but for `kubernetes.io/no-provisioner`: it makes a volume within
-//! two seconds. No cluster has a class from the start. A claim of a class with
-//! WaitForFirstConsumer gets its volume once a pod that uses it has a node.
+//! The provisioner is any that a StorageClass names, but for `kubernetes.io/no-provisioner`: it makes a volume that every node reaches,
+//! after a time that the setup says. No cluster has a class from the start. A claim of a class with WaitForFirstConsumer is
+//! left alone until the scheduler has matched it with a volume (which then says it is the claim's) or has chosen the node for which
+//! one is to be made (which the claim then says).
 //!
 //! Models: kubernetes v1.36.2 pkg/controller/volume/persistentvolume/pv_controller.go, pkg/volume/util/finalizer.go, and what
-//! sig-storage-lib-external-provisioner does. Left out: selectors and preferences of claims, resizing, the scheduler's part (a pod is
-//! bound to a node without regard to its claims; its kubelet waits for them).
+//! sig-storage-lib-external-provisioner does. Left out: resizing, claims that lose their
+//! volume (phase Lost), failures of provisioners.
 
 mod claims;
 mod protection;
@@ -24,6 +25,7 @@ use crate::client::Agent;
 use crate::client::informer::Change;
 use crate::client::routine::{Routine, Step};
 use crate::kernel::{Duration, Instant};
+use crate::objects::volume::{Claim, SELECTED_NODE, WAIT_FOR_FIRST_CONSUMER, claim_uid, claimed_by};
 use crate::objects::{Key, Kind, Name, Object, ObjectReference, Pod, Resource};
 
 /// Keeps a volume until its claim lets it go.
@@ -34,11 +36,6 @@ const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
 const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// How often every claim is looked at.
 const SYNC: Duration = Duration::from_secs(15);
-
-/// A claim.
-pub(super) type Claim = Resource<PersistentVolumeClaim>;
-/// A volume.
-pub(super) type Volume = Resource<PersistentVolume>;
 
 /// The controller that binds claims to volumes.
 #[derive(Clone, Debug, Default)]
@@ -58,12 +55,12 @@ pub struct Inputs {
     /// The smallest volume that fits and is nobody's.
     free: Option<Arc<Object>>,
     class: Class,
-    /// The first pod that uses it, and whether that has a node.
-    consumer: Option<(Name, bool)>,
-    /// The pod's node.
-    node: Option<Name>,
-    /// How long the provisioner has been at work.
-    provisioning: Duration,
+    /// The pods that use it and have no node yet.
+    consumers: Vec<Name>,
+    /// How long the provisioner still has work to do.
+    left: Duration,
+    /// A volume that is nobody's and does not say so yet; then there is nothing else.
+    unclaimed: Option<Arc<Object>>,
 }
 
 /// The class of a claim.
@@ -90,6 +87,12 @@ impl Controller for PersistentVolumeBinder {
     type Inputs = Inputs;
     type Outcome = ();
 
+    /// Keys without a namespace are of volumes.
+    fn subject(key: &Key) -> (Kind, Key) {
+        let kind = if key.namespace.is_empty() { Kind::PersistentVolume } else { Kind::PersistentVolumeClaim };
+        (kind, key.clone())
+    }
+
     fn concerns(&mut self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match (kind, &**change.object()) {
             (Kind::PersistentVolumeClaim, object) => wake.key(object.key()),
@@ -99,16 +102,11 @@ impl Controller for PersistentVolumeBinder {
                     Some(key) => wake.key(key),
                     None => unbound(caches).for_each(|key| wake.key(key)),
                 }
-            }
-            (Kind::StorageClass, _) => unbound(caches).for_each(|key| wake.key(key)),
-            // A claim that waits for its first consumer.
-            (Kind::Pod, Object::Pod(pod)) if change.new.is_some() => {
-                let placed = pod.node.is_some()
-                    && change.old.as_ref().is_none_or(|old| old.as_pod().is_some_and(|old| old.node.is_none()));
-                if placed {
-                    claims_of(pod).for_each(|key| wake.key(key));
+                if change.new.as_ref().is_some_and(unmarked) {
+                    wake.key(object.key());
                 }
             }
+            (Kind::StorageClass, _) => unbound(caches).for_each(|key| wake.key(key)),
             _ => {}
         }
     }
@@ -118,53 +116,50 @@ impl Controller for PersistentVolumeBinder {
     }
 
     fn inputs(&mut self, key: &Key, caches: &Caches, view: View<'_>) -> Option<Inputs> {
-        let claim = caches.resource::<PersistentVolumeClaim>(key);
         let volumes = caches.store(Kind::PersistentVolume);
+        let mut inputs = Inputs {
+            claim: None,
+            about: None,
+            own: Vec::new(),
+            free: None,
+            class: Class::None,
+            consumers: Vec::new(),
+            left: Duration::ZERO,
+            unclaimed: None,
+        };
+        if key.namespace.is_empty() {
+            inputs.unclaimed = volumes.get(key).filter(|volume| unmarked(volume)).cloned();
+            return inputs.unclaimed.is_some().then_some(inputs);
+        }
         let is_own = |object: &&Arc<Object>| {
             object.as_resource::<PersistentVolume>().and_then(claimed_by).is_some_and(|of| of == *key)
         };
-        let own: Vec<Arc<Object>> = volumes.iter().filter(is_own).cloned().collect();
-        let Some(claim) = claim else {
+        inputs.own = volumes.iter().filter(is_own).cloned().collect();
+        let Some(claim) = caches.resource::<PersistentVolumeClaim>(key) else {
             self.asked.remove(key);
-            let (class, free, consumer, node) = (Class::None, None, None, None);
-            let provisioning = Duration::ZERO;
-            return (!own.is_empty()).then_some(Inputs {
-                claim: None,
-                about: None,
-                own,
-                free,
-                class,
-                consumer,
-                node,
-                provisioning,
-            });
+            return (!inputs.own.is_empty()).then_some(inputs);
         };
-        let mut inputs = Inputs {
-            about: Some(caches.store(Kind::PersistentVolumeClaim).get(key)?.reference()),
-            class: class(claim, caches),
-            free: claims::smallest(claim, volumes.iter()),
-            own,
-            consumer: None,
-            node: None,
-            provisioning: Duration::ZERO,
-            claim: Some(Arc::new(claim.clone())),
-        };
+        inputs.about = Some(caches.store(Kind::PersistentVolumeClaim).get(key)?.reference());
+        inputs.class = class(claim, caches);
+        inputs.free = claims::smallest(claim, volumes.iter());
+        inputs.claim = Some(Arc::new(claim.clone()));
         if claims::bound(claim) {
             self.asked.remove(key);
             return Some(inputs);
         }
         if let Class::Known(class) = &inputs.class {
-            let waits = class.api.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer");
+            let waits = class.api.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER)
+                && claim.meta.annotation(SELECTED_NODE).is_none();
             if waits {
-                let uses = |pod: &&Pod| !pod.status.phase.terminal() && claims_of(pod).any(|of| of == *key);
-                let pods = || caches.pods().in_namespace(&key.namespace).filter_map(|object| object.as_pod());
-                let consumer = pods().filter(|pod| pod.node.is_some()).find(uses).or_else(|| pods().find(uses));
-                inputs.consumer = consumer.map(|pod| (pod.meta.name.clone(), pod.node.is_some()));
-                inputs.node = consumer.and_then(|pod| pod.node.clone());
-            }
-            if !waits || inputs.node.is_some() {
-                let since = *self.asked.entry(key.clone()).or_insert(view.now);
-                inputs.provisioning = view.now.since(since);
+                self.asked.remove(key);
+                let uses = |pod: &&Pod| {
+                    pod.node.is_none() && !pod.status.phase.terminal() && claims_of(pod).any(|of| of == *key)
+                };
+                let pods = caches.pods().in_namespace(&key.namespace).filter_map(|object| object.as_pod());
+                inputs.consumers = pods.filter(uses).map(|pod| pod.meta.name.clone()).collect();
+            } else {
+                let done = *self.asked.entry(key.clone()).or_insert(view.now) + view.setup.provisioning;
+                inputs.left = if done > view.now { done.since(view.now) } else { Duration::ZERO };
             }
         }
         Some(inputs)
@@ -175,10 +170,12 @@ impl Controller for PersistentVolumeBinder {
     }
 }
 
-/// The claim that a volume says it is of.
-fn claimed_by(volume: &Volume) -> Option<Key> {
-    let reference = volume.api.spec.as_ref()?.claim_ref.as_ref()?;
-    Some(Key::new(reference.namespace.as_deref()?, reference.name.as_deref()?))
+/// Whether a volume is nobody's and does not say so yet.
+fn unmarked(object: &Arc<Object>) -> bool {
+    object.as_resource::<PersistentVolume>().is_some_and(|volume| {
+        let phase = volume.api.status.as_ref().and_then(|status| status.phase.as_deref());
+        claim_uid(volume).is_none() && matches!(phase, None | Some("" | "Pending"))
+    })
 }
 
 /// The claims that have no volume.

@@ -13,6 +13,7 @@ pub mod owners;
 pub mod pod_info;
 pub mod pod_sets;
 pub mod topology;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use self::owners::Owners;
 use self::pod_info::PodInfo;
 use self::pod_sets::{Namespaces, PodQuery, PodSets, QueryTerm};
 use self::topology::Topologies;
+use self::volumes::Volumes;
 use crate::objects::labels::Labels;
 use crate::objects::meta::{Name, Uid};
 use crate::objects::pod_terms::AffinityTerm;
@@ -40,6 +42,8 @@ pub struct Cache {
     pub(super) namespaces: BTreeMap<Name, Arc<Labels>>,
     /// Who owns pods.
     pub owners: Owners,
+    /// Claims, volumes and their classes.
+    pub volumes: Volumes,
     /// Pod disruption budgets.
     pub budgets: Vec<Budget>,
     /// Waiting pods that were promised a node, by node.
@@ -89,6 +93,7 @@ impl Cache {
     pub fn add_pod(&mut self, node: &Name, pod: Arc<PodInfo>) {
         let index = self.nodes.slot(node);
         self.sets.change(index, &pod, 1);
+        self.volumes.count(&pod, 1);
         let new = self.carriers.change(index, &pod, 1);
         self.nodes.add_pod(node, pod);
         for key in new.iter().flat_map(|affinity| affinity.topology_keys()) {
@@ -101,6 +106,7 @@ impl Cache {
         let index = self.nodes.any_index(node)?;
         let pod = self.nodes.remove_pod(node, pod)?;
         self.sets.change(index, &pod, -1);
+        self.volumes.count(&pod, -1);
         self.carriers.change(index, &pod, -1);
         Some(pod)
     }

@@ -293,6 +293,11 @@ profiles:
                 "profiles: [{pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 101}}]}]",
                 "profiles[0].pluginConfig[0].args.hardPodAffinityWeight: Invalid value: 101: not in valid range [0, 100]",
             ),
+            (
+                "profiles: [{pluginConfig: [{name: VolumeBinding, args: {bindTimeoutSeconds: -1}}]}]",
+                "profiles[0].pluginConfig[0].args.bindTimeoutSeconds: Invalid value: -1: invalid BindTimeoutSeconds, \
+                 should not be a negative value",
+            ),
             ("extenders: [{urlPrefix: x}]", "extenders: extenders are not simulated"),
             (
                 "podMaxBackoffSeconds: 0",

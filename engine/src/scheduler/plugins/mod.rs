@@ -2,7 +2,8 @@
 //!
 //! A plugin takes part in an extension point by an arm in the function or enum of that point: [`pre_filter`] and
 //! [`Filter`], [`pre_score`] and [`Score`]. A plugin that has nothing to say about a pod is left out there, which is what
-//! upstream calls Skip. The plugins for volumes, claims and declared features have nothing to say about any pod.
+//! upstream calls Skip. The plugins for resource claims, declared features and the number of volumes that a node takes
+//! (NodeVolumeLimits: CSI nodes are not modelled) have nothing to say about any pod.
 
 use super::cache::Cache;
 use super::cache::node_info::{NodeInfo, NodeTerms};
@@ -10,6 +11,7 @@ use super::cache::nodes::Nodes;
 use super::cache::pod_info::PodInfo;
 use super::framework::{MAX_SCORE, Plugin, Profile, Rejection};
 use super::reasons::{Reason, Reasons};
+use crate::objects::Text;
 use crate::objects::meta::Name;
 
 mod image_locality;
@@ -23,6 +25,9 @@ mod node_unschedulable;
 mod pod_topology_spread;
 mod preferred_pod_affinity;
 mod taint_toleration;
+mod volume_binding;
+mod volume_restrictions;
+mod volume_zone;
 
 use image_locality::ImageLocality;
 use inter_pod_affinity::{AffinitySets, InterPodAffinity};
@@ -36,6 +41,10 @@ use node_unschedulable::NodeUnschedulable;
 use pod_topology_spread::{PodTopologySpread, SpreadScore, SpreadTerms};
 use preferred_pod_affinity::PreferredPodAffinity;
 use taint_toleration::TaintToleration;
+pub use volume_binding::PodVolumes;
+use volume_binding::VolumeBinding;
+use volume_restrictions::VolumeRestrictions;
+use volume_zone::VolumeZone;
 
 /// A node that exists, as plugins see it.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +71,12 @@ pub enum Filter<'a> {
     NodePorts(NodePorts<'a>),
     /// See the plugin's file.
     NodeResourcesFit(Fit<'a>),
+    /// See the plugin's file.
+    VolumeRestrictions(VolumeRestrictions<'a>),
+    /// See the plugin's file.
+    VolumeBinding(VolumeBinding<'a>),
+    /// See the plugin's file.
+    VolumeZone(VolumeZone<'a>),
     /// See the plugin's file.
     PodTopologySpread(PodTopologySpread<'a>),
     /// See the plugin's file.
@@ -121,8 +136,9 @@ pub fn pre_filter<'a>(
     profile: &'a Profile,
     cache: &'a Cache,
     prepared: &'a Prepared,
-) -> Result<Ready<'a>, (Plugin, Reason)> {
-    let (terms, args) = (pod.terms(), &profile.args);
+) -> Result<Ready<'a>, (Plugin, Text)> {
+    let (terms, args, volumes) = (pod.terms(), &profile.args, &cache.volumes);
+    let claims = !terms.claims.is_empty();
     let mut ready = Ready { filters: Vec::with_capacity(profile.filters.len()), only: None };
     for plugin in &profile.filters {
         let filter = match plugin {
@@ -130,13 +146,24 @@ pub fn pre_filter<'a>(
             Plugin::NodeName => NodeName::pre_filter(terms).map(Filter::NodeName),
             Plugin::TaintToleration => Some(Filter::TaintToleration(TaintToleration::of(terms))),
             Plugin::NodeAffinity => {
-                let affinity =
-                    NodeAffinity::pre_filter(terms, &args.node_affinity).map_err(|reason| (*plugin, reason))?;
+                let affinity = NodeAffinity::pre_filter(terms, &args.node_affinity)
+                    .map_err(|reason| (*plugin, reason.text().into()))?;
                 ready.only = affinity.as_ref().and_then(NodeAffinity::only).map(|names| (*plugin, names));
                 affinity.map(Filter::NodeAffinity)
             }
             Plugin::NodePorts => NodePorts::pre_filter(terms).map(Filter::NodePorts),
             Plugin::NodeResourcesFit => Some(Filter::NodeResourcesFit(Fit::pre_filter(terms, &args.fit))),
+            Plugin::VolumeRestrictions if claims => {
+                let restrictions = VolumeRestrictions::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?;
+                restrictions.map(Filter::VolumeRestrictions)
+            }
+            Plugin::VolumeBinding if claims => {
+                let binding = VolumeBinding::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?;
+                binding.map(Filter::VolumeBinding)
+            }
+            Plugin::VolumeZone if claims => {
+                VolumeZone::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?.map(Filter::VolumeZone)
+            }
             Plugin::PodTopologySpread => {
                 let spread =
                     prepared.spread.as_ref().and_then(|terms| PodTopologySpread::pre_filter(pod, terms, cache));
@@ -152,6 +179,16 @@ pub fn pre_filter<'a>(
         ready.filters.extend(filter);
     }
     Ok(ready)
+}
+
+/// What the claims of a pod get on a node that VolumeBinding let pass; nothing if it does not take part.
+pub fn volumes_on(pod: &PodInfo, profile: &Profile, cache: &Cache, node: u32) -> PodVolumes {
+    if pod.terms().claims.is_empty() || !profile.filters.contains(&Plugin::VolumeBinding) {
+        return PodVolumes::default();
+    }
+    let plugin = VolumeBinding::pre_filter(pod, &cache.volumes).ok().flatten();
+    let on = plugin.zip(Candidate::of(&cache.nodes, node)).map(|(plugin, candidate)| plugin.on(candidate));
+    on.unwrap_or_default()
 }
 
 /// PreScore of all plugins: the ratings that concern `pod` with their weights, in their order.
@@ -204,6 +241,9 @@ impl Filter<'_> {
             Filter::NodeAffinity(plugin) => plugin.filter(candidate),
             Filter::NodePorts(plugin) => plugin.filter(candidate),
             Filter::NodeResourcesFit(plugin) => plugin.filter(candidate),
+            Filter::VolumeRestrictions(plugin) => plugin.filter(),
+            Filter::VolumeBinding(plugin) => plugin.filter(candidate),
+            Filter::VolumeZone(plugin) => plugin.filter(candidate),
             Filter::PodTopologySpread(plugin) => plugin.filter(candidate),
             Filter::InterPodAffinity(plugin) => plugin.filter(candidate),
         }
@@ -214,6 +254,7 @@ impl Filter<'_> {
         match self {
             Filter::PodTopologySpread(plugin) => plugin.update(candidate, pod, delta),
             Filter::InterPodAffinity(plugin) => plugin.update(candidate, pod, delta),
+            Filter::VolumeRestrictions(plugin) => plugin.update(pod, delta),
             _ => {}
         }
     }
@@ -275,9 +316,45 @@ fn unresolvable_unless(fits: bool, plugin: Plugin, reason: Reason) -> Result<(),
     if fits { Ok(()) } else { Err(Rejection { plugin, unresolvable: true, reasons: Reasons::one(reason) }) }
 }
 
+/// What the API server says of something that is not there.
+fn missing(resource: &str, name: &str) -> Text {
+    format!("{resource} {name:?} not found").into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::objects::PodSpec;
+    use crate::objects::pod_terms::Resources;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    /// Adds a node of these labels.
+    pub(super) fn node(cache: &mut Cache, name: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().map(|(key, value)| (Name::from(*key), Name::from(*value)));
+        let terms = NodeTerms {
+            labels: Arc::new(labels.collect()),
+            taints: Arc::new([]),
+            unschedulable: false,
+            allocatable: Resources::default(),
+            pods: 110,
+            images: Arc::new([]),
+        };
+        cache.set_node(&name.into(), terms);
+    }
+
+    pub(super) fn candidate<'a>(cache: &'a Cache, name: &str) -> Candidate<'a> {
+        let index = cache.nodes().index(name).expect("a node");
+        Candidate::of(cache.nodes(), index).expect("there")
+    }
+
+    /// A pod that uses these claims.
+    pub(super) fn pod_with(claims: &[&str]) -> PodInfo {
+        let volume = |claim: &&str| json!({"name": *claim, "persistentVolumeClaim": {"claimName": *claim}});
+        let volumes: Vec<_> = claims.iter().map(volume).collect();
+        let spec = serde_json::from_value(json!({"containers": [], "volumes": volumes})).expect("a pod spec");
+        PodInfo::plain("ns", "p", 1, Default::default(), PodSpec::new(spec))
+    }
 
     #[test]
     fn normalising_scales_to_the_highest_and_can_be_turned_round() {

@@ -21,7 +21,7 @@ fn explanation(why: &Explanation, json: &mut Json) {
     json.text("woken", &why.woken.text());
     json.value("nodes", why.nodes);
     json.value("fitting", why.fitting);
-    if let Some((plugin, reason)) = why.refused {
+    if let Some((plugin, reason)) = &why.refused {
         json.nested("refused", |json| {
             json.text("plugin", plugin);
             json.text("reason", reason);

@@ -292,7 +292,7 @@ fn explanation(node: &std::sync::Arc<str>) -> Explanation {
             count: 1,
             nodes: nodes.clone(),
         }],
-        refused: Some(("NodeAffinity", "no")),
+        refused: Some(("NodeAffinity", "no".into())),
         nominated: Some(node.clone()),
         victims: vec!["ns/pod".into()],
         candidates: vec![DryRun { node: node.clone(), victims: 1, violations: 0, highest: 5 }],

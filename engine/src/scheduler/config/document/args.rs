@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::{Args, Balanced, Resource, ResourceWeight, SpreadArgs, Strategy};
 use super::{Plugin, Result, decode, fail, invalid};
+use crate::kernel::Duration;
 use crate::objects::meta::Name;
 use crate::objects::pod_terms::{PreferredNodes, RequiredNodes, SpreadConstraint};
 
@@ -98,6 +99,17 @@ struct Preemption {
     min_candidate_nodes_absolute: Option<i64>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(dead_code)]
+struct VolumeBinding {
+    api_version: Option<String>,
+    kind: Option<String>,
+    bind_timeout_seconds: Option<i64>,
+    /// Rates nodes by their storage, which is off by default.
+    shape: Option<Value>,
+}
+
 /// Sets the arguments of the plugin `name`; `path` is the entry's.
 pub(super) fn set(args: &mut Args, name: &str, value: &Value, path: &str) -> Result<()> {
     let empty = Value::Object(Default::default());
@@ -110,8 +122,9 @@ pub(super) fn set(args: &mut Args, name: &str, value: &Value, path: &str) -> Res
         Some(Plugin::PodTopologySpread) => spread(args, decode(&inner, value)?, &inner),
         Some(Plugin::InterPodAffinity) => pod_affinity(args, decode(&inner, value)?, &inner),
         Some(Plugin::DefaultPreemption) => preemption(args, decode(&inner, value)?, &inner),
-        // What they take concerns volumes and claims, which are not simulated.
-        Some(Plugin::VolumeBinding | Plugin::DynamicResources) => Ok(()),
+        Some(Plugin::VolumeBinding) => volume_binding(args, &decode(&inner, value)?, &inner),
+        // What it takes concerns resource claims, which are not simulated.
+        Some(Plugin::DynamicResources) => Ok(()),
         Some(_) => Err(fail(&format!("{path}.name"), format!("{name} takes no arguments"))),
         None => Err(fail(&format!("{path}.name"), format!("there is no plugin {name:?}"))),
     }
@@ -231,6 +244,19 @@ fn pod_affinity(args: &mut Args, from: PodAffinity, path: &str) -> Result<()> {
         args.pod_affinity.hard_weight = weight;
     }
     args.pod_affinity.ignore_preferred_of_existing = from.ignore_preferred_terms_of_existing_pods;
+    Ok(())
+}
+
+fn volume_binding(args: &mut Args, from: &VolumeBinding, path: &str) -> Result<()> {
+    let Some(seconds) = from.bind_timeout_seconds else { return Ok(()) };
+    let wrong = || {
+        fail(
+            &format!("{path}.bindTimeoutSeconds"),
+            invalid(seconds, "invalid BindTimeoutSeconds, should not be a negative value"),
+        )
+    };
+    args.volume_binding.bind_timeout =
+        Duration::from_secs(u32::try_from(seconds.min(i64::from(u32::MAX))).map_err(|_| wrong())?.into());
     Ok(())
 }
 
