@@ -359,8 +359,8 @@ fn dubious_objects_come_with_the_warnings_of_a_real_server() {
             continue;
         }
         let object = answer_to_create(kind, false, document).expect("created");
-        let quoted: Vec<String> =
-            warnings(&object).iter().map(|text| format!("299 - {}", super::print::quote(text))).collect();
+        let all_of_it = super::deprecation(kind).into_iter().chain(warnings(&object));
+        let quoted: Vec<String> = all_of_it.map(|text| format!("299 - {}", super::print::quote(&text))).collect();
         assert_eq!(case["warnings"], json!(quoted), "{}", case["id"]);
         all += 1;
     }
