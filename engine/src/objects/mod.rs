@@ -19,6 +19,7 @@ pub mod pod;
 pub mod pod_terms;
 pub mod quantity;
 pub mod resource;
+pub mod schedule;
 pub mod selector;
 pub mod small;
 pub mod suffix;

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::PodSpec;
 use super::field::{Errors, Path};
 use super::print::{self, json};
 use super::{labels, metadata, names, pod};
-use crate::controllers::cronjob::schedule::{self, Schedule};
+use crate::objects::schedule::{self, Schedule};
 
 const SPEC: Path<'static> = Path::root("spec");
 /// The labels that tell a Job's pods.

@@ -3,8 +3,6 @@
 //! Models: kubernetes v1.36.2 pkg/controller/cronjob/{cronjob_controllerv2,utils}.go. Left out: adoption of Jobs by annotation
 //! (`UnexpectedJob` for Jobs that are not in the list of active ones).
 
-pub mod schedule;
-
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +11,6 @@ use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job};
 use k8s_openapi::api::core::v1::ObjectReference as ApiReference;
 use serde_json::json;
 
-use self::schedule::{Schedule, zone};
 use super::caches::Caches;
 use super::contract::{Controller, View, Wake};
 use super::job;
@@ -25,6 +22,7 @@ use crate::client::informer::Change;
 use crate::client::routine::{Effect, Interrupt, Routine, Step};
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
+use crate::objects::schedule::{Schedule, zone};
 use crate::objects::{Key, Kind, Object, ObjectReference, Resource, moment};
 
 /// The key is looked at again this long after the time of the schedule; Kubernetes: nextScheduleDelta.
