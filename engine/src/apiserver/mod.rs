@@ -1,7 +1,7 @@
 //! The API server: a request's way as separate steps.
 //!
 //! Reading order: `request` (what is said), `authentication`, `authorization`, `admission`, `defaulting` and `validation`, `registry` (what a
-//! request makes of an object), `storage` and `etcd_client` (how that reaches etcd), `cache` (watches), `caching` (how the cache is filled),
+//! request makes of an object), `quotas`, `storing`, `storage` and `etcd_client` (how that reaches etcd), `cache` (watches), `caching` (how it is filled),
 //! `deadline`, `compactor`, `status` (errors).
 //!
 //! A request's way: it arrives; authentication, authorization, admission and validation take their time; then the registry says what is to
@@ -23,6 +23,7 @@ pub mod defaulting;
 pub mod etcd_client;
 mod eviction;
 mod health;
+mod in_flight;
 pub mod metrics;
 pub mod patch;
 mod quotas;
@@ -31,32 +32,33 @@ pub mod request;
 mod selectable;
 pub mod status;
 mod storage;
+mod storing;
 pub mod validation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::addresses::{Addresses, Held};
 use self::cache::WatchCache;
 use self::caching::Waiting;
 use self::compactor::Compactor;
 use self::deadline::Deadlines;
 use self::etcd_client::EtcdClient;
-use self::eviction::Eviction;
 use self::health::Checking;
+use self::in_flight::{ATTEMPTS, Collection, InFlight, Pending, REPLY, STORAGE, address, index};
 use self::metrics::Metrics;
-use self::quotas::{Charge, Quotas};
+use self::quotas::Quotas;
 pub use self::registry::API_SERVER;
 use self::request::{Answer, Delivery, Reply, Request, Subresource, Verb, WatchEvent};
 use self::status::Status;
 use self::storage::{EventLeases, Storage};
+use self::storing::stamped;
 use crate::client::Agent;
 use crate::etcd::Response;
 use crate::event::{Effects, EtcdValue, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant, Luck};
 use crate::metrics_server::MetricsEvent;
-use crate::objects::{ConditionStatus, Key, Kind, Object, Pod};
+use crate::objects::{ConditionStatus, Kind, Object, Pod};
 use crate::setup::Setup;
 use crate::trace::note::{Change as ChangeNote, PodState};
 use crate::trace::{Note, What};
@@ -136,101 +138,8 @@ pub struct ApiServer {
     metrics: Metrics,
 }
 
-/// A request on its way.
-#[derive(Clone, Debug)]
-struct InFlight {
-    request: Box<Request>,
-    /// The trace record of its arrival.
-    record: RecordId,
-    arrived: Instant,
-    /// When the step it is in began.
-    since: Instant,
-    steps: [Duration; 6],
-    /// How often etcd was asked.
-    asked: u64,
-    /// What waits for etcd's answer.
-    pending: Option<Pending>,
-    /// What the reply warns of.
-    warnings: Vec<String>,
-    /// A deletion of many: what is left and what is done.
-    collection: Option<Box<Collection>>,
-    /// What it does to the addresses of Services.
-    addresses: Option<Addresses>,
-    /// An eviction: how far it is.
-    eviction: Option<Box<Eviction>>,
-    /// A write that waits for quotas, and that it need not wait again.
-    charge: Option<Box<Charge>>,
-    charged: bool,
-}
-
-/// The objects of a kind in a namespace, deleted one after another (upstream: one worker).
-#[derive(Clone, Debug, Default)]
-struct Collection {
-    /// As they were when they were listed: what the reply says.
-    listed: Vec<Arc<Object>>,
-    /// The version of that list.
-    resource_version: u64,
-    /// How many are done.
-    done: usize,
-}
-
-/// What a request waits for.
-#[derive(Clone, Debug)]
-enum Pending {
-    /// The object as etcd has it, for a read.
-    Get,
-    /// etcd's revision; the watch cache has caught up when it arrives, for both come over one connection in order.
-    List,
-    /// The object as etcd has it, because the cache's copy led to nothing.
-    Reread,
-    /// The next step of an eviction.
-    Evict,
-    /// A quota that is charged.
-    Quota,
-    /// An address of a Service, which is written afterwards.
-    Address(Key, Box<Held>),
-    /// A conditional write of this object.
-    Write {
-        /// Its new state; `None` is a deletion.
-        object: Option<Arc<Object>>,
-        /// Deletion follows the write.
-        then_delete: bool,
-        /// The last state of an object that is deleted.
-        last: Option<Arc<Object>>,
-    },
-}
-
-impl InFlight {
-    /// The id of the next question to etcd.
-    fn ask(&mut self, id: u64) -> u64 {
-        self.asked += 1;
-        id | (self.asked & ATTEMPTS)
-    }
-}
-
-/// The number of a request: that of nobody else, and the same whatever others ask, for it is the address of its luck. The lowest bits
-/// count the questions to etcd.
-fn address(request: &Request) -> u64 {
-    let agent = crate::kernel::hash_bytes(request.agent.name().as_bytes());
-    let index = index(request);
-    crate::kernel::hash_words(&[agent, index, request.sequence]) >> 8 & !ATTEMPTS
-}
-
-/// Tells agents of the same name apart: a controller exists in each of several controller managers.
-fn index(request: &Request) -> u64 {
-    match request.from {
-        Endpoint::ControllerManager(process) => process.into(),
-        _ => request.agent.index(),
-    }
-}
-
-/// The bits of the counter in a request's number.
-const ATTEMPTS: u64 = 7;
 /// How often a resumed watch is asked whether it has caught up; Kubernetes: progressRequestPeriod, 100 ms.
 const PROGRESS: Duration = Duration::from_millis(100);
-/// The trace's places for the steps.
-const STORAGE: usize = 4;
-const REPLY: usize = 5;
 
 impl ApiServer {
     /// The API server of that number before it starts.
@@ -486,144 +395,6 @@ impl ApiServer {
         setup.luck("kube-apiserver", purpose, request.agent.name(), index(request) << 40 | request.sequence)
     }
 
-    /// Asks the registry what to make of the present state, and does it.
-    fn change(&mut self, id: u64, current: Arc<Object>, live: bool, setup: &Setup, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let mut context = Self::context(&self.cache, flight, setup, out.now());
-        let write = registry::change(&mut context, &current);
-        flight.warnings = context.warnings;
-        self.carry_out(id, Some(current), write, live, setup, out);
-    }
-
-    fn carry_out(
-        &mut self,
-        id: u64,
-        current: Option<Arc<Object>>,
-        write: Result<registry::Write, Status>,
-        live: bool,
-        setup: &Setup,
-        out: &mut Effects,
-    ) {
-        if let Ok(registry::Write::Put(next)) = &write
-            && self.charge(id, current.as_ref(), next, live, setup, out)
-        {
-            return;
-        }
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let version = current.as_ref().map(|object| object.meta().resource_version);
-        let (object, then_delete, last) = match write {
-            // What the cache's copy led to may be wrong because the copy is old: look again before saying so.
-            Err(_) | Ok(registry::Write::Answer(_)) if current.is_some() && !live => return self.reread(id, out),
-            Err(status) => return self.reply(id, Err(status), out),
-            Ok(registry::Write::Answer(answer)) => return self.reply(id, Ok(answer), out),
-            Ok(registry::Write::Put(object)) => (Some(Arc::new(*object)), false, None),
-            Ok(registry::Write::PutThenDelete(object)) => (Some(Arc::new(*object)), true, None),
-            Ok(registry::Write::Delete(last)) => (None, false, Some(last)),
-        };
-        let key = storage_key(&flight.request, object.as_deref().or(current.as_deref()));
-        if flight.request.options.dry_run {
-            let taken = version.is_none() && self.cache.get(flight.request.kind, &key).is_some();
-            let exists = Status::already_exists(flight.request.kind, &key.name);
-            let answer = object.or(last).map(Answer::Object).filter(|_| !taken);
-            return self.reply(id, answer.ok_or(exists), out);
-        }
-        if flight.request.kind == Kind::Service {
-            flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
-            return self.write_service(id, current.as_deref(), (key, version, object), setup, out);
-        }
-        let leased = version.is_none() && object.as_ref().is_some_and(|object| object.kind() == Kind::Event);
-        flight.pending = Some(Pending::Write { object: object.clone(), then_delete, last });
-        let lease = if leased { self.leases.lease(id, &mut self.storage, setup, out) } else { None };
-        if lease.is_some() == leased {
-            self.storage.write(flight.ask(id), flight.request.kind, &key, version, object, lease, out);
-        }
-    }
-
-    /// The lease for new events is there, or is not: those that waited for it are written.
-    fn granted(&mut self, response: Response<EtcdValue>, out: &mut Effects) {
-        let (lease, waiting) = self.leases.answered(response.body.is_ok());
-        for id in waiting {
-            if let Err(error) = &response.body {
-                let status = storage::to_status(*error);
-                self.reply(id, Err(status), out);
-                continue;
-            }
-            let Some(flight) = self.in_flight.get_mut(&id) else { continue };
-            let Some(Pending::Write { object: Some(object), .. }) = flight.pending.clone() else { continue };
-            out.because(flight.record);
-            self.storage.write(flight.ask(id), Kind::Event, &object.key(), None, Some(object), Some(lease), out);
-        }
-    }
-
-    fn reread(&mut self, id: u64, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        flight.pending = Some(Pending::Reread);
-        self.storage.read(flight.ask(id), flight.request.kind, &flight.request.key, out);
-    }
-
-    /// etcd answered a request.
-    fn answered(&mut self, id: u64, response: Response<EtcdValue>, setup: &Setup, out: &mut Effects) {
-        let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let Some(pending) = flight.pending.take() else { return };
-        let request = &flight.request;
-        let missing = || Status::not_found(request.kind, &request.key.name);
-        let revision = response.revision;
-        let found = match storage::Found::of(response) {
-            Ok(found) => found,
-            Err(error) => return self.reply(id, Err(storage::to_status(error)), out),
-        };
-        match (pending, found) {
-            (Pending::Get, storage::Found::Object(object)) => {
-                let result = object.map(Answer::Object).ok_or_else(missing);
-                self.reply(id, result, out);
-            }
-            (Pending::Address(key, held), found) => self.took_address(id, (key, *held), found, setup, out),
-            (Pending::Quota, found) => self.wrote_quota(id, found, setup, out),
-            (Pending::Evict, found) => self.evicting(id, found, setup, out),
-            (Pending::List, _) => self.list_at(id, revision, out),
-            (Pending::Reread, storage::Found::Object(Some(current))) => self.change(id, current, true, setup, out),
-            (Pending::Reread, _) => {
-                let status = missing();
-                self.reply(id, Err(status), out);
-            }
-            (Pending::Write { object, then_delete, last }, storage::Found::Written(revision)) => {
-                // An update after which the object goes is answered with what it would have written.
-                let deletion = matches!(request.verb, Verb::Delete | Verb::DeleteCollection);
-                let last = last.map(|last| if deletion { stamped(last, revision) } else { last });
-                let written = object.map(|object| stamped(object, revision)).or(last);
-                match written {
-                    Some(current) if then_delete => {
-                        let key = current.key();
-                        self.storage.write(flight.ask(id), current.kind(), &key, Some(revision), None, None, out);
-                        let last = Some(current);
-                        flight.pending = Some(Pending::Write { object: None, then_delete: false, last });
-                    }
-                    Some(object) => {
-                        let answer = registry::shown(request, object);
-                        self.reply(id, Ok(answer), out);
-                    }
-                    None => {}
-                }
-            }
-            (Pending::Write { .. }, storage::Found::Object(current)) => match current {
-                _ if request.verb == Verb::Create && request.subresource == Subresource::None => {
-                    let name = current.as_ref().map_or(&request.key.name, |object| &object.meta().name);
-                    let mut status = Status::already_exists(request.kind, name);
-                    if current.as_ref().is_some_and(|object| object.meta().deleting()) {
-                        status.message = format!("object is being deleted: {}", status.message).into();
-                    }
-                    self.reply(id, Err(status), out);
-                }
-                Some(current) => self.change(id, current, true, setup, out),
-                None => {
-                    let status = missing();
-                    self.reply(id, Err(status), out);
-                }
-            },
-            (Pending::Get, storage::Found::Written(_)) => {}
-        }
-    }
-
     /// The last step: the reply goes out. Of a collection only one object is done; that it has gone meanwhile is no error.
     fn reply(&mut self, id: u64, result: Result<Answer, Status>, out: &mut Effects) {
         self.leave_quotas(id, out);
@@ -675,19 +446,6 @@ fn send_events((to, number): cache::WatcherId, events: Vec<WatchEvent>, cost: Du
         out.because(last.cause);
     }
     out.send(to, cost, Event::delivery(to, Delivery::Watch { number, events }));
-}
-
-/// Where the object of a request is stored; a generated name is known only by the object.
-fn storage_key(request: &Request, object: Option<&Object>) -> Key {
-    object.map_or_else(|| request.key.clone(), Object::key)
-}
-
-/// The object at the version at which it was written.
-fn stamped(mut object: Arc<Object>, revision: u64) -> Arc<Object> {
-    if object.meta().resource_version != revision {
-        Arc::make_mut(&mut object).meta_mut().resource_version = revision;
-    }
-    object
 }
 
 fn change_note(created: bool, new: &Option<Arc<Object>>, object: &Arc<Object>) -> ChangeNote {
