@@ -26,7 +26,7 @@ const LEFT_OUT: [&str; 5] = ["immutable-10", "auth-26", "auth-28", "auth-29", "a
 const SEQUENCES_LEFT_OUT: [&str; 5] =
     ["patch-smp-node-taints", "status-node", "status-pod", "bind-pod", "evict2-unready-pod"];
 /// What the recorded kubelets say of themselves and their runtime.
-const OF_THE_RUNTIME: [&str; 6] = [".containerID", ".imageID", ".image", ".user", ".hostIP", ".ip"];
+const OF_THE_RUNTIME: [&str; 4] = [".containerID", ".imageID", ".hostIP", ".ip"];
 
 fn cases(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a case is JSON")).collect()

@@ -12,6 +12,7 @@ use std::mem::take;
 use std::sync::Arc;
 
 use super::admission::quota;
+use super::cache::WatchCache;
 use super::request::{ListOptions, Subresource, Verb};
 use super::status::Status;
 use super::{ApiServer, ApiServerEvent, InFlight, Pending, registry, stamped, storage};
@@ -51,6 +52,26 @@ pub(super) struct Charge {
     live: bool,
 }
 
+impl Quotas {
+    /// The quotas of a namespace in the order of their names, each as new as is known.
+    fn current(&mut self, cache: &WatchCache, namespace: &Name) -> Vec<Arc<Object>> {
+        let newer = |key: &Key, written: &Object| {
+            cache.get(Kind::ResourceQuota, key).is_some_and(|quota| {
+                let (quota, written) = (quota.meta(), written.meta());
+                quota.uid == written.uid && quota.resource_version < written.resource_version
+            })
+        };
+        self.written.retain(|key, written| key.namespace != *namespace || newer(key, written));
+        let mut all = cache.list(Kind::ResourceQuota, namespace, &ListOptions::default());
+        for quota in &mut all {
+            if let Some(written) = self.written.get(&quota.key()) {
+                *quota = written.clone();
+            }
+        }
+        all
+    }
+}
+
 impl ApiServer {
     /// Whether a write must wait for quotas; if so it goes on by itself.
     pub(super) fn charge(
@@ -62,12 +83,15 @@ impl ApiServer {
         setup: &Setup,
         out: &mut Effects,
     ) -> bool {
+        if self.cache.len(Kind::ResourceQuota) == 0 {
+            return false;
+        }
         let Some(flight) = self.in_flight.get_mut(&id) else { return false };
-        if self.cache.len(Kind::ResourceQuota) == 0 || flight.charged || !charges(flight, next.kind()) {
+        if flight.charged || !charges(flight, next.kind()) {
             return false;
         }
         let namespace = next.meta().namespace.clone();
-        let mut quotas = current_quotas(&self.quotas, &self.cache, &namespace);
+        let mut quotas = self.quotas.current(&self.cache, &namespace);
         if quotas.is_empty() {
             return false;
         }
@@ -89,7 +113,7 @@ impl ApiServer {
     fn begin_round(&mut self, namespace: &Name, setup: &Setup, out: &mut Effects) {
         let Some(round) = self.quotas.rounds.get_mut(namespace) else { return };
         let waiting = take(&mut round.waiting);
-        let before = current_quotas(&self.quotas, &self.cache, namespace);
+        let before = self.quotas.current(&self.cache, namespace);
         let mut quotas = before.clone();
         let (mut charged, mut refused) = (Vec::new(), Vec::new());
         for id in waiting {
@@ -203,20 +227,6 @@ fn charges(flight: &InFlight, kind: Kind) -> bool {
             Verb::Update | Verb::Patch => matches!(kind, Kind::Service | Kind::PersistentVolumeClaim),
             _ => false,
         }
-}
-
-/// The quotas of a namespace in the order of their names, each as new as is known.
-fn current_quotas(quotas: &Quotas, cache: &super::cache::WatchCache, namespace: &Name) -> Vec<Arc<Object>> {
-    let mut all = cache.list(Kind::ResourceQuota, namespace, &ListOptions::default());
-    for quota in &mut all {
-        if let Some(written) = quotas.written.get(&quota.key())
-            && written.meta().resource_version > quota.meta().resource_version
-            && written.meta().uid == quota.meta().uid
-        {
-            *quota = written.clone();
-        }
-    }
-    all
 }
 
 #[cfg(test)]

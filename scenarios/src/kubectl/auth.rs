@@ -135,7 +135,7 @@ impl Acting {
         }
         let name = if call.verb == ApiVerb::Create && call.subresource.is_none() { None } else { call.name.as_deref() };
         let asked = Asked::Resource {
-            verb: verb(call),
+            verb: call.verb.as_str(),
             group: &call.group,
             resource: &call.resource,
             subresource: call.subresource.as_deref().unwrap_or(""),
@@ -143,18 +143,6 @@ impl Acting {
         };
         let granted = self.rules.get(&place).into_iter().flatten().any(|rule| asked.granted(rule));
         Ok((!granted).then(|| forbidden(&self.user.name, call, name)))
-    }
-}
-
-fn verb(call: &ApiCall) -> &'static str {
-    match call.verb {
-        ApiVerb::Get => "get",
-        ApiVerb::List => "list",
-        ApiVerb::Watch => "watch",
-        ApiVerb::Create => "create",
-        ApiVerb::Update => "update",
-        ApiVerb::Patch(_) => "patch",
-        ApiVerb::Delete => "delete",
     }
 }
 
@@ -172,7 +160,7 @@ fn forbidden(user: &str, call: &ApiCall, name: Option<&str>) -> Failure {
     };
     let message = format!(
         "{about} is forbidden: User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
-        verb(call),
+        call.verb.as_str(),
         call.group
     );
     let details = json!({"name": name, "group": call.group, "kind": call.resource});

@@ -96,7 +96,7 @@ impl FakeServer {
 
     fn serve(&mut self, call: &ApiCall) -> Result<Value, Value> {
         let sub = call.subresource.as_ref().map_or(String::new(), |s| format!("/{s}"));
-        self.calls.push(format!("{} {}{sub}", verb(call.verb), call.resource));
+        self.calls.push(format!("{} {}{sub}", call.verb.as_str(), call.resource));
         let namespace = call.namespace.clone().unwrap_or_default();
         let body = call.body.clone().unwrap_or_default();
         let name = call.name.clone().unwrap_or_else(|| text(&body, "/metadata/name").to_string());
@@ -178,18 +178,6 @@ impl FakeServer {
             .filter(|o| labels.iter().all(|(key, value)| text(o, &format!("/metadata/labels/{key}")) == *value))
             .cloned()
             .collect()
-    }
-}
-
-fn verb(verb: ApiVerb) -> &'static str {
-    match verb {
-        ApiVerb::Get => "get",
-        ApiVerb::List => "list",
-        ApiVerb::Watch => "watch",
-        ApiVerb::Create => "create",
-        ApiVerb::Update => "update",
-        ApiVerb::Patch(_) => "patch",
-        ApiVerb::Delete => "delete",
     }
 }
 

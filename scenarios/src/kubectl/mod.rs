@@ -218,6 +218,21 @@ pub enum ApiVerb {
     Delete,
 }
 
+impl ApiVerb {
+    /// As rules of authorization name it: `list`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ApiVerb::Get => "get",
+            ApiVerb::List => "list",
+            ApiVerb::Watch => "watch",
+            ApiVerb::Create => "create",
+            ApiVerb::Update => "update",
+            ApiVerb::Patch(_) => "patch",
+            ApiVerb::Delete => "delete",
+        }
+    }
+}
+
 /// The content type of a PATCH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchType {

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{EndpointAddress, Endpoints};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use super::field::{Errors, Path};
-use super::{metadata, names};
+use super::{metadata, names, service};
 
 /// What a port may speak.
 pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
@@ -42,14 +42,7 @@ pub(super) fn endpoints(endpoints: &Endpoints, errors: &mut Errors) {
                 "" => {}
                 name => errors.invalid_each(&path.child("name"), name, &names::dns_label(name)),
             }
-            for rule in names::port_number(i64::from(port.port)) {
-                errors.invalid(&path.child("port"), port.port, rule);
-            }
-            match port.protocol.as_deref().unwrap_or_default() {
-                "" => errors.required(&path.child("protocol"), ""),
-                known if PROTOCOLS.contains(&known) => {}
-                other => errors.not_supported(&path.child("protocol"), other, &PROTOCOLS),
-            }
+            service::number_and_protocol(port.port, port.protocol.as_deref(), &path, errors);
         }
     }
 }

@@ -128,6 +128,18 @@ fn by_type(spec: &ServiceSpec, ports: &[ServicePort], errors: &mut Errors) {
     }
 }
 
+/// What holds for the ports of Services and of Endpoints.
+pub(super) fn number_and_protocol(number: i32, protocol: Option<&str>, path: &Path<'_>, errors: &mut Errors) {
+    for rule in names::port_number(i64::from(number)) {
+        errors.invalid(&path.child("port"), number, rule);
+    }
+    match protocol.unwrap_or_default() {
+        "" => errors.required(&path.child("protocol"), ""),
+        known if PROTOCOLS.contains(&known) => {}
+        other => errors.not_supported(&path.child("protocol"), other, &PROTOCOLS),
+    }
+}
+
 fn port(port: &ServicePort, named: bool, seen: &mut BTreeSet<String>, path: &Path<'_>, errors: &mut Errors) {
     let path_of_name = path.child("name");
     match port.name.as_deref().unwrap_or_default() {
@@ -140,14 +152,7 @@ fn port(port: &ServicePort, named: bool, seen: &mut BTreeSet<String>, path: &Pat
             }
         }
     }
-    for rule in names::port_number(i64::from(port.port)) {
-        errors.invalid(&path.child("port"), port.port, rule);
-    }
-    match port.protocol.as_deref().unwrap_or_default() {
-        "" => errors.required(&path.child("protocol"), ""),
-        known if PROTOCOLS.contains(&known) => {}
-        other => errors.not_supported(&path.child("protocol"), other, &PROTOCOLS),
-    }
+    number_and_protocol(port.port, port.protocol.as_deref(), path, errors);
     number_or_name(port.target_port.as_ref(), &path.child("targetPort"), errors);
     if let Some(protocol) = &port.app_protocol {
         errors.invalid_each(&path.child("appProtocol"), protocol, &names::qualified_name(protocol));
