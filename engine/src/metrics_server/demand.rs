@@ -31,6 +31,9 @@ pub struct Demand {
     pub memory_per_pod: Curve,
 }
 
+/// The shortest time after which a curve may begin again.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Why points are no curve.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CurveError {
@@ -43,6 +46,9 @@ pub enum CurveError {
     /// The last comes after the curve has begun again.
     #[error("the curve begins again before its last point")]
     Repeat,
+    /// It begins again all the time: following each turn would take for ever.
+    #[error("the curve begins again more than once a second")]
+    Often,
 }
 
 impl Curve {
@@ -57,8 +63,11 @@ impl Curve {
     /// When the points are not in order.
     pub fn new(points: Vec<(Duration, u64)>, steps: bool, repeat: Option<Duration>) -> Result<Self, CurveError> {
         let Some((last, _)) = points.last() else { return Err(CurveError::Empty) };
-        if repeat.is_some_and(|repeat| repeat < *last || repeat == Duration::ZERO) {
+        if repeat.is_some_and(|repeat| repeat < *last) {
             return Err(CurveError::Repeat);
+        }
+        if repeat.is_some_and(|repeat| repeat < SHORTEST) {
+            return Err(CurveError::Often);
         }
         if let Some(place) = points.windows(2).position(|pair| matches!(pair, [a, b] if b.0 <= a.0)) {
             return Err(CurveError::Order(place + 2));
@@ -206,6 +215,8 @@ mod tests {
         assert_eq!(bad(&[], None), Some(CurveError::Empty));
         assert_eq!(bad(&[(0, 1), (5, 2), (5, 3)], None), Some(CurveError::Order(3)));
         assert_eq!(bad(&[(0, 1), (5, 2)], Some(4)), Some(CurveError::Repeat));
+        let turn = Curve::new(vec![(Duration::ZERO, 1)], true, Some(Duration::from_millis(999)));
+        assert_eq!(turn.err(), Some(CurveError::Often));
         assert_eq!(bad(&[(0, 1), (5, 2)], Some(5)), None);
     }
 }

@@ -118,6 +118,9 @@ fn curve(key: &str, points: &[Value], unit: Unit, steps: bool, repeat: Option<Du
             duration::text(last),
             duration::text(repeat.map_or(0, Duration::as_nanos))
         ),
+        CurveError::Often => {
+            format!("`repeat` is at least 1s, not {}", duration::text(repeat.map_or(0, Duration::as_nanos)))
+        }
         error => format!("`{key}`: {error}\na point is a time since the call and a quantity: [\"2m\", \"1500m\"]"),
     })
 }
@@ -157,6 +160,7 @@ mod tests {
             (json!({"cpu": ["0s", "1"]}), "point 1 of `cpu` is a pair"),
             (json!({"cpu": [["soon", "1"]]}), "point 1 of cpu"),
             (json!({"cpu": [["0s", "1"], ["2m", "2"]], "repeat": "1m"}), "`repeat` is at least 2m"),
+            (json!({"cpu": [["0s", "1"]], "repeat": "1ms"}), "`repeat` is at least 1s, not 1ms"),
             (json!({"cpu": "1", "shape": "round"}), "\"linear\" or \"steps\""),
         ] {
             let text = demand(&value).err().unwrap_or_default();

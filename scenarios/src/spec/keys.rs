@@ -130,7 +130,7 @@ pub const DEMAND: &[Key] = &[
     key("memory", "\"2Gi\"", "memory that its ready pods share"),
     key("memory_per_pod", "\"64Mi\"", "memory that each of its running pods uses besides"),
     key("shape", "\"steps\"", "between the points of a table: `\"linear\"` (default) or `\"steps\"`"),
-    key("repeat", "\"8m\"", "after how long the tables begin again"),
+    key("repeat", "\"8m\"", "after how long the tables begin again, 1s or more"),
 ];
 
 /// Keys of the map given to `load`.

@@ -269,7 +269,11 @@ fn metrics<'u>(usages: &'u [PodUsage], source: &Source<'_>, namespace: &str) -> 
                 let found = usage.containers.iter().find(|(name, ..)| name == wanted);
                 let missing =
                     || format!("container {wanted} not present in metrics for pod {namespace}/{}", usage.name);
-                found.map(amount).ok_or_else(missing)?
+                let found = found.ok_or_else(missing)?;
+                if !matches!(source.resource, "cpu" | "memory") {
+                    continue;
+                }
+                amount(found)
             }
         };
         metrics.insert(&usage.name, PodMetric { value, at: usage.at, window: usage.window });

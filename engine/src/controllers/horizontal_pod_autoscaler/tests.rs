@@ -104,7 +104,8 @@ fn load_is_measured_and_pods_are_added_until_it_fits() {
     assert_eq!(condition(&cluster, "ScalingActive").1, "ValidMetricFound");
     let said = events(&cluster, "SuccessfulRescale");
     assert!(
-        said.iter().all(|text| text.ends_with("cpu resource utilization (percentage of request) above target")),
+        !said.is_empty()
+            && said.iter().all(|text| text.ends_with("cpu resource utilization (percentage of request) above target")),
         "{said:?}"
     );
     // The first rescale comes neither at once nor late: samples, a scrape and a sync lie between.
@@ -213,6 +214,7 @@ fn pods_that_are_not_ready_hold_a_scale_up_back() {
     // New pods never become ready.
     let probe = json!({"httpGet": {"path": "/", "port": 80}, "initialDelaySeconds": 3600});
     cluster.run(40_000);
+    let before = replicas(&cluster);
     let container = json!({"name": "c", "image": "nginx:1.25", "readinessProbe": probe, "resources": {"requests": {"cpu": "100m"}}});
     cluster.patch(
         Kind::Deployment,
@@ -221,6 +223,7 @@ fn pods_that_are_not_ready_hold_a_scale_up_back() {
         "strategy": {"type": "Recreate", "rollingUpdate": null}, "template": {"spec": {"containers": [container]}}}}),
     );
     cluster.run(120_000);
+    assert_eq!(replicas(&cluster), before);
     // All the usage there is belongs to pods that do not count.
     assert_eq!(condition(&cluster, "ScalingActive").1, "FailedGetResourceMetric");
     let said = events(&cluster, "FailedGetResourceMetric");
