@@ -22,6 +22,8 @@ pub const PROVISIONED_BY: &str = "pv.kubernetes.io/provisioned-by";
 pub const PROVISIONER: &str = "volume.kubernetes.io/storage-provisioner";
 /// On a claim: the node for which its volume is to be made.
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+/// On the class of claims that name none.
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// The older way to name a class.
 const CLASS_BETA: &str = "volume.beta.kubernetes.io/storage-class";
 /// The provisioner of a class whose volumes a person makes.
@@ -47,6 +49,28 @@ pub fn requested(claim: &PersistentVolumeClaim) -> i64 {
 /// The class something names; empty if none.
 pub fn class<'a>(meta: &'a ObjectMeta, field: Option<&'a str>) -> &'a str {
     meta.annotation(CLASS_BETA).or(field).unwrap_or_default()
+}
+
+/// `volumeMode`, with its default.
+pub fn mode(field: Option<&String>) -> &str {
+    field.map_or("Filesystem", String::as_str)
+}
+
+/// The class of claims that name none: of several the newest, then the first by name.
+pub fn default_class<'a>(classes: impl Iterator<Item = &'a ObjectMeta>) -> Option<&'a ObjectMeta> {
+    classes
+        .filter(|class| class.annotation(DEFAULT_CLASS) == Some("true"))
+        .max_by(|a, b| a.created.cmp(&b.created).then(b.name.cmp(&a.name)))
+}
+
+/// Whether a volume is large enough for a claim, and of its class, its mode and its ways of access.
+pub fn satisfies(volume: &Volume, claim: &Claim) -> bool {
+    let (Some(offers), Some(wants)) = (&volume.api.spec, &claim.api.spec) else { return false };
+    let ways = offers.access_modes.as_deref().unwrap_or_default();
+    class(&volume.meta, offers.storage_class_name.as_deref()) == class(&claim.meta, wants.storage_class_name.as_deref())
+        && mode(offers.volume_mode.as_ref()) == mode(wants.volume_mode.as_ref())
+        && wants.access_modes.iter().flatten().all(|way| ways.contains(way))
+        && storage(offers.capacity.as_ref()) >= requested(&claim.api)
 }
 
 /// Whether a claim has been bound for good.

@@ -140,6 +140,10 @@ impl Scheduler {
     /// Whether all claims are bound; an error if they will not be.
     fn bound_yet(&self, prebinding: &Prebinding) -> Result<bool, String> {
         let Prebinding { binding, writes, .. } = prebinding;
+        let node = self.cache.nodes.index(&binding.node).and_then(|index| self.cache.nodes.get(index).terms());
+        let Some(node) = node else {
+            return Err(format!("failed to get node {0:?}: node {0:?} not found", binding.node));
+        };
         if object_of(&self.informers.pods, &binding.pod).is_none() {
             let name = &binding.pod.key.name;
             return Err(format!("pod does not exist any more: pod {name:?} not found"));
@@ -147,9 +151,8 @@ impl Scheduler {
         let volumes = &self.cache.volumes;
         let gone =
             |kind: &str, name: &dyn std::fmt::Display| format!("could not find v1.{kind} \"{name}\": object not found");
-        let node = self.cache.nodes.index(&binding.node).and_then(|index| self.cache.nodes.get(index).terms());
-        let reached = |name: &str| match (volumes.seen_volume(name), node) {
-            (Some(volume), Some(node)) if !volume.reached_from(&node.labels) => Err(format!(
+        let reached = |name: &str| match volumes.seen_volume(name) {
+            Some(volume) if !volume.reached_from(&node.labels) => Err(format!(
                 "pv {name:?} node affinity doesn't match node {:?}: no matching NodeSelectorTerms",
                 binding.node
             )),

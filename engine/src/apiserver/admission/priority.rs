@@ -8,13 +8,12 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use crate::apiserver::cache::WatchCache;
 use crate::apiserver::request::ListOptions;
 use crate::apiserver::status::Status;
-use crate::objects::{Key, Kind, Object};
+use crate::objects::{Key, Kind, Object, volume};
 
 /// Whether pods without a class of their own may push others off a node.
 const PREEMPTS: &str = "PreemptLowerPriority";
 /// The built-in priority classes.
 const SYSTEM: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
-const DEFAULT_STORAGE: &str = "storageclass.kubernetes.io/is-default-class";
 const OLD_STORAGE: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// A priority class.
@@ -83,10 +82,6 @@ pub fn default_storage(cache: &WatchCache, claim: &mut PersistentVolumeClaim) {
         return;
     }
     let all = cache.list(Kind::StorageClass, &"".into(), &ListOptions::default());
-    let marked = all.iter().map(|object| object.meta()).filter(|meta| {
-        let annotations = &meta.annotations;
-        annotations.get(DEFAULT_STORAGE).is_some_and(|value| &**value == "true")
-    });
-    let newest = marked.max_by(|a, b| a.created.cmp(&b.created).then(b.name.cmp(&a.name)));
-    spec.storage_class_name = newest.map(|meta| (*meta.name).into());
+    let default = volume::default_class(all.iter().map(|object| object.meta()));
+    spec.storage_class_name = default.map(|meta| (*meta.name).into());
 }

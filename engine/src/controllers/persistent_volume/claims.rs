@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeSpec,
+    CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeClaim, PersistentVolumeSpec,
 };
+use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::{Class, Inputs, VOLUME_FINALIZER};
 use crate::apiserver::request::{DeleteOptions, Patch};
@@ -19,45 +20,34 @@ use crate::objects::volume::{
     self, BIND_COMPLETED, BOUND_BY_CONTROLLER, Claim, NOBODY, PROVISIONED_BY, PROVISIONER, SELECTED_NODE, Volume,
     WAIT_FOR_FIRST_CONSUMER, claim_uid, claimed_by, reference,
 };
-use crate::objects::{Kind, Labels, Object, ObjectMeta, Resource};
+use crate::objects::{Kind, Object, ObjectMeta, Resource};
 
 /// Whether a claim has its volume.
 pub(super) fn bound(claim: &Claim) -> bool {
     let phase = claim.api.status.as_ref().and_then(|status| status.phase.as_deref());
-    phase == Some("Bound") && !spec(claim).volume_name.unwrap_or_default().is_empty()
+    phase == Some("Bound") && meant(claim).is_some()
 }
 
-fn spec(claim: &Claim) -> PersistentVolumeClaimSpec {
-    claim.api.spec.clone().unwrap_or_default()
+/// The volume that a claim names.
+pub(super) fn meant(claim: &Claim) -> Option<&str> {
+    claim.api.spec.as_ref()?.volume_name.as_deref().filter(|name| !name.is_empty())
 }
 
 /// The smallest volume that fits a claim and is nobody's.
 pub(super) fn smallest<'a>(claim: &Claim, volumes: impl Iterator<Item = &'a Arc<Object>>) -> Option<Arc<Object>> {
-    let spec = spec(claim);
-    let selector = spec.selector.as_ref();
+    let selector = claim.api.spec.as_ref().and_then(|spec| spec.selector.as_ref());
     let selector = selector.map(|selector| Selector::from_label_selector(selector).unwrap_or(Selector::nothing()));
-    let selects = |labels: &Labels| selector.as_ref().is_none_or(|selector| selector.matches(labels));
-    let of = |object: &Arc<Object>| -> Option<PersistentVolumeSpec> {
-        let volume = object.as_resource::<PersistentVolume>().filter(|volume| !volume.meta.deleting())?;
+    let fits = |volume: &&Volume| {
         let phase = volume.api.status.as_ref().and_then(|status| status.phase.as_deref());
-        volume
-            .api
-            .spec
-            .clone()
-            .filter(|_| claimed_by(volume).is_none() && phase == Some("Available") && selects(&volume.meta.labels))
+        claimed_by(volume).is_none()
+            && !volume.meta.deleting()
+            && phase == Some("Available")
+            && selector.as_ref().is_none_or(|selector| selector.matches(&volume.meta.labels))
+            && volume::satisfies(volume, claim)
     };
-    let fits = |volume: &PersistentVolumeSpec| {
-        let modes = volume.access_modes.as_deref().unwrap_or_default();
-        let class = |class: &Option<String>| class.clone().unwrap_or_default();
-        class(&volume.storage_class_name) == class(&spec.storage_class_name)
-            && spec.access_modes.iter().flatten().all(|mode| modes.contains(mode))
-            && volume::storage(volume.capacity.as_ref()) >= volume::requested(&claim.api)
-            && spec.volume_name.as_deref().is_none_or(str::is_empty)
-    };
-    let fitting = volumes.filter_map(|object| Some((object, of(object)?))).filter(|(_, volume)| fits(volume));
-    fitting
-        .min_by_key(|(object, volume)| (volume::storage(volume.capacity.as_ref()), object.key()))
-        .map(|(object, _)| object.clone())
+    let size = |volume: &Volume| volume::storage(volume.api.spec.as_ref().and_then(|spec| spec.capacity.as_ref()));
+    let fitting = volumes.filter_map(|object| Some((object, object.as_resource().filter(fits)?)));
+    fitting.min_by_key(|(object, volume)| (size(volume), object.key())).map(|(object, _)| object.clone())
 }
 
 /// Brings a claim a step closer to its volume.
@@ -80,21 +70,20 @@ pub(super) fn sync(inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
     }
     let own = inputs.own.iter().filter_map(|object| object.as_resource::<PersistentVolume>());
     let own = own.filter(|volume| claim_uid(volume).is_none_or(|uid| claim.meta.uid.to_string() == uid));
-    let meant = spec(claim).volume_name.filter(|name| !name.is_empty());
-    let mut own = own.filter(|volume| meant.as_deref().is_none_or(|name| *volume.meta.name == *name));
-    if let Some(volume) = own.next() {
-        return bind(claim, volume, routine);
+    let meant = meant(claim);
+    let mut own = own.filter(|volume| meant.is_none_or(|name| *volume.meta.name == *name));
+    let free = inputs.free.as_ref().and_then(|object| object.as_resource::<PersistentVolume>());
+    match own.next().or(free) {
+        Some(volume) => bind(claim, volume, routine),
+        // It waits for the one it names.
+        None if meant.is_some() => Ok(()),
+        None => without_volume(inputs, claim, routine),
     }
-    if let Some(volume) = inputs.free.as_ref().and_then(|object| object.as_resource::<PersistentVolume>())
-        && !waits(&inputs.class)
-    {
-        return bind(claim, volume, routine);
-    }
-    without_volume(inputs, claim, routine)
 }
 
-fn waits(class: &Class) -> bool {
-    matches!(class, Class::Known(class) if class.api.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER))
+/// Whether claims of a class wait for a pod.
+pub(super) fn waits(class: &Resource<StorageClass>) -> bool {
+    class.api.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER)
 }
 
 fn say(inputs: &Inputs, kind: EventType, reason: &'static str, text: &str, routine: &mut Routine<'_>) {
@@ -122,7 +111,7 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
         }
         Class::Known(class) => class,
     };
-    if waits(&inputs.class) && claim.meta.annotation(SELECTED_NODE).is_none() {
+    if waits(class) && claim.meta.annotation(SELECTED_NODE).is_none() {
         let (reason, text) = match &inputs.consumers[..] {
             [] => ("WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned()),
             [pod] => ("WaitForPodScheduled", format!("waiting for pod {pod} to be scheduled")),
@@ -133,6 +122,8 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
     }
     let provisioner = class.api.provisioner.clone();
     if provisioner == NOBODY {
+        let text = format!("no volume plugin matched name: {NOBODY}");
+        say(inputs, EventType::Warning, "ProvisioningFailed", &text, routine);
         return Ok(());
     }
     if claim.meta.annotation(PROVISIONER) != Some(&*provisioner) {
@@ -162,7 +153,7 @@ fn without_volume(inputs: &Inputs, claim: &Arc<Claim>, routine: &mut Routine<'_>
 
 /// The volume that a provisioner makes for a claim.
 fn provisioned(claim: &Claim, provisioner: &str, class: &str, reclaim: &str) -> Volume {
-    let spec = spec(claim);
+    let spec = claim.api.spec.clone().unwrap_or_default();
     let name = format!("pvc-{}", claim.meta.uid);
     let mut meta = ObjectMeta { finalizers: Arc::new([VOLUME_FINALIZER.into()]), ..ObjectMeta::named("", &name) };
     meta.annotate(PROVISIONED_BY, provisioner);
@@ -213,7 +204,9 @@ fn bind(claim: &Arc<Claim>, volume: &Volume, routine: &mut Routine<'_>) -> Step<
     let name = volume.meta.name.to_string();
     let mut bound = claim.with_status(|api| api.spec.get_or_insert_default().volume_name = Some(name));
     bound.meta.annotate(BIND_COMPLETED, "yes");
-    bound.meta.annotate(BOUND_BY_CONTROLLER, "yes");
+    if meant(claim).is_none() {
+        bound.meta.annotate(BOUND_BY_CONTROLLER, "yes");
+    }
     let written = write(Object::PersistentVolumeClaim(bound.clone()), routine)?;
     let bound = written.as_resource::<PersistentVolumeClaim>().cloned().unwrap_or(bound);
     let capacity = volume.api.spec.as_ref().and_then(|spec| spec.capacity.clone());

@@ -25,15 +25,13 @@ use crate::client::Agent;
 use crate::client::informer::Change;
 use crate::client::routine::{Routine, Step};
 use crate::kernel::{Duration, Instant};
-use crate::objects::volume::{Claim, SELECTED_NODE, WAIT_FOR_FIRST_CONSUMER, claim_uid, claimed_by};
+use crate::objects::volume::{self, Claim, SELECTED_NODE, claim_uid, claimed_by};
 use crate::objects::{Key, Kind, Name, Object, ObjectReference, Pod, Resource};
 
 /// Keeps a volume until its claim lets it go.
 const VOLUME_FINALIZER: &str = "kubernetes.io/pv-protection";
 /// Keeps a claim until no pod uses it.
 const CLAIM_FINALIZER: &str = "kubernetes.io/pvc-protection";
-/// The class of claims that name none.
-const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// How often every claim is looked at.
 const SYNC: Duration = Duration::from_secs(15);
 
@@ -52,7 +50,7 @@ pub struct Inputs {
     about: Option<ObjectReference>,
     /// Volumes that say they are this claim's.
     own: Vec<Arc<Object>>,
-    /// The smallest volume that fits and is nobody's.
+    /// The volume to take that is nobody's: the one that the claim names, or else the smallest that fits.
     free: Option<Arc<Object>>,
     class: Class,
     /// The pods that use it and have no node yet.
@@ -141,15 +139,18 @@ impl Controller for PersistentVolumeBinder {
         };
         inputs.about = Some(caches.store(Kind::PersistentVolumeClaim).get(key)?.reference());
         inputs.class = class(claim, caches);
-        inputs.free = claims::smallest(claim, volumes.iter());
         inputs.claim = Some(Arc::new(claim.clone()));
         if claims::bound(claim) {
             self.asked.remove(key);
             return Some(inputs);
         }
+        let at_once = !matches!(&inputs.class, Class::Known(class) if claims::waits(class));
+        inputs.free = match claims::meant(claim) {
+            Some(name) => volumes.get(&Key::new("", name)).filter(|object| may_take(object, claim)).cloned(),
+            None => at_once.then(|| claims::smallest(claim, volumes.iter())).flatten(),
+        };
         if let Class::Known(class) = &inputs.class {
-            let waits = class.api.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER)
-                && claim.meta.annotation(SELECTED_NODE).is_none();
+            let waits = claims::waits(class) && claim.meta.annotation(SELECTED_NODE).is_none();
             if waits {
                 self.asked.remove(key);
                 let uses = |pod: &&Pod| {
@@ -168,6 +169,11 @@ impl Controller for PersistentVolumeBinder {
     fn reconcile(&self, inputs: &Inputs, routine: &mut Routine<'_>) -> Step<()> {
         claims::sync(inputs, routine)
     }
+}
+
+/// Whether a claim may have the volume that it names.
+fn may_take(object: &Object, claim: &Claim) -> bool {
+    object.as_resource().is_some_and(|named| claimed_by(named).is_none() && volume::satisfies(named, claim))
 }
 
 /// Whether a volume is nobody's and does not say so yet.
@@ -192,18 +198,16 @@ fn claims_of(pod: &Pod) -> impl Iterator<Item = Key> {
 }
 
 fn class(claim: &Claim, caches: &Caches) -> Class {
-    let store = caches.store(Kind::StorageClass);
-    let name = claim.api.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
-    match name {
-        Some("") => Class::None,
-        Some(name) => match caches.resource::<StorageClass>(&Key::new("", name)) {
+    let field = claim.api.spec.as_ref().and_then(|spec| spec.storage_class_name.as_deref());
+    match volume::class(&claim.meta, field) {
+        "" if field.is_some() => Class::None,
+        "" => {
+            let default = volume::default_class(caches.store(Kind::StorageClass).iter().map(|object| object.meta()));
+            default.map_or(Class::None, |class| Class::Default(class.name.clone()))
+        }
+        name => match caches.resource::<StorageClass>(&Key::new("", name)) {
             Some(class) => Class::Known(Arc::new(class.clone())),
             None => Class::Missing(name.into()),
         },
-        None => {
-            let is_default = |object: &&Arc<Object>| object.meta().annotation(DEFAULT_CLASS) == Some("true");
-            let newest = store.iter().filter(is_default).max_by_key(|object| object.meta().created);
-            newest.map_or(Class::None, |object| Class::Default(object.meta().name.clone()))
-        }
     }
 }

@@ -151,10 +151,9 @@ impl VolumeInfo {
 
     /// Whether it is large enough, of the right mode and not on its way out.
     fn will_do(&self, claim: &ClaimInfo) -> bool {
-        let mode = |mode: Option<&String>| mode.map_or("Filesystem", String::as_str).to_owned();
         let own = self.object.api.spec.as_ref().and_then(|spec| spec.volume_mode.as_ref());
         let wanted = claim.object.api.spec.as_ref().and_then(|spec| spec.volume_mode.as_ref());
-        self.capacity >= claim.requested && mode(own) == mode(wanted) && !self.object.meta.deleting()
+        self.capacity >= claim.requested && volume::mode(own) == volume::mode(wanted) && !self.object.meta.deleting()
     }
 
     /// Whether it can become this claim's, given the right node.

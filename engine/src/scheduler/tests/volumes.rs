@@ -274,3 +274,32 @@ profiles:
     until(&mut world, 40, |world| placed(world, "p"));
     assert_eq!(told(&world, "ProvisioningSucceeded"), 1);
 }
+
+/// The volume that a claim has got within 20 s.
+fn bound_to(world: &mut World, name: &str) -> Option<String> {
+    run(world, 20);
+    let status = claim_now(world, name).api.status.clone();
+    let bound = status.and_then(|status| status.phase).as_deref() == Some("Bound");
+    volume_of(world, name).filter(|_| bound)
+}
+
+#[test]
+fn a_claim_gets_the_volume_that_it_names_or_none() {
+    let mut world = cluster(2, SchedulerConfiguration::default());
+    class(&mut world, "local", NOBODY, "Immediate");
+    local_volume(&mut world, "disk-1", "worker-1");
+    local_volume(&mut world, "disk-2", "worker-2");
+    let named = |name: &str, volume: &str, mode: &str| {
+        let mut object = claim_object(name, "local", "ReadWriteOnce");
+        object["spec"]["volumeName"] = json!(volume);
+        object["spec"]["volumeMode"] = json!(mode);
+        object
+    };
+    create_as(&mut world, 91, Kind::PersistentVolumeClaim, "chosen", named("chosen", "disk-2", "Filesystem"));
+    assert_eq!(bound_to(&mut world, "chosen").as_deref(), Some("disk-2"), "the first by name is free, too");
+    assert_eq!(claim_now(&world, "chosen").meta.annotation(BOUND_BY_CONTROLLER), None, "the user did");
+    create_as(&mut world, 92, Kind::PersistentVolumeClaim, "late", named("late", "disk-2", "Filesystem"));
+    create_as(&mut world, 93, Kind::PersistentVolumeClaim, "raw", named("raw", "disk-1", "Block"));
+    assert_eq!((bound_to(&mut world, "late"), bound_to(&mut world, "raw")), (None, None));
+    assert_eq!(phase(&world, "disk-1").as_deref(), Some("Available"), "nobody who named another one took it");
+}

@@ -248,6 +248,10 @@ fn pod_affinity(args: &mut Args, from: PodAffinity, path: &str) -> Result<()> {
 }
 
 fn volume_binding(args: &mut Args, from: &VolumeBinding, path: &str) -> Result<()> {
+    if from.shape.is_some() {
+        let why = "nodes are not rated by their storage: the gate StorageCapacityScoring is off by default";
+        return Err(fail(&format!("{path}.shape"), why.to_owned()));
+    }
     let Some(seconds) = from.bind_timeout_seconds else { return Ok(()) };
     let wrong = || {
         fail(
