@@ -13,6 +13,7 @@ use super::sync::Sync;
 use crate::apiserver::request::Answer;
 use crate::client::connection::Call;
 use crate::client::routine::{Routine, Step};
+use crate::controllers::deployment::whole_seconds;
 use crate::controllers::disruption::scale::go_selector;
 use crate::kernel::Instant;
 use crate::metrics_server::{self, PodUsage};
@@ -213,11 +214,12 @@ impl Sync<'_> {
                 Phase::Pending => Stage::Pending,
                 _ => Stage::Running,
             };
+            // The API's times have whole seconds, as those of samples have.
             let ready = pod.condition("Ready").map(|condition| Ready {
                 is_false: condition.status == ConditionStatus::False,
-                since: condition.transition,
+                since: whole_seconds(condition.transition),
             });
-            let (name, started) = (&*pod.meta.name, pod.status.start_time);
+            let (name, started) = (&*pod.meta.name, pod.status.start_time.map(whole_seconds));
             Some(Pod { name, stage, started, ready, request: request(pod, resource, container) })
         })
     }
@@ -287,7 +289,7 @@ fn request<'p>(pod: &'p crate::objects::Pod, resource: &str, only: Option<&str>)
     let sidecars = spec.init_containers.iter().flatten();
     let sidecars = sidecars.filter(|container| crate::objects::pod_terms::requests::is_sidecar(container));
     let mut sum = 0_i64;
-    for container in sidecars.chain(&spec.containers).filter(|it| only.is_none_or(|only| it.name == only)) {
+    for container in spec.containers.iter().chain(sidecars).filter(|it| only.is_none_or(|only| it.name == only)) {
         let requests = container.resources.as_ref().and_then(|resources| resources.requests.as_ref());
         let request = requests.and_then(|requests| requests.get(resource));
         let request = request.and_then(|request| Quantity::parse(&request.0).ok()).ok_or(&*container.name)?;
