@@ -1,7 +1,8 @@
 //! The kubelet: registers its node, keeps its lease and status, and runs the pods bound to it.
 //!
-//! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `needs` (what it
-//! reads before a container may start), `images` (pulls and their back-off), `probes`, `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
+//! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `volumes` and
+//! `needs` (what comes before its containers), `pulls` and `images` (images and their back-off), `containers` (starting them),
+//! `probes`, `restart`, `termination`, `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
 //! left when the process or the whole machine is gone).
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
@@ -9,6 +10,7 @@
 //! (container states are seen at once, as with on-demand relist).
 
 mod admission;
+mod containers;
 mod images;
 mod needs;
 mod node;
@@ -16,9 +18,12 @@ mod outage;
 mod pod_worker;
 mod probes;
 pub mod program;
+mod pulls;
 mod report;
 mod restart;
 mod status;
+mod termination;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
