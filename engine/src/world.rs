@@ -4,6 +4,7 @@
 //! constant setup and an `Out`; what they ask for is applied here and nowhere else.
 
 mod balancer;
+mod containers;
 mod faults;
 mod hanging;
 mod metrics;

@@ -3,7 +3,7 @@
 //! Models: kubernetes v1.36.2 pkg/kubelet/kuberuntime/{kuberuntime_manager,kuberuntime_container}.go (SyncPod, startContainer).
 
 use super::Surroundings;
-use super::pod_worker::{PodEvent, PodWorker, Run};
+use super::pod_worker::{Life, PodEvent, PodWorker, Run};
 use super::program::Program;
 use crate::objects::event::EventType;
 use crate::objects::pod_terms;
@@ -59,9 +59,11 @@ impl PodWorker {
         let ready = (!init || sidecar) && delay.is_none();
         let container = self.container_mut(n);
         container.run = Run::Running { started: around.now(), id, ready };
+        container.life = Life { begun: around.out.now(), number: *around.containers as u32, ..Life::default() };
         let name = container.name.clone();
         self.note(PodStep::ContainerStarted, &name, around);
         self.event(EventType::Normal, "Started", "Container started".to_owned(), n, around);
+        self.begin_listening(n, around);
         if let Some(delay) = delay {
             around.after(delay, self.uid, PodEvent::Ready(n as u16));
         } else if ready {
@@ -104,6 +106,7 @@ impl PodWorker {
         let container = self.container_mut(n);
         let Run::Running { started, id, .. } = container.run else { return };
         container.run = Run::Ended { exit_code, started, finished: now, id };
+        container.life.over = true;
         let name = container.name.clone();
         self.note(PodStep::ContainerExited, &name, around);
         self.report_soon(around);

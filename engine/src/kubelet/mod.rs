@@ -12,6 +12,7 @@
 mod admission;
 mod containers;
 mod images;
+pub mod listening;
 mod needs;
 mod node;
 mod outage;
@@ -201,11 +202,29 @@ impl Kubelet {
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
             KubeletEvent::Pod(_, boot, _) if boot != self.boots => return,
-            KubeletEvent::Pod(uid, _, event) if !self.running => return self.missed.push((uid.into(), event)),
+            KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event),
             KubeletEvent::Pod(uid, _, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::RetryEvents => {}
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
+    }
+
+    /// Something happened to a container while no kubelet ran.
+    fn miss(&mut self, uid: Uid, event: PodEvent) {
+        if let Some(worker) = self.pods.get_mut(&uid) {
+            worker.went_on(event);
+        }
+        self.missed.push((uid, event));
+    }
+
+    /// Whether every regular container of a pod takes connections at `now`.
+    pub fn pod_listens(&self, uid: Uid, now: Instant) -> bool {
+        self.pods.get(&uid).is_some_and(|worker| worker.listening(now))
+    }
+
+    /// Whether somebody in a pod takes connections on `port` at `now`.
+    pub fn pod_listens_on(&self, uid: Uid, port: i32, now: Instant) -> bool {
+        self.pods.get(&uid).is_some_and(|worker| worker.listens_on(port, now))
     }
 
     fn watch_broke(&mut self, status: Option<&Status>, setup: &Setup, out: &mut Effects) {

@@ -9,7 +9,7 @@
 //! internal/cri/server/restart.go (unknownExitCode 255, unknownExitReason).
 
 use super::node::node_reference;
-use super::pod_worker::{Container, PodWorker, Run, Stage};
+use super::pod_worker::{Container, PodEvent, PodWorker, Run, Stage};
 use super::{Kubelet, pod_of, status};
 use crate::client::{Informer, Recorder, Store};
 use crate::event::Effects;
@@ -95,6 +95,18 @@ impl PodWorker {
     /// Whether it needs no kubelet to be what it is: everything it is to run runs, or it ends.
     fn survives(&self) -> bool {
         self.stage >= Stage::Terminating || self.stage == Stage::Containers && self.next().is_none()
+    }
+
+    /// What becomes of its containers without a kubelet.
+    pub(super) fn went_on(&mut self, event: PodEvent) {
+        match event {
+            PodEvent::Ended(n) => self.container_mut(n.into()).life.over = true,
+            PodEvent::Stopped => {
+                let all = self.init_containers.iter_mut().chain(&mut self.containers);
+                all.for_each(|container| container.life.over = true);
+            }
+            _ => {}
+        }
     }
 
     /// The pod's containers died with the machine's power; the boot is at `now`.

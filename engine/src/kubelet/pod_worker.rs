@@ -42,6 +42,8 @@ pub enum PodEvent {
     Started,
     /// Its readiness probe succeeds.
     Ready(u16),
+    /// The container's program takes connections from now on; whose, and which of its lives it was meant for.
+    Listening(u16, u32),
     /// The container has ended by itself.
     Ended(u16),
     /// Time to start a container again.
@@ -77,6 +79,24 @@ pub(super) struct Container {
     /// Whether it is an init container that goes on beside the others.
     pub(super) sidecar: bool,
     pub(super) crashes: restart::Crashes,
+    pub(super) life: Life,
+}
+
+/// A container's program since it was started the last time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Life {
+    /// When it began, to the nanosecond.
+    pub(super) begun: Instant,
+    /// Which it is of all lives of containers on this node.
+    pub(super) number: u32,
+    /// From when on it takes connections.
+    pub(super) listens: Instant,
+    /// When it was sent SIGTERM.
+    pub(super) signalled: Option<Instant>,
+    /// It serves until its end, SIGTERM or not.
+    pub(super) drains: bool,
+    /// It has ended, though no kubelet may have noticed.
+    pub(super) over: bool,
 }
 
 /// What a container does.
@@ -92,7 +112,16 @@ impl Container {
         let run = Run::Waiting { reason: Text::default(), message: Text::default() };
         let (name, image) = (spec.name.as_str().into(), spec.image.as_deref().unwrap_or("").into());
         let sidecar = pod_terms::requests::is_sidecar(spec);
-        Container { name, image, run, restarts: 0, last: None, sidecar, crashes: restart::Crashes::default() }
+        Container {
+            name,
+            image,
+            run,
+            restarts: 0,
+            last: None,
+            sidecar,
+            crashes: restart::Crashes::default(),
+            life: Life::default(),
+        }
     }
 
     /// Whether an init container leaves the way free for the next.
@@ -299,6 +328,8 @@ impl PodWorker {
             PodEvent::Created => self.created(around),
             PodEvent::Started => self.started(around),
             PodEvent::Ready(n) => self.became_ready(n.into(), around),
+            // Whoever asks whether the pod listens hears it now.
+            PodEvent::Listening(..) => {}
             PodEvent::Ended(n) => self.ended(n.into(), around),
             PodEvent::Restart(n) => self.restart(n.into(), around),
         }

@@ -24,6 +24,14 @@ pub(super) fn stops_after(pod: &ObjectMeta) -> Option<Duration> {
     }
 }
 
+/// What a pod's annotations say of a container: under `key.NAME`, or under `key` of all.
+pub(super) fn said<'a>(pod: &'a ObjectMeta, key: &str, container: &str) -> Option<&'a str> {
+    if pod.annotations.is_empty() {
+        return None;
+    }
+    pod.annotation(&format!("{key}.{container}")).or_else(|| pod.annotation(key))
+}
+
 /// How a container's program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
@@ -38,8 +46,7 @@ pub enum Program {
 impl Program {
     /// The program of a container.
     pub fn of(container: &Container, pod: &ObjectMeta) -> Program {
-        let said = pod.annotation(&format!("{ANNOTATION}.{}", container.name)).or_else(|| pod.annotation(ANNOTATION));
-        if let Some(program) = said.and_then(annotated) {
+        if let Some(program) = said(pod, ANNOTATION, &container.name).and_then(annotated) {
             return program;
         }
         let words: Vec<&str> =
@@ -70,7 +77,7 @@ fn annotated(text: &str) -> Option<Program> {
 }
 
 /// `3`, `0.5`, `2m`, `1h`.
-fn seconds(text: &str) -> Option<Duration> {
+pub(super) fn seconds(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = match unit {

@@ -24,6 +24,7 @@ impl PodWorker {
             .filter(|n| matches!(self.locate(*n).1.run, Run::Running { .. }))
             .collect();
         for n in &running {
+            self.container_mut(*n).life.signalled = Some(around.out.now());
             let message = format!("Stopping container {}", self.locate(*n).1.name);
             self.event(EventType::Normal, "Killing", message, *n, around);
         }

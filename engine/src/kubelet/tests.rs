@@ -178,3 +178,45 @@ fn what_was_to_go_while_the_kubelet_was_away_goes_when_it_is_back() {
     cluster.run(3_000);
     assert_eq!(cluster.names(Kind::Pod), ["kept"]);
 }
+
+#[test]
+fn a_program_listens_from_its_start_up_to_the_signal() {
+    let mut cluster = Cluster::new();
+    let annotated = |name: &str, annotations: Value| {
+        let mut pod = pod(name, json!({"terminationGracePeriodSeconds": 10}));
+        pod["metadata"]["annotations"] = annotations;
+        pod["metadata"]["finalizers"] = json!(["example.com/look"]);
+        pod
+    };
+    let slow = json!({"wavetank.dev/listens-after": "5s", "wavetank.dev/stop": "6s"});
+    let drains =
+        json!({"wavetank.dev/listens-after.b": "1h", "wavetank.dev/drains": "true", "wavetank.dev/stop": "6s"});
+    cluster.create(Kind::Pod, "default", annotated("slow", slow));
+    cluster.create(Kind::Pod, "default", annotated("drains", drains));
+    let listens = |cluster: &Cluster, name: &str| {
+        let pods = cluster.world.objects(Kind::Pod);
+        let uid = pods.iter().find(|pod| &*pod.meta().name == name).map(|pod| pod.meta().uid);
+        let listens = |uid| cluster.world.pod_listens(0, uid);
+        uid.is_some_and(listens)
+    };
+    let mut began = [0, 0];
+    for second in 1..15 {
+        cluster.run(1_000);
+        for (began, name) in began.iter_mut().zip(["slow", "drains"]) {
+            if *began == 0 && listens(&cluster, name) {
+                *began = second;
+            }
+        }
+    }
+    assert!(began[1] > 0 && began[0] >= began[1] + 4, "{began:?}");
+    for name in ["slow", "drains"] {
+        let body = crate::apiserver::request::Body::Delete(Default::default());
+        assert!(
+            cluster.ask(crate::apiserver::request::Verb::Delete, Kind::Pod, Key::new("default", name), body).is_ok()
+        );
+    }
+    cluster.run(2_000);
+    assert_eq!((listens(&cluster, "slow"), listens(&cluster, "drains")), (false, true));
+    cluster.run(6_000);
+    assert!(!listens(&cluster, "drains"));
+}

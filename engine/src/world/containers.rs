@@ -1,0 +1,17 @@
+//! What runs in the containers, looked at and told from outside: a script plays the programs.
+
+use super::World;
+use crate::kubelet::Kubelet;
+use crate::objects::Uid;
+
+impl World {
+    /// The kubelets, to look at; their numbers are those of the nodes.
+    pub fn kubelets(&self) -> &[Kubelet] {
+        &self.kubelets
+    }
+
+    /// Whether every regular container of a pod on the n-th node takes connections now.
+    pub fn pod_listens(&self, node: u32, pod: Uid) -> bool {
+        self.kubelets.get(node as usize).is_some_and(|kubelet| kubelet.pod_listens(pod, self.now))
+    }
+}
