@@ -1,27 +1,35 @@
 //! The kubelet: registers its node, keeps its lease and status, and runs the pods bound to it.
 //!
 //! Reading order: `node` (registration, lease, status), `admission` (which pods it takes), `pod_worker` (a pod's life), `volumes` and
-//! `needs` (what comes before its containers), `pulls` and `images` (images and their back-off), `containers` (starting them),
-//! `probes`, `restart`, `termination`, `status` (what is reported of a pod), `report` (how reports are batched and sent), `outage` (what is
-//! left when the process or the whole machine is gone).
+//! `needs` (what comes before its containers), `pulls` and `images` (images and their back-off), `containers` (starting them), `hooks`,
+//! `probes`, `restart`, `termination`, `status` and `phase` (what is reported of a pod), `report` (how reports are batched and sent),
+//! `outage` (what is left when the process or the whole machine is gone). What runs in the containers is played: `life` (when a program
+//! ends), `program` (what its command says), `listening`, `health`, `memory`, `logs`, each from annotations of the pod (`schedule`).
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
-//! out: probes other than readiness, volumes other than the token's, claims, config maps and secrets, eviction, static pods, PLEG's polling
-//! (container states are seen at once, as with on-demand relist).
+//! out: volumes other than the token's, claims, config maps and secrets, eviction, static pods, PLEG's polling (container states are seen
+//! at once, as with on-demand relist), ephemeral containers, in-place resize.
 
 mod admission;
 mod containers;
+pub mod health;
+mod hooks;
 mod images;
+mod life;
 pub mod listening;
+mod logs;
+pub mod memory;
 mod needs;
 mod node;
 mod outage;
+mod phase;
 mod pod_worker;
-mod probes;
+pub mod probes;
 pub mod program;
 mod pulls;
 mod report;
 mod restart;
+pub mod schedule;
 mod status;
 mod termination;
 mod volumes;
@@ -72,7 +80,7 @@ pub enum KubeletEvent {
 impl KubeletEvent {
     /// Whether it is the container runtime's doing, which goes on without the kubelet.
     pub fn of_the_runtime(&self) -> bool {
-        matches!(self, KubeletEvent::Pod(_, _, PodEvent::Ended(_) | PodEvent::Stopped))
+        matches!(self, KubeletEvent::Pod(_, _, PodEvent::Ended(..) | PodEvent::Listening(..) | PodEvent::Stopped))
     }
 }
 
@@ -202,7 +210,7 @@ impl Kubelet {
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
             KubeletEvent::Pod(_, boot, _) if boot != self.boots => return,
-            KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event),
+            KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event, out.now()),
             KubeletEvent::Pod(uid, _, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::RetryEvents => {}
         }
@@ -210,9 +218,9 @@ impl Kubelet {
     }
 
     /// Something happened to a container while no kubelet ran.
-    fn miss(&mut self, uid: Uid, event: PodEvent) {
+    fn miss(&mut self, uid: Uid, event: PodEvent, now: Instant) {
         if let Some(worker) = self.pods.get_mut(&uid) {
-            worker.went_on(event);
+            worker.went_on(event, now);
         }
         self.missed.push((uid, event));
     }
@@ -225,6 +233,11 @@ impl Kubelet {
     /// Whether somebody in a pod takes connections on `port` at `now`.
     pub fn pod_listens_on(&self, uid: Uid, port: i32, now: Instant) -> bool {
         self.pods.get(&uid).is_some_and(|worker| worker.listens_on(port, now))
+    }
+
+    /// The memory that a pod's running containers use, as the pod says; `None` if it says nothing. [bytes]
+    pub fn pod_memory(&self, uid: Uid, now: Instant) -> Option<i64> {
+        self.pods.get(&uid)?.memory_at(now)
     }
 
     fn watch_broke(&mut self, status: Option<&Status>, setup: &Setup, out: &mut Effects) {

@@ -98,12 +98,10 @@ impl PodWorker {
     }
 
     /// What becomes of its containers without a kubelet.
-    pub(super) fn went_on(&mut self, event: PodEvent) {
+    pub(super) fn went_on(&mut self, event: PodEvent, now: Instant) {
         match event {
-            PodEvent::Ended(n) => self.container_mut(n.into()).life.over = true,
-            PodEvent::Stopped => {
-                let all = self.init_containers.iter_mut().chain(&mut self.containers);
-                all.for_each(|container| container.life.over = true);
+            PodEvent::Ended(n, number) if self.has_ended(n.into(), number, now).is_some() => {
+                self.container_mut(n.into()).life.over = true;
             }
             _ => {}
         }
@@ -133,15 +131,15 @@ impl Container {
     /// Its state if it lost its power while it ran.
     fn died(mut self, now: Instant) -> Self {
         if let Run::Running { started, id, .. } = self.run {
-            self.run = Run::Ended { exit_code: UNKNOWN_EXIT, started, finished: now, id };
+            self.run = Run::Ended { exit_code: UNKNOWN_EXIT, oom: false, started, finished: now, id };
         }
         self
     }
 
     /// It is to be started again, if it ever was.
     fn anew(mut self) -> Self {
-        if let Run::Ended { exit_code, started, finished, id } = self.run {
-            self.last = Some(status::terminated(exit_code, started, finished, id));
+        if let Run::Ended { exit_code, oom, started, finished, id } = self.run {
+            self.last = Some(status::terminated(exit_code, oom, started, finished, id));
             self.restarts += 1;
             self.crashes = Default::default();
             self.run = Run::Waiting { reason: Text::default(), message: Text::default() };

@@ -10,6 +10,9 @@ use k8s_openapi::api::core::v1 as api;
 
 use super::admission::Rejection;
 use super::images::PullBackoff;
+use super::life::Life;
+use super::logs::Log;
+use super::probes::{Probes, Which};
 use super::report::Reporting;
 use super::{Surroundings, pod_of, restart};
 use crate::event::Event;
@@ -40,15 +43,25 @@ pub enum PodEvent {
     Created,
     /// The container runs.
     Started,
-    /// Its readiness probe succeeds.
-    Ready(u16),
+    /// The container, which has no readiness probe, takes work; whose, and which of its lives it was meant for.
+    Ready(u16, u32),
+    /// A probe's result is there.
+    Probe(u16, Which),
+    /// The container's postStart hook is over.
+    PostStarted(u16, u32),
+    /// Its preStop hook is over, or its time.
+    PreStopped(u16, u32),
+    /// The sidecar has waited for the other containers' ends as long as it can.
+    Turn(u16, u32),
+    /// The pod has been active as long as it may.
+    Deadline,
     /// The container's program takes connections from now on; whose, and which of its lives it was meant for.
     Listening(u16, u32),
-    /// The container has ended by itself.
-    Ended(u16),
+    /// The container has ended.
+    Ended(u16, u32),
     /// Time to start a container again.
     Restart(u16),
-    /// The containers have obeyed the signal.
+    /// There was nothing to stop.
     Stopped,
     /// A report of the status is due.
     Report,
@@ -80,23 +93,9 @@ pub(super) struct Container {
     pub(super) sidecar: bool,
     pub(super) crashes: restart::Crashes,
     pub(super) life: Life,
-}
-
-/// A container's program since it was started the last time.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Life {
-    /// When it began, to the nanosecond.
-    pub(super) begun: Instant,
-    /// Which it is of all lives of containers on this node.
-    pub(super) number: u32,
-    /// From when on it takes connections.
-    pub(super) listens: Instant,
-    /// When it was sent SIGTERM.
-    pub(super) signalled: Option<Instant>,
-    /// It serves until its end, SIGTERM or not.
-    pub(super) drains: bool,
-    /// It has ended, though no kubelet may have noticed.
-    pub(super) over: bool,
+    pub(super) probes: Option<Box<Probes>>,
+    /// What its life before printed.
+    pub(super) earlier: Option<Box<Log>>,
 }
 
 /// What a container does.
@@ -104,7 +103,7 @@ pub(super) struct Life {
 pub(super) enum Run {
     Waiting { reason: Text, message: Text },
     Running { started: Instant, id: u64, ready: bool },
-    Ended { exit_code: i32, started: Instant, finished: Instant, id: u64 },
+    Ended { exit_code: i32, oom: bool, started: Instant, finished: Instant, id: u64 },
 }
 
 impl Container {
@@ -121,6 +120,8 @@ impl Container {
             sidecar,
             crashes: restart::Crashes::default(),
             life: Life::default(),
+            probes: Probes::of(spec),
+            earlier: None,
         }
     }
 
@@ -128,7 +129,7 @@ impl Container {
     pub(super) fn passed(&self) -> bool {
         match self.run {
             Run::Ended { exit_code, .. } => exit_code == 0 && !self.sidecar,
-            Run::Running { .. } => self.sidecar,
+            Run::Running { .. } => self.sidecar && self.life.up,
             Run::Waiting { .. } => false,
         }
     }
@@ -164,8 +165,12 @@ pub(super) struct PodWorker {
     pub(super) configured: usize,
     /// How often an environment lacked something.
     pub(super) tries: u64,
-    /// The containers had to be killed.
-    pub(super) killed: bool,
+    /// Why the kubelet ended it.
+    pub(super) failure: Option<Box<Rejection>>,
+    /// A regular container has been started in this sandbox.
+    pub(super) initialized: bool,
+    /// The regular containers are through: only sidecars are left, and they end.
+    pub(super) finishing: bool,
     /// The container that is being started.
     pub(super) current: Option<usize>,
     pub(super) pulls: u64,
@@ -196,7 +201,9 @@ impl PodWorker {
             mounted: 0,
             configured: 0,
             tries: 0,
-            killed: false,
+            failure: None,
+            initialized: false,
+            finishing: false,
             current: None,
             pulls: 0,
             pull_began: None,
@@ -251,9 +258,27 @@ impl PodWorker {
         if n < init { &mut self.init_containers[n] } else { &mut self.containers[n - init] }
     }
 
-    /// The container that is to start next.
+    /// All containers in the order of their start.
+    pub(super) fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// What the pod's spec says of the n-th container.
+    pub(super) fn spec_of(&self, n: usize) -> Option<&api::Container> {
+        let spec = &self.pod().spec.api;
+        spec.init_containers.iter().flatten().chain(&spec.containers).nth(n)
+    }
+
+    /// The container that is to start next. Before the first regular one, init containers come one by one; after it, each by itself.
     pub(super) fn next(&self) -> Option<usize> {
         let due = |container: &Container| matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits;
+        if self.finishing {
+            return None;
+        }
+        if self.initialized {
+            let mut all = self.containers().enumerate();
+            return all.find(|(n, it)| (it.sidecar || *n >= self.init_containers.len()) && due(it)).map(|(n, _)| n);
+        }
         if let Some(n) = self.init_containers.iter().position(|container| !container.passed()) {
             return Some(n).filter(|n| due(&self.init_containers[*n]));
         }
@@ -292,13 +317,20 @@ impl PodWorker {
 
     /// The watch shows a new version of the pod.
     pub(super) fn updated(&mut self, object: Arc<Object>, around: &mut Surroundings<'_, '_>) {
-        self.object = object;
+        let before = std::mem::replace(&mut self.object, object);
         if std::mem::take(&mut self.found) {
             self.report_soon(around);
             self.look_at_restarts(around);
+            self.restart_probers(around);
+            self.go_on_stopping(around);
+            self.await_deadline(around);
+        } else if !Arc::ptr_eq(&pod_of(&before).meta.annotations, &self.pod().meta.annotations) {
+            self.look_at_health(around);
         }
         if self.pod().meta.deleting() && self.stage < Stage::Terminating {
             self.terminate(around);
+        } else if self.pod().meta.deleting() && self.stage == Stage::Terminating {
+            self.hasten(around);
         } else if self.pod().meta.deleting() && self.stage == Stage::Terminated && self.reporting.final_stored {
             self.delete(around);
         }
@@ -317,6 +349,12 @@ impl PodWorker {
         match event {
             PodEvent::Report => self.report_now(around),
             PodEvent::Stopped => self.stopped(around),
+            PodEvent::Ended(n, number) => self.ended(n.into(), number, around),
+            PodEvent::Probe(n, which) => self.probed(n.into(), which, around),
+            PodEvent::PreStopped(n, number) => self.pre_stopped(n.into(), number, around),
+            PodEvent::Turn(n, number) => self.turn_came(n.into(), number, around),
+            // Whoever asks whether the pod listens hears it now.
+            PodEvent::Listening(..) => {}
             _ if self.stage >= Stage::Terminating => {}
             PodEvent::Admitted => {}
             PodEvent::SandboxReady => self.sandbox_ready(around),
@@ -327,11 +365,10 @@ impl PodWorker {
             PodEvent::Retry => self.start_next(around),
             PodEvent::Created => self.created(around),
             PodEvent::Started => self.started(around),
-            PodEvent::Ready(n) => self.became_ready(n.into(), around),
-            // Whoever asks whether the pod listens hears it now.
-            PodEvent::Listening(..) => {}
-            PodEvent::Ended(n) => self.ended(n.into(), around),
+            PodEvent::PostStarted(n, number) => self.post_started(n.into(), number, around),
+            PodEvent::Ready(n, number) => self.became_ready(n.into(), number, around),
             PodEvent::Restart(n) => self.restart(n.into(), around),
+            PodEvent::Deadline => self.deadline_came(around),
         }
     }
 
@@ -340,7 +377,15 @@ impl PodWorker {
         self.stage = Stage::Admitted;
         self.admitted = Some(self.pod().status.start_time.unwrap_or(around.now()));
         self.note(PodStep::Admitted, "", around);
+        self.await_deadline(around);
         self.report_now(around);
+    }
+
+    /// Comes back when `activeDeadlineSeconds` are over, if the pod has any.
+    fn await_deadline(&self, around: &mut Surroundings<'_, '_>) {
+        let (Some(seconds), Some(since)) = (self.pod().spec.api.active_deadline_seconds, self.admitted) else { return };
+        let at = since + Duration::from_secs(seconds.max(0) as u64);
+        around.after(at.since(around.out.now()), self.uid, PodEvent::Deadline);
     }
 
     /// The first status is stored: volumes next, of which only the token's needs the API server.

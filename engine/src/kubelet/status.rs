@@ -1,15 +1,14 @@
 //! What is reported of a pod.
 //!
-//! Models: kubernetes v1.36.2 pkg/kubelet/kubelet_pods.go (getPhase, generateAPIPodStatus), status/generate.go.
+//! Models: kubernetes v1.36.2 pkg/kubelet/kubelet_pods.go (generateAPIPodStatus), status/generate.go, prober/prober_manager.go
+//! (UpdatePodStatus). The phase is the matter of `phase`.
 
 use std::sync::Arc;
-
-use k8s_openapi::api::core::v1 as api;
 
 use super::images::canonical;
 use super::outage::UNKNOWN_EXIT;
 use super::pod_worker::{Container, PodWorker, Run, Stage};
-use super::{Surroundings, pod_of};
+use super::{Surroundings, phase, pod_of};
 use crate::kernel::Instant;
 use crate::objects::{Condition, ContainerState, ContainerStatus, Name, Phase, Pod, PodStatus, Text, condition};
 
@@ -27,17 +26,20 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
             ..PodStatus::default()
         };
     }
-    let phase = phase(worker, pod);
+    let phase = phase::of(worker);
+    // Why a pod was ended is told when it has ended.
+    let failure = worker.failure.as_deref().filter(|_| worker.stage == Stage::Terminated);
+    let told = |text: Option<&str>| text.map_or(Text::default(), |text| text.to_owned().into());
     let mut status = PodStatus {
         phase,
         conditions: Vec::new(),
-        reason: Text::default(),
-        message: Text::default(),
+        reason: told(failure.map(|failure| &*failure.reason)),
+        message: told(failure.map(|failure| &*failure.message)),
         host_ip: Some(around.node_ip),
         pod_ip: worker.ip,
         start_time: worker.admitted,
-        init_containers: statuses(&worker.init_containers, worker, &pod.spec.api.init_containers),
-        containers: statuses(&worker.containers, worker, &Some(pod.spec.api.containers.clone())),
+        init_containers: statuses(&worker.init_containers, worker, true),
+        containers: statuses(&worker.containers, worker, false),
         observed_generation: pod.meta.generation,
         nominated: None,
     };
@@ -48,43 +50,13 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
     status
 }
 
-fn phase(worker: &PodWorker, pod: &Pod) -> Phase {
-    let ended = |container: &Container| matches!(container.run, Run::Ended { .. });
-    let failed = worker
-        .containers
-        .iter()
-        .any(|container| matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0));
-    let never_started =
-        |container: &Container| matches!(container.run, Run::Waiting { .. }) && container.last.is_none();
-    if worker.stage == Stage::Terminated {
-        let lost = worker.containers.iter().any(never_started);
-        return if lost || failed { Phase::Failed } else { Phase::Succeeded };
-    }
-    if worker.containers.iter().any(never_started) {
-        let broken = |container: &Container| {
-            !container.sidecar && matches!(container.run, Run::Ended { exit_code, .. } if exit_code != 0)
-        };
-        let gives_up = pod.spec.api.restart_policy.as_deref() == Some("Never");
-        let lost = gives_up && worker.init_containers.iter().any(broken);
-        return if lost { Phase::Failed } else { Phase::Pending };
-    }
-    let running = |container: &Container| matches!(container.run, Run::Running { .. });
-    let policy = pod.spec.api.restart_policy.as_deref().unwrap_or("Always");
-    if worker.containers.iter().any(running) || policy == "Always" || worker.containers.is_empty() {
-        return Phase::Running;
-    }
-    match (worker.containers.iter().all(ended), failed) {
-        (true, false) => Phase::Succeeded,
-        (true, true) if policy == "Never" => Phase::Failed,
-        _ => Phase::Running,
-    }
-}
-
 fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Surroundings<'_, '_>) -> Vec<Condition> {
     let unready = |containers: &[Container]| -> Vec<Name> {
         containers.iter().filter(|container| !container.ready()).map(|container| container.name.clone()).collect()
     };
-    let not_ready = unready(&worker.containers);
+    let sidecars = worker.init_containers.iter().filter(|container| container.sidecar && !container.ready());
+    let mut not_ready: Vec<Name> = sidecars.map(|container| container.name.clone()).collect();
+    not_ready.extend(unready(&worker.containers));
     let began = |container: &Container| !matches!(container.run, Run::Waiting { .. }) || container.last.is_some();
     let initialized = worker.init_containers.iter().all(Container::passed) || worker.containers.iter().any(began);
     let list = |kind: &str, names: &[Name]| -> Text {
@@ -105,7 +77,8 @@ fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Sur
         Some("PodCompleted") => ("Initialized", true, Text::from("PodCompleted"), Text::default()),
         _ if initialized => ("Initialized", true, Text::default(), Text::default()),
         _ => {
-            let names = unready(&worker.init_containers);
+            let open = worker.init_containers.iter().filter(|container| !container.passed());
+            let names: Vec<Name> = open.map(|container| container.name.clone()).collect();
             ("Initialized", false, "ContainersNotInitialized".into(), list("incomplete", &names))
         }
     };
@@ -133,17 +106,11 @@ fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Sur
         .collect()
 }
 
-fn statuses(
-    containers: &[Container],
-    worker: &PodWorker,
-    specs: &Option<Vec<api::Container>>,
-) -> Arc<[ContainerStatus]> {
+fn statuses(containers: &[Container], worker: &PodWorker, init: bool) -> Arc<[ContainerStatus]> {
     let waiting = if worker.init_containers.is_empty() { "ContainerCreating" } else { "PodInitializing" };
-    let specs = specs.as_deref().unwrap_or_default();
     containers
         .iter()
-        .zip(specs)
-        .map(|(container, _)| {
+        .map(|container| {
             let (state, id) = match &container.run {
                 Run::Waiting { reason, message } => {
                     let reason = if reason.is_empty() { waiting.into() } else { reason.clone() };
@@ -154,9 +121,13 @@ fn statuses(
                     };
                     (ContainerState::Waiting { reason, message: message.clone() }, last)
                 }
+                // The kubelet has eyes for it again when its postStart hook is over.
+                Run::Running { .. } if container.life.hooked => {
+                    (ContainerState::Waiting { reason: waiting.into(), message: Text::default() }, None)
+                }
                 Run::Running { started, id, .. } => (ContainerState::Running { started: *started }, Some(*id)),
-                Run::Ended { exit_code, started, finished, id } => {
-                    (terminated(*exit_code, *started, *finished, *id), Some(*id))
+                Run::Ended { exit_code, oom, started, finished, id } => {
+                    (terminated(*exit_code, *oom, *started, *finished, *id), Some(*id))
                 }
             };
             ContainerStatus {
@@ -166,8 +137,10 @@ fn statuses(
                 container_id: id,
                 state,
                 last: container.last.clone(),
-                ready: container.ready(),
-                started: matches!(container.run, Run::Running { .. }),
+                // Init containers are ready when they have done their work.
+                ready: container.ready()
+                    || init && !container.sidecar && matches!(container.run, Run::Ended { exit_code: 0, .. }),
+                started: matches!(container.run, Run::Running { .. }) && container.life.up,
                 restarts: container.restarts,
             }
         })
@@ -175,10 +148,11 @@ fn statuses(
 }
 
 /// The state of a container that has ended.
-pub(super) fn terminated(exit_code: i32, started: Instant, finished: Instant, id: u64) -> ContainerState {
+pub(super) fn terminated(exit_code: i32, oom: bool, started: Instant, finished: Instant, id: u64) -> ContainerState {
     ContainerState::Terminated {
         exit_code,
         reason: match exit_code {
+            _ if oom => "OOMKilled",
             0 => "Completed",
             // Nobody saw its end.
             UNKNOWN_EXIT => "Unknown",

@@ -70,6 +70,7 @@ impl PodWorker {
 
     pub(super) fn start_sandbox(&mut self, around: &mut Surroundings<'_, '_>) {
         self.stage = Stage::Sandbox;
+        self.start_probers(around.out.now());
         let wait = around.draw(&around.setup.profile.kubelet.sandbox, "sandbox", self.pod(), 0);
         around.after(wait, self.uid, PodEvent::SandboxReady);
     }

@@ -84,7 +84,7 @@ fn date_time(unix_seconds: i64) -> String {
 
 /// Year, month and day of a day counted from 1970-01-01. Years are counted from March, so that the leap day is the
 /// last.
-fn date(unix_day: i64) -> (i64, i64, i64) {
+pub(crate) fn date(unix_day: i64) -> (i64, i64, i64) {
     let day = unix_day + EPOCH_DAY;
     let era = day.div_euclid(DAYS_PER_ERA);
     let of_era = day.rem_euclid(DAYS_PER_ERA);

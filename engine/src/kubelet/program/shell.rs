@@ -1,101 +1,13 @@
-//! What a container does: runs for ever, or ends after a while with an exit code.
+//! What is understood of shell scripts, as far as they say how a program ends, what it prints and which files it makes.
 //!
-//! Nothing is executed. What is understood: `sleep`, `true`, `false`, `exit`, `echo` and their like, alone or in a script of `sh -c` with
-//! `;`, `&&`, `||`, `|`, `&`, new lines, `for … in …; do …; done` and `while true`. An annotation of the pod says it for anything else:
-//! `wavetank.dev/run: "5s exit 1"`, or for one container `wavetank.dev/run.NAME`; `wavetank.dev/run: forever`. How long it takes to end after
-//! SIGTERM says `wavetank.dev/stop: 20s` or `never`.
+//! Models: nothing of Kubernetes; it reads the usual `sh -c` of examples and follows it without executing anything.
 
-use k8s_openapi::api::core::v1::Container;
-
+use super::{Program, seconds};
 use crate::kernel::Duration;
-use crate::objects::ObjectMeta;
-
-/// The annotation that says what a pod's containers do.
-pub const ANNOTATION: &str = "wavetank.dev/run";
-
-/// The annotation that says how long a pod's containers take to end after SIGTERM: `1h`, or `never`.
-pub const STOP: &str = "wavetank.dev/stop";
-
-/// How long containers take to obey SIGTERM, if the pod says so.
-pub(super) fn stops_after(pod: &ObjectMeta) -> Option<Duration> {
-    match pod.annotation(STOP)? {
-        "never" => Some(Duration::from_nanos(u64::MAX / 4)),
-        text => seconds(text),
-    }
-}
-
-/// What a pod's annotations say of a container: under `key.NAME`, or under `key` of all.
-pub(super) fn said<'a>(pod: &'a ObjectMeta, key: &str, container: &str) -> Option<&'a str> {
-    if pod.annotations.is_empty() {
-        return None;
-    }
-    pod.annotation(&format!("{key}.{container}")).or_else(|| pod.annotation(key))
-}
-
-/// How a container's program ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Program {
-    /// It does not.
-    Forever,
-    /// After so long, with an exit code.
-    Ends(Duration, i32),
-    /// Nobody knows.
-    Unknown,
-}
-
-impl Program {
-    /// The program of a container.
-    pub fn of(container: &Container, pod: &ObjectMeta) -> Program {
-        if let Some(program) = said(pod, ANNOTATION, &container.name).and_then(annotated) {
-            return program;
-        }
-        let words: Vec<&str> =
-            container.command.iter().flatten().chain(container.args.iter().flatten()).map(String::as_str).collect();
-        if container.command.as_ref().is_none_or(Vec::is_empty) {
-            return Program::Unknown;
-        }
-        Run::default().simple(&words).finish()
-    }
-}
-
-/// `5s exit 1`, `5s`, `exit 1`, `forever`.
-fn annotated(text: &str) -> Option<Program> {
-    let mut words = text.split_whitespace().peekable();
-    if words.peek() == Some(&"forever") {
-        return Some(Program::Forever);
-    }
-    let duration = words.peek().and_then(|word| seconds(word));
-    if duration.is_some() {
-        words.next();
-    }
-    let code = match (words.next(), words.next()) {
-        (None, _) if duration.is_some() => 0,
-        (Some("exit"), Some(code)) => code.parse().ok()?,
-        _ => return None,
-    };
-    Some(Program::Ends(duration.unwrap_or(Duration::ZERO), code))
-}
-
-/// `3`, `0.5`, `2m`, `1h`.
-pub(super) fn seconds(text: &str) -> Option<Duration> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = match unit {
-        "" | "s" => 1.0,
-        "ms" => 0.001,
-        "m" => 60.0,
-        "h" => 3_600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    let number: f64 = number.parse().ok()?;
-    let nanos = number * unit * 1e9;
-    (nanos < 1e18).then(|| Duration::from_nanos(nanos as u64))
-}
 
 /// A program as far as it has been followed.
-#[derive(Clone, Copy, Default)]
-struct Run {
+#[derive(Clone, Default)]
+pub(super) struct Run {
     elapsed: Duration,
     /// The last command's exit code.
     code: i32,
@@ -103,6 +15,27 @@ struct Run {
     /// `set -e`.
     strict: bool,
     depth: u8,
+    /// What it does is noted, up to this moment.
+    limit: Option<Duration>,
+    marks: Vec<Mark>,
+}
+
+/// Something that a program does, and how long after its beginning.
+#[derive(Clone, PartialEq, Debug)]
+pub(in super::super) struct Mark {
+    pub(in super::super) at: Duration,
+    pub(in super::super) what: What,
+}
+
+/// What it does.
+#[derive(Clone, PartialEq, Debug)]
+pub(in super::super) enum What {
+    /// It prints a line.
+    Print(String),
+    /// It prints the date.
+    Date,
+    /// A file is there, or no longer.
+    File(String, bool),
 }
 
 #[derive(Clone, Copy)]
@@ -120,8 +53,27 @@ const INSTANT: [&str; 26] = [
 /// How deep scripts may be in each other.
 const DEEPEST: u8 = 8;
 
+/// How much of a program is noted.
+const MOST_MARKS: usize = 10_000;
+
 impl Run {
-    fn finish(self) -> Program {
+    /// A run that notes what happens within `limit`.
+    pub(super) fn recording(limit: Duration) -> Self {
+        Run { limit: Some(limit), ..Run::default() }
+    }
+
+    /// What was noted.
+    pub(super) fn into_marks(self) -> Vec<Mark> {
+        self.marks
+    }
+
+    fn mark(&mut self, what: What) {
+        if self.limit.is_some_and(|limit| self.elapsed <= limit) && self.marks.len() < MOST_MARKS {
+            self.marks.push(Mark { at: self.elapsed, what });
+        }
+    }
+
+    pub(super) fn finish(self) -> Program {
         match self.ended {
             Some(End::Never) => Program::Forever,
             Some(End::Unknown) => Program::Unknown,
@@ -140,7 +92,7 @@ impl Run {
     }
 
     /// One program with its arguments.
-    fn simple(mut self, words: &[&str]) -> Self {
+    pub(super) fn simple(mut self, words: &[&str]) -> Self {
         let Some((first, rest)) = words.split_first() else { return self };
         let name = first.rsplit('/').next().unwrap_or(first);
         match name {
@@ -177,6 +129,23 @@ impl Run {
                 self.returns(code).ends(End::Exit)
             }
             "false" => self.returns(1),
+            "echo" | "printf" => {
+                let words: Vec<&str> =
+                    rest.iter().skip_while(|word| matches!(**word, "-n" | "-e" | "-ne")).copied().collect();
+                let text = words.join(" ");
+                self.mark(What::Print(text.trim_end_matches("\\n").to_owned()));
+                self.returns(0)
+            }
+            "date" => {
+                self.mark(What::Date);
+                self.returns(0)
+            }
+            "touch" | "rm" => {
+                for path in rest.iter().filter(|word| !word.starts_with('-')) {
+                    self.mark(What::File((*path).to_owned(), name == "touch"));
+                }
+                self.returns(0)
+            }
             "tail" if rest.iter().any(|word| word.starts_with("-f") || word.starts_with("-F")) => self.ends(End::Never),
             "set" => {
                 self.strict |= rest.iter().any(|word| word.starts_with('-') && word.contains('e'));
@@ -202,10 +171,10 @@ impl Run {
             let operator = tokens.get(end);
             let background = matches!(operator, Some(Token::Operator("&")));
             if runs && !command.is_empty() {
-                let before = self;
+                let began = self.elapsed;
                 self = self.command(command);
                 if background {
-                    self = Run { elapsed: before.elapsed, ended: None, ..self }.returns(0);
+                    self = Run { elapsed: began, ended: None, ..self }.returns(0);
                 }
                 if self.ended.is_some() {
                     return self;
@@ -225,10 +194,29 @@ impl Run {
         self
     }
 
+    /// A loop without an end, as far as it is followed.
+    fn for_ever(mut self, tokens: &[Token]) -> Self {
+        let from = tokens.iter().position(|token| token.word() == Some("do")).map_or(tokens.len(), |at| at + 1);
+        let body = tokens.get(from..tokens.len().saturating_sub(1)).unwrap_or_default();
+        let depth = self.depth;
+        self.depth += 1;
+        while self.depth < DEEPEST && self.limit.is_some_and(|limit| self.elapsed <= limit) {
+            let before = self.elapsed;
+            self = self.list(body);
+            if self.ended.is_some() || self.elapsed == before || self.marks.len() >= MOST_MARKS {
+                break;
+            }
+        }
+        Run { depth, ..self }
+    }
+
     /// One command; the parts of a pipe one after the other.
     fn command(self, tokens: &[Token]) -> Self {
         let words: Vec<&str> = tokens.iter().filter_map(Token::word).collect();
         match words.first().copied() {
+            Some("while") if self.limit.is_some() && matches!(words.get(1), Some(&("true" | ":" | "1"))) => {
+                self.for_ever(tokens).ends(End::Never)
+            }
             Some("while") if matches!(words.get(1), Some(&("true" | ":" | "[" | "1"))) => self.ends(End::Never),
             Some("while" | "until" | "if" | "case") => self.ends(End::Unknown),
             Some("for") if self.depth < DEEPEST => {
@@ -236,23 +224,32 @@ impl Run {
                 let (Some(of), Some(from), Some(to)) = (place("in"), place("do"), tokens.len().checked_sub(1)) else {
                     return self.ends(End::Unknown);
                 };
-                let times =
-                    tokens.get(of + 1..from).unwrap_or_default().iter().filter(|token| token.word().is_some()).count();
-                let mut run = Run { depth: self.depth + 1, ..self };
-                for _ in 0..times.min(1_000) {
-                    run = run.list(tokens.get(from + 1..to).unwrap_or_default());
+                let values = tokens.get(of + 1..from).unwrap_or_default().iter().filter_map(Token::word);
+                let body = tokens.get(from + 1..to).unwrap_or_default();
+                let depth = self.depth;
+                let mut run = Run { depth: depth + 1, ..self };
+                for value in values.take(1_000) {
+                    run = match (run.limit, words.get(1)) {
+                        (Some(_), Some(name)) => run.list(&with_value(body, name, value)),
+                        _ => run.list(body),
+                    };
                     if run.ended.is_some() {
                         break;
                     }
                 }
-                Run { depth: self.depth, ..run }
+                Run { depth, ..run }
             }
             _ => {
                 let parts = tokens.split(|token| matches!(token, Token::Operator("|")));
                 let mut run = self;
                 for part in parts {
                     let words: Vec<&str> = part.iter().filter_map(Token::word).collect();
+                    let noted = run.marks.len();
                     run = run.simple(&words);
+                    if let Some(Token::To(path)) = part.iter().rev().find(|token| matches!(token, Token::To(_))) {
+                        run.marks.truncate(noted);
+                        run.mark(What::File(path.clone(), true));
+                    }
                     if run.ended.is_some() {
                         break;
                     }
@@ -261,6 +258,16 @@ impl Run {
             }
         }
     }
+}
+
+/// The tokens of a loop's body with a value in its variable's place.
+fn with_value(body: &[Token], name: &str, value: &str) -> Vec<Token> {
+    let (plain, braced) = (format!("${name}"), format!("${{{name}}}"));
+    let replace = |token: &Token| match token {
+        Token::Word(word) => Token::Word(word.replace(&braced, value).replace(&plain, value)),
+        other => other.clone(),
+    };
+    body.iter().map(replace).collect()
 }
 
 /// How many tokens the next command has: up to an operator that ends it, whole loops included.
@@ -273,7 +280,7 @@ fn command_length(tokens: &[Token]) -> usize {
                 open += 1
             }
             Token::Word(word) if first && matches!(word.as_str(), "done" | "fi" | "esac") => open -= 1,
-            Token::Operator("|") | Token::Word(_) => {}
+            Token::Operator("|") | Token::Word(_) | Token::To(_) => {}
             Token::Operator(_) if open > 0 => {}
             Token::Operator(_) => return n,
         }
@@ -281,6 +288,7 @@ fn command_length(tokens: &[Token]) -> usize {
         first = match token {
             Token::Operator(_) => true,
             Token::Word(word) => first && matches!(word.as_str(), "do" | "then" | "else"),
+            Token::To(_) => first,
         };
     }
     tokens.len()
@@ -290,6 +298,8 @@ fn command_length(tokens: &[Token]) -> usize {
 enum Token {
     Word(String),
     Operator(&'static str),
+    /// A file that the command's output goes to.
+    To(String),
 }
 
 impl Token {
@@ -327,12 +337,22 @@ fn tokens(text: &str) -> Vec<Token> {
                 }));
             }
             (None, '>' | '<') => {
+                let errors = word == "2";
                 if word.chars().all(|c| c.is_ascii_digit()) {
                     word.clear();
                 }
                 end(&mut word, &mut began, &mut tokens);
-                while chars.next_if(|c| matches!(c, '>' | '<' | '&' | ' ')).is_some() {}
-                while chars.next_if(|c| !c.is_whitespace() && !matches!(c, ';' | '&' | '|')).is_some() {}
+                let mut copied = false;
+                while let Some(c) = chars.next_if(|c| matches!(c, '>' | '<' | '&' | ' ')) {
+                    copied |= c == '&';
+                }
+                let mut path = String::new();
+                while let Some(c) = chars.next_if(|c| !c.is_whitespace() && !matches!(c, ';' | '&' | '|')) {
+                    path.push(c);
+                }
+                if c == '>' && !errors && !copied {
+                    tokens.push(Token::To(path));
+                }
             }
             (None, _) => word.push(c),
         }
@@ -368,11 +388,23 @@ mod tests {
     }
 
     #[test]
-    fn programs_and_annotations() {
+    fn programs_of_their_own() {
         let simple = |words: &[&str]| Run::default().simple(words).finish();
         assert_eq!((simple(&["sleep", "1m"]), simple(&["sleep", "infinity"])), (ends(60, 0), Program::Forever));
         assert_eq!((simple(&["/bin/false"]), simple(&["perl", "-e", "1"])), (ends(0, 1), Program::Unknown));
-        assert_eq!(annotated("5s exit 1"), Some(ends(5, 1)));
-        assert_eq!((annotated("forever"), annotated("soon")), (Some(Program::Forever), None));
+    }
+
+    #[test]
+    fn what_a_script_prints_and_touches() {
+        let marks =
+            |script: &str, limit| Run::recording(Duration::from_secs(limit)).simple(&["sh", "-c", script]).into_marks();
+        let mark = |at, what| Mark { at: Duration::from_secs(at), what };
+        let print = |at, text: &str| mark(at, What::Print(text.to_owned()));
+        let found = marks("for i in a b; do echo \"step $i\"; sleep 2; done; echo x > /tmp/x; rm -f /tmp/x", 60);
+        let file = |at, exists| mark(at, What::File("/tmp/x".to_owned(), exists));
+        assert_eq!(found, [print(0, "step a"), print(2, "step b"), file(4, true), file(4, false)]);
+        let found = marks("while true; do date; echo tick 2>&1; sleep 5; done", 9);
+        assert_eq!(found, [mark(0, What::Date), print(0, "tick"), mark(5, What::Date), print(5, "tick")]);
+        assert_eq!(marks("while true; do echo y; done", 9).len(), 1, "no time passes");
     }
 }

@@ -1,5 +1,8 @@
 //! Kubelets and machines that fail and come back, and pods that a kubelet does not take, in a whole small cluster.
 
+mod lives;
+mod probes;
+
 use serde_json::{Value, json};
 
 use crate::controllers::cluster::Cluster;
