@@ -65,6 +65,10 @@ pub enum Subresource {
     Eviction,
     /// What the metrics server measured; of pods only, and not stored: `pods.metrics.k8s.io`.
     Metrics,
+    /// What a container printed. The answer is the pod: whoever asked goes on to its kubelet.
+    Log,
+    /// A command in a container; likewise.
+    Exec,
 }
 
 impl Subresource {
@@ -79,6 +83,8 @@ impl Subresource {
             Subresource::Finalize => "finalize",
             Subresource::Eviction => "eviction",
             Subresource::Metrics => "metrics",
+            Subresource::Log => "log",
+            Subresource::Exec => "exec",
         }
     }
 
@@ -89,7 +95,11 @@ impl Subresource {
             Subresource::Scale => {
                 matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController)
             }
-            Subresource::Binding | Subresource::Eviction | Subresource::Metrics => kind == Kind::Pod,
+            Subresource::Binding
+            | Subresource::Eviction
+            | Subresource::Metrics
+            | Subresource::Log
+            | Subresource::Exec => kind == Kind::Pod,
             Subresource::Token => kind == Kind::ServiceAccount,
             Subresource::Finalize => kind == Kind::Namespace,
         }

@@ -141,7 +141,7 @@ fn annotated(text: &str, limit: Duration) -> Vec<(Duration, String)> {
 }
 
 /// As `date` prints it in a container.
-fn date(at: Instant) -> String {
+pub(super) fn date(at: Instant) -> String {
     let unix = crate::objects::json::EPOCH_NS / 1_000_000_000 + (at.as_nanos() / 1_000_000_000) as i64;
     let (days, time) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
     let (year, month, day) = calendar::date(days);

@@ -12,6 +12,7 @@
 
 mod admission;
 mod containers;
+pub mod exec;
 pub mod health;
 mod hooks;
 mod images;
@@ -32,6 +33,7 @@ mod restart;
 pub mod schedule;
 mod status;
 mod termination;
+pub mod told;
 mod volumes;
 
 use std::collections::BTreeMap;
@@ -43,6 +45,7 @@ use self::images::Images;
 use self::node::NodeState;
 use self::outage::Past;
 use self::pod_worker::{PodEvent, PodWorker};
+use self::told::Told;
 use crate::apiserver::request::{Answer, Delivery, ListOptions, Reply};
 use crate::apiserver::status::Status;
 use crate::client::informer::Change;
@@ -71,6 +74,8 @@ pub enum KubeletEvent {
     RenewLease,
     /// A step in the life of a pod, and which boot of the machine it belongs to.
     Pod(UidWords, u32, PodEvent),
+    /// A script tells the programs of a pod something.
+    Told(Box<Told>),
     /// The event recorder may try again.
     RetryEvents,
     /// A watch that ended is opened again.
@@ -80,7 +85,9 @@ pub enum KubeletEvent {
 impl KubeletEvent {
     /// Whether it is the container runtime's doing, which goes on without the kubelet.
     pub fn of_the_runtime(&self) -> bool {
-        matches!(self, KubeletEvent::Pod(_, _, PodEvent::Ended(..) | PodEvent::Listening(..) | PodEvent::Stopped))
+        let of_a_pod =
+            |event: &PodEvent| matches!(event, PodEvent::Ended(..) | PodEvent::Listening(..) | PodEvent::Stopped);
+        matches!(self, KubeletEvent::Told(_)) || matches!(self, KubeletEvent::Pod(_, _, event) if of_a_pod(event))
     }
 }
 
@@ -212,6 +219,13 @@ impl Kubelet {
             KubeletEvent::Pod(_, boot, _) if boot != self.boots => return,
             KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event, out.now()),
             KubeletEvent::Pod(uid, _, event) => self.pod_event(uid.into(), event, setup, out),
+            KubeletEvent::Told(told) => {
+                let runs = self.running;
+                self.with_worker(told.pod, setup, out, |worker, around| worker.told(&told, runs, around));
+                if !runs {
+                    return;
+                }
+            }
             KubeletEvent::RetryEvents => {}
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
@@ -235,9 +249,51 @@ impl Kubelet {
         self.pods.get(&uid).is_some_and(|worker| worker.listens_on(port, now))
     }
 
+    /// What a container has printed up to `now`; of its life before with `previous`. [when, line]
+    ///
+    /// # Errors
+    /// Why there is nothing to show, in the kubelet's words.
+    pub fn logs(&self, pod: Uid, container: &str, previous: bool, now: Instant) -> Result<Vec<logs::Line>, String> {
+        self.pods.get(&pod).map_or_else(|| Ok(Vec::new()), |worker| worker.logs(container, previous, now))
+    }
+
+    /// Whether a container runs, so that it may print more.
+    pub fn container_runs(&self, pod: Uid, container: &str) -> bool {
+        self.pods.get(&pod).is_some_and(|worker| worker.container_runs(container))
+    }
+
+    /// Runs a command in a container.
+    ///
+    /// # Errors
+    /// When there is no such container, or nobody knows what the command does.
+    pub fn exec(
+        &self,
+        pod: Uid,
+        container: &str,
+        command: &[String],
+        now: Instant,
+    ) -> Result<exec::Executed, exec::NotExecuted> {
+        self.pods.get(&pod).ok_or(exec::NotExecuted::NoContainer)?.exec(container, command, now)
+    }
+
     /// The memory that a pod's running containers use, as the pod says; `None` if it says nothing. [bytes]
     pub fn pod_memory(&self, uid: Uid, now: Instant) -> Option<i64> {
         self.pods.get(&uid)?.memory_at(now)
+    }
+
+    /// When the memory of a pod is next above `bytes`, if none of its containers ends or starts before.
+    pub fn pod_memory_crosses(&self, uid: Uid, bytes: i64, now: Instant) -> Option<Instant> {
+        self.pods.get(&uid)?.memory_crosses(bytes, now)
+    }
+
+    /// When the memory of a pod next begins to change in another way.
+    pub fn pod_memory_turns(&self, uid: Uid, now: Instant) -> Option<Instant> {
+        self.pods.get(&uid)?.memory_turns(now)
+    }
+
+    /// The memory that the n-th container of a pod uses, init containers first. [bytes]
+    pub fn container_memory(&self, uid: Uid, n: usize, now: Instant) -> Option<i64> {
+        self.pods.get(&uid)?.container_memory_at(n, now)
     }
 
     fn watch_broke(&mut self, status: Option<&Status>, setup: &Setup, out: &mut Effects) {

@@ -263,6 +263,12 @@ impl PodWorker {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// Whether a container runs.
+    pub(super) fn container_runs(&self, name: &str) -> bool {
+        let container = self.containers().find(|container| &*container.name == name);
+        container.is_some_and(|container| matches!(container.run, Run::Running { .. }) && !container.life.over)
+    }
+
     /// What the pod's spec says of the n-th container.
     pub(super) fn spec_of(&self, n: usize) -> Option<&api::Container> {
         let spec = &self.pod().spec.api;

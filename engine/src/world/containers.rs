@@ -1,13 +1,21 @@
 //! What runs in the containers, looked at and told from outside: a script plays the programs.
 
 use super::World;
-use crate::kubelet::Kubelet;
+use crate::event::Event;
+use crate::kernel::out::RecordId;
+use crate::kubelet::told::Told;
+use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::objects::Uid;
 
 impl World {
     /// The kubelets, to look at; their numbers are those of the nodes.
     pub fn kubelets(&self) -> &[Kubelet] {
         &self.kubelets
+    }
+
+    /// Tells the programs of a pod on the n-th node something, at once.
+    pub fn tell(&mut self, node: u32, told: Told) {
+        self.now_at(Event::Kubelet(node, KubeletEvent::Told(Box::new(told))), RecordId(0));
     }
 
     /// Whether every regular container of a pod on the n-th node takes connections now.

@@ -8,7 +8,7 @@ use super::flags::{Args, FILES, Flag, PRINT, first_word, parse};
 use super::session::{Session, Step};
 use super::{
     api_resources, apply, auth, autoscale, cordon, create, delete, describe, diff_verb, drain, duration, events_verb,
-    expose, get, information, label, last_applied, patch_verb, rollout, run, scale, set, taint, wait,
+    exec, expose, get, information, label, last_applied, logs, patch_verb, rollout, run, scale, set, taint, wait,
 };
 
 /// Global flags that change who speaks to the server; the simulated user is the cluster's admin.
@@ -175,6 +175,8 @@ const COMMANDS: &[Command] = &[
     Command { words: &["wait"], flags: &[wait::FLAGS, FILES], verb: wait::wait },
     Command { words: &["patch"], flags: &[patch_verb::FLAGS, FILES, PRINT], verb: patch_verb::patch },
     Command { words: &["events"], flags: &[events_verb::FLAGS], verb: events_verb::events },
+    Command { words: &["logs"], flags: &[logs::FLAGS], verb: logs::logs },
+    Command { words: &["exec"], flags: &[exec::FLAGS], verb: exec::exec },
     Command { words: &["api-resources"], flags: &[api_resources::FLAGS], verb: api_resources::api_resources },
     Command { words: &["api-versions"], flags: &[], verb: api_resources::api_versions },
     Command { words: &["version"], flags: &[information::VERSION_FLAGS], verb: information::version },
@@ -257,13 +259,9 @@ const ALL_VERBS: &[&str] = &[
 /// Verbs that are not there: why, and what to do.
 const INSTEAD: &[(&[&str], &str)] = &[
     (
-        &["logs"],
-        "containers execute nothing and write nothing; kubectl describe pod and kubectl events tell what became of them",
-    ),
-    (
-        &["exec", "attach", "cp", "debug"],
-        "containers execute nothing; the pod's annotation wavetank.dev/run says what they do (\"5s exit 1\"), and kubectl \
-         describe pod tells what became of them",
+        &["attach", "cp", "debug"],
+        "containers execute nothing; the pod's annotation wavetank.dev/run says what they do (\"5s exit 1\"), kubectl logs \
+         shows what wavetank.dev/log has them print, and kubectl exec runs what wavetank.dev/exec.COMMAND describes",
     ),
     (&["port-forward", "proxy"], "no traffic flows; kubectl get endpointslices tells which pods a Service leads to"),
     (&["edit"], "there is no editor; use kubectl patch, kubectl set, or kubectl apply -f FILE"),
@@ -392,7 +390,7 @@ mod tests {
             "unknown command \"foo\" for \"kubectl\"\n\nDid you mean this?\n\ttop"
         );
         assert_eq!(unknown(&["frobnicate"], &[]).text(), "unknown command \"frobnicate\" for \"kubectl\"");
-        for verb in ["logs", "exec", "explain", "port-forward", "edit"] {
+        for verb in ["attach", "cp", "explain", "port-forward", "edit"] {
             let text = unknown(&[verb], &["x".into()]).text();
             assert!(
                 text.starts_with(&format!("kubectl {verb} is not simulated: ")) && text.contains("kubectl "),

@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Unreachable(String),
     /// Several failures.
     Many(Vec<Failure>),
+    /// A command in a container ended with this exit code, and so does kubectl.
+    Exit(i32),
     /// Everything has been said already.
     Silent,
 }
@@ -74,6 +76,7 @@ impl Failure {
                 let texts: Vec<String> = failures.iter().map(Failure::text).collect();
                 format!("[{}]", texts.join(", "))
             }
+            Failure::Exit(code) => format!("command terminated with exit code {code}"),
             Failure::Silent => String::new(),
         }
     }
@@ -117,6 +120,7 @@ pub(crate) fn message(failure: &Failure) -> String {
             many => many.iter().map(one_of_many).collect::<Vec<_>>().join("\n"),
         },
         Failure::Silent => String::new(),
+        Failure::Exit(_) => failure.text(),
         other => standard(other).unwrap_or_else(|| {
             let text = other.text();
             if text.starts_with("error: ") { text } else { format!("error: {text}") }

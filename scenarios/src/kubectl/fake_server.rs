@@ -71,6 +71,7 @@ impl FakeServer {
         self.now += 1_000_000;
         let at = self.now;
         match call {
+            Call::Follow { .. } => unreachable!("nothing follows a log here"),
             Call::Sleep { ns } => {
                 self.now += i64::try_from(*ns).unwrap_or(0);
                 Answer::Slept { at: self.now }

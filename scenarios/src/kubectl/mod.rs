@@ -7,9 +7,8 @@
 //! merge keys, which the real one gets from the server.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/kubectl/pkg/cmd, staging/src/k8s.io/cli-runtime.
-//! Left out: discovery and OpenAPI requests (answered from kubectl's own cache), kubeconfig, klog lines, plugins, verbs
-//! that need a kubelet (logs, exec, attach, port-forward, cp, debug), explain, diff, server-side
-//! apply.
+//! Left out: discovery and OpenAPI requests (answered from kubectl's own cache), kubeconfig, klog lines, plugins, attach,
+//! port-forward, cp, debug, explain, server-side apply.
 
 mod api_resources;
 mod apply;
@@ -27,6 +26,7 @@ mod drain;
 mod duration;
 mod errors;
 mod events_verb;
+mod exec;
 mod expose;
 mod flags;
 mod get;
@@ -37,6 +37,7 @@ mod json;
 mod jsonpath;
 mod label;
 mod last_applied;
+mod logs;
 mod manifest;
 mod patch;
 mod patch_verb;
@@ -191,11 +192,31 @@ pub enum Call {
         /// When kubectl gives up: then the answer is `Timeout`. [ns since the Unix epoch]
         deadline: Option<i64>,
     },
+    /// What more comes of open logs, answered by `Ok` when there is something, or when one of them ends.
+    Follow {
+        /// Which.
+        streams: Vec<LogStream>,
+    },
     /// Sleep, answered by `Slept`.
     Sleep {
         /// [ns]
         ns: u64,
     },
+}
+
+/// A container's log that is followed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogStream {
+    /// The pod's node.
+    pub node: String,
+    /// The pod.
+    pub uid: String,
+    /// Its container.
+    pub container: String,
+    /// What was printed up to then has been shown. [ns since the Unix epoch]
+    pub from: i64,
+    /// Each line with its time.
+    pub timestamps: bool,
 }
 
 /// The verb of a request.
@@ -371,7 +392,7 @@ pub fn run(process: &Process, files: &dyn Files) -> Run {
             if !text.is_empty() {
                 session.error_line(&text);
             }
-            Progress::Done { exit_code: 1 }
+            Progress::Done { exit_code: if let errors::Failure::Exit(code) = failure { code } else { 1 } }
         }
     };
     session.finish(progress)

@@ -13,7 +13,7 @@ use super::errors::Failure;
 use super::flags::Globals;
 use super::json::{integer, list, text};
 use super::resources::Resource;
-use super::{Answer, ApiCall, ApiVerb, Call, Chunk, Files, Loop, Process, Progress, Resume, Run};
+use super::{Answer, ApiCall, ApiVerb, Call, Chunk, Files, LogStream, Loop, Process, Progress, Resume, Run};
 
 /// Retries of a request that the server asked to retry – constant; Kubernetes: client-go's default maxRetries, 10.
 const MAX_RETRIES: usize = 10;
@@ -201,6 +201,15 @@ impl<'a> Session<'a> {
             Answer::Timeout { .. } => Ok(WatchStep::TimedOut),
             Answer::Err { status, .. } => Err(Failure::Status(status.clone()).into()),
             Answer::Ok { .. } | Answer::Slept { .. } => Err(out_of_order()),
+        }
+    }
+
+    /// Waits until something more comes of open logs.
+    pub fn follow(&mut self, streams: Vec<LogStream>) -> Step<&'a Value> {
+        match self.take() {
+            None => Err(Stop::Waiting(Call::Follow { streams })),
+            Some(Answer::Ok { body, .. }) => Ok(body),
+            Some(_) => Err(out_of_order()),
         }
     }
 

@@ -28,6 +28,8 @@ mod imports;
 pub mod limits;
 mod names;
 pub mod object;
+#[cfg(test)]
+mod program_tests;
 pub mod reference;
 #[cfg(test)]
 mod tests;

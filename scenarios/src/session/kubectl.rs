@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use wavetank_engine::apiserver::request::Delivery;
+use wavetank_engine::World;
+use wavetank_engine::apiserver::request::{Answer as EngineAnswer, Delivery};
 use wavetank_engine::apiserver::status::Status;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::{Duration, Instant};
 use wavetank_engine::objects::json;
 use wavetank_engine::world::Mail;
 
+use super::dial::{self, Dial};
 use super::process::{Asked, Replay};
+use super::programs::ExecRule;
 use super::translate;
 use crate::files;
 use crate::kubectl::{self, Answer, ApiVerb, Call, Files, Progress};
@@ -26,6 +29,8 @@ pub(super) struct Kubectl {
     /// The numbers of its open watches, in the order in which they were opened.
     pub(super) streams: Vec<u64>,
     heard: BTreeMap<u64, VecDeque<Answer>>,
+    /// A request that the API server carries on to a kubelet.
+    dial: Option<Box<Dial>>,
 }
 
 impl Kubectl {
@@ -37,6 +42,7 @@ impl Kubectl {
             requests: 0,
             streams: Vec::new(),
             heard: BTreeMap::new(),
+            dial: None,
         }
     }
 
@@ -45,8 +51,20 @@ impl Kubectl {
     }
 
     /// A timer is due; true if the process can go on.
-    pub(super) fn timer(&mut self, now: i64) -> bool {
-        match self.waiting {
+    pub(super) fn timer(&mut self, now: i64, world: &World, rules: &[ExecRule]) -> bool {
+        if let Some(mut dial) = self.dial.take() {
+            match dial.look(rules, world) {
+                Some(Ok(body)) => return self.answer(Answer::Ok { at: now, body, warnings: Vec::new() }),
+                Some(Err(status)) => return self.answer(Answer::Err { at: now, status }),
+                None => self.dial = Some(dial),
+            }
+            return false;
+        }
+        match &self.waiting {
+            Some(Call::Follow { streams }) => match dial::news(streams, world) {
+                Some(body) => self.answer(Answer::Ok { at: now, body, warnings: Vec::new() }),
+                None => false,
+            },
             Some(Call::Sleep { .. }) => self.answer(Answer::Slept { at: now }),
             Some(_) => self.answer(Answer::Timeout { at: now }),
             None => false,
@@ -62,6 +80,12 @@ impl Kubectl {
                     Some(Call::Api(call)) => Some(call),
                     _ => None,
                 };
+                if let (Ok(EngineAnswer::Object(pod)), Some(call)) = (&reply.result, call)
+                    && matches!(call.subresource.as_deref(), Some("log" | "exec"))
+                {
+                    self.dial = Some(Box::new(Dial::new(pod.clone(), call)));
+                    return false;
+                }
                 let answer = match (reply.result, call) {
                     (Ok(answer), Some(call)) => {
                         let body = translate::body(&answer, &call.resource);
@@ -134,6 +158,7 @@ impl Kubectl {
         match self.waiting.clone() {
             None => {}
             Some(Call::Sleep { ns }) => asked.timer = Some(now + Duration::from_nanos(ns)),
+            Some(Call::Follow { .. }) => asked.timer = Some(now + dial::FOLLOW),
             Some(Call::WatchNext { deadline, .. }) => {
                 if self.next_event(unix) {
                     asked.at_once = true;
@@ -178,8 +203,19 @@ impl Kubectl {
         asked
     }
 
+    /// What it asks for besides while it waits: the answer of a kubelet, the news of a log.
+    pub(super) fn asked_besides(&mut self, world: &World) -> Asked {
+        let timer = match (&mut self.dial, &self.waiting) {
+            (Some(dial), _) => dial.timer(self.requests, world),
+            (None, Some(Call::Follow { .. })) => Some(world.now() + dial::FOLLOW),
+            _ => None,
+        };
+        Asked { timer, ..Asked::default() }
+    }
+
     pub(super) fn end(&mut self) {
         self.waiting = None;
+        self.dial = None;
         self.process.answers = Vec::new();
         self.heard.clear();
     }

@@ -2,6 +2,7 @@
 //!
 //! A session is a value like the world it holds: cloning it forks everything, running commands included.
 
+mod dial;
 mod etcd;
 mod etcd_terms;
 mod etcdctl;
@@ -10,6 +11,7 @@ mod kubectl;
 mod load;
 mod machine;
 mod process;
+mod programs;
 pub mod sampler;
 mod translate;
 
@@ -37,6 +39,8 @@ use self::load::Load;
 pub use self::load::{LoadFigures, LoadSpec};
 pub use self::machine::Machine;
 use self::process::{Asked, Program, Running, Wake};
+use self::programs::ExecRule;
+pub use self::programs::{Meant, Pods};
 use self::sampler::Sampler;
 use crate::script::hints;
 
@@ -127,6 +131,8 @@ pub struct Session {
     /// The virtual files of etcd's operators.
     machine: Machine,
     sampler: Sampler,
+    /// What commands print in containers, by the script's word.
+    exec_rules: Vec<ExecRule>,
 }
 
 /// The script begins this long after every node has become ready.
@@ -176,6 +182,7 @@ impl Session {
             writes: BTreeMap::new(),
             output: Vec::new(),
             machine,
+            exec_rules: Vec::new(),
         })
     }
 
@@ -419,11 +426,11 @@ impl Session {
         if running.exit.is_some() {
             return;
         }
-        if running.take(wake, &self.world) {
+        if running.take(wake, &self.world, &self.exec_rules) {
             self.keep_snapshots(process);
             self.advance(process);
         } else {
-            let besides = running.asked_besides();
+            let besides = running.asked_besides(&self.world);
             self.carry_out(process, besides);
         }
     }

@@ -12,6 +12,7 @@ use wavetank_engine::{World, etcd};
 
 use super::etcdctl::Etcdctl;
 use super::kubectl::Kubectl;
+use super::programs::ExecRule;
 use super::{Exit, Stream};
 use crate::etcdctl::FileCall;
 
@@ -90,7 +91,7 @@ impl Running {
     }
 
     /// Takes in what came; true if the process can go on.
-    pub(super) fn take(&mut self, wake: Wake, world: &World) -> bool {
+    pub(super) fn take(&mut self, wake: Wake, world: &World, rules: &[ExecRule]) -> bool {
         let now = super::unix(world.now());
         let ready = match (wake, &mut self.program) {
             (Wake::Timer(number), _) if number != self.wake => false,
@@ -102,7 +103,7 @@ impl Running {
                 }
                 true
             }
-            (Wake::Timer(_), Program::Kubectl(kubectl)) => kubectl.timer(now),
+            (Wake::Timer(_), Program::Kubectl(kubectl)) => kubectl.timer(now, world, rules),
             (Wake::Timer(_), Program::Etcdctl(etcdctl)) => etcdctl.timer(now),
             (Wake::Mail(mail), Program::Kubectl(kubectl)) => {
                 if mail.cause != RecordId(0) {
@@ -159,9 +160,9 @@ impl Running {
     }
 
     /// What it asks for besides while it waits: the next member after one that refused, the next deadline.
-    pub(super) fn asked_besides(&mut self) -> Asked {
+    pub(super) fn asked_besides(&mut self, world: &World) -> Asked {
         match &mut self.program {
-            Program::Kubectl(_) => Asked::default(),
+            Program::Kubectl(kubectl) => kubectl.asked_besides(world),
             Program::Etcdctl(etcdctl) => etcdctl.asked_besides(),
         }
     }

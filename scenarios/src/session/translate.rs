@@ -24,6 +24,8 @@ pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) 
         Some("binding") => Subresource::Binding,
         Some("token") => Subresource::Token,
         Some("eviction") => Subresource::Eviction,
+        Some("log") => Subresource::Log,
+        Some("exec") => Subresource::Exec,
         Some(_) => return Err(unknown_path()),
     };
     let (verb, body) = match call.verb {

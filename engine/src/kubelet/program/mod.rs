@@ -75,6 +75,12 @@ pub(super) fn marks(container: &Container, limit: Duration) -> Vec<Mark> {
     if words.is_empty() { Vec::new() } else { Run::recording(limit).simple(&words).into_marks() }
 }
 
+/// A command that ends: how long it takes, its exit code, and what it does; `None` if it is not understood, or has no end.
+pub(super) fn follow(words: &[&str]) -> Option<(Duration, i32, Vec<Mark>)> {
+    let Program::Ends(takes, code) = Program::of_words(words) else { return None };
+    Some((takes, code, Run::recording(takes).simple(words).into_marks()))
+}
+
 /// The files that a container's script makes and removes: when, which, and whether it is there then.
 pub(super) fn files(container: &Container) -> Vec<(Duration, String, bool)> {
     let file = |mark: Mark| match mark.what {

@@ -13,6 +13,7 @@ mod load;
 mod measure;
 mod metrics;
 mod objects;
+mod programs;
 mod prose;
 mod time;
 mod waiting;
@@ -97,6 +98,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         time::FUNCTIONS,
         load::FUNCTIONS,
         faults::FUNCTIONS,
+        programs::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
         explain::FUNCTIONS,
