@@ -10,6 +10,7 @@ use crate::kubelet::KubeletEvent;
 use crate::metrics_server::MetricsEvent;
 use crate::objects::Object;
 use crate::process::Process;
+use crate::registry::PullRequest;
 use crate::scheduler::SchedulerEvent;
 use crate::trace::Note;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ pub enum Event {
     Kubelet(u32, KubeletEvent),
     /// To the metrics server.
     MetricsServer(MetricsEvent),
+    /// A node pulls an image: no event of its own, but answered where it is asked for.
+    Registry(Box<PullRequest>),
+    /// A machine that was told to shut down has done so: the n-th node's.
+    PowerOff(u32),
     /// The supervisor starts a process again.
     Restart(Process),
     /// A client has heard nothing from an API server for a while.
@@ -87,6 +92,8 @@ impl Event {
             Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
             Event::MetricsServer(_)
+            | Event::Registry(_)
+            | Event::PowerOff(_)
             | Event::Restart(_)
             | Event::Silence { .. }
             | Event::Outside(_)

@@ -9,7 +9,7 @@
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
 //! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`]: the components and what they
-//!   share.
+//!   share. [`registry`]: where images come from.
 
 pub mod apiserver;
 pub mod bootstrap;
@@ -23,6 +23,7 @@ pub mod metrics_server;
 pub mod objects;
 pub mod process;
 pub mod profiles;
+pub mod registry;
 pub mod scheduler;
 pub mod setup;
 pub mod trace;

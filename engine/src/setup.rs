@@ -1,9 +1,11 @@
 //! What stays constant in a run: the cluster's shape, the latency profile, the knobs with their upstream defaults.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::etcd::{EtcdSettings, Formation};
 use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
+use crate::kubelet::KubeletConfiguration;
 use crate::objects::Name;
 use crate::scheduler::config::SchedulerConfiguration;
 use crate::trace::TraceLevel;
@@ -41,6 +43,10 @@ pub struct Setup {
     pub metrics_server: Option<Duration>,
     /// How long a provisioner takes to make a volume: an estimate of cloud disks' and CSI drivers' usual few seconds, 2 s.
     pub provisioning: Duration,
+    /// How the kubelets are configured.
+    pub kubelet: KubeletConfiguration,
+    /// Sizes of images, by name with tag or by repository. [bytes]
+    pub image_sizes: BTreeMap<Name, u64>,
 }
 
 /// Most API servers, controller managers, or schedulers in all.
@@ -92,6 +98,8 @@ pub struct NodeSpec {
     pub taints: Vec<(Name, Name, Name)>,
     /// Images that are there from the start, with their size in bytes.
     pub images: Vec<(Name, u64)>,
+    /// The disk for images, logs and volumes, if the room on it counts. [bytes]
+    pub disk: Option<u64>,
 }
 
 impl NodeSpec {
@@ -107,6 +115,7 @@ impl NodeSpec {
             labels: Vec::new(),
             taints: Vec::new(),
             images: Vec::new(),
+            disk: None,
         }
     }
 }
@@ -228,6 +237,8 @@ impl Setup {
             etcd_compaction_interval: Duration::from_secs(300),
             metrics_server: None,
             provisioning: Duration::from_secs(2),
+            kubelet: KubeletConfiguration::default(),
+            image_sizes: BTreeMap::new(),
         }
     }
 

@@ -7,6 +7,7 @@ mod balancer;
 mod containers;
 mod faults;
 mod hanging;
+mod machines;
 mod metrics;
 mod processes;
 
@@ -25,6 +26,7 @@ use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::metrics_server::MetricsServer;
 use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
+use crate::registry::Registries;
 use crate::scheduler::{Scheduler, SchedulerEvent};
 use crate::setup::{NodeSpec, Setup};
 use crate::trace::{Note, Trace, What};
@@ -51,6 +53,7 @@ pub struct World {
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
     held: Vec<(Endpoint, Endpoint, Queued)>,
     faults: faults::Faults,
+    pub(crate) registries: Registries,
     handled: u64,
     /// Kept between events to save allocations; empty in between.
     buffer: Vec<Action<Event, Note>>,
@@ -119,6 +122,7 @@ impl World {
             operators: VecDeque::new(),
             held: Vec::new(),
             faults: faults::Faults::new(),
+            registries: Registries::default(),
             handled: 0,
             buffer: Vec::new(),
             setup,
@@ -441,6 +445,11 @@ impl World {
                 }
             }
             Event::MetricsServer(event) => self.metrics_event(event, &mut out),
+            Event::Registry(_) => {}
+            Event::PowerOff(node) => {
+                self.buffer = out.into_actions();
+                return self.powers_off(node);
+            }
             Event::Restart(process) => {
                 self.buffer = out.into_actions();
                 if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_)) {
@@ -481,6 +490,11 @@ impl World {
                     let (to, event) = self.route(from, to, event);
                     let life = self.processes.life(to);
                     self.transmit(from, to, delay, Queued { event, cause, life });
+                }
+                Action::Timer { at, event: Event::Registry(request), cause } => {
+                    let life = self.processes.life(from);
+                    let (takes, event) = self.registries.serve(&request, at);
+                    self.push(at + takes, from, Queued { event, cause, life });
                 }
                 Action::Timer { at, event, cause } => {
                     let life = self.processes.life(from);

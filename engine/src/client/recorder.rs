@@ -75,7 +75,7 @@ pub enum Verdict {
 struct Said {
     event: EventObject,
     stamp: u64,
-    reason: &'static str,
+    reason: Text,
     cause: RecordId,
 }
 
@@ -126,7 +126,7 @@ impl Recorder {
         agent: Agent,
         regarding: ObjectReference,
         kind: EventType,
-        reason: &'static str,
+        reason: impl Into<Text>,
         message: Name,
         out: &mut Effects,
     ) {
@@ -139,13 +139,14 @@ impl Recorder {
         agent: Agent,
         regarding: ObjectReference,
         kind: EventType,
-        reason: &'static str,
+        reason: impl Into<Text>,
         action: &'static str,
         message: Name,
         out: &mut Effects,
     ) {
         let key = Key { namespace: regarding.namespace.clone(), name: regarding.name.clone() };
-        let what = What::Event { kind, reason: reason.into(), message: message.clone() };
+        let reason = reason.into();
+        let what = What::Event { kind, reason: reason.clone(), message: message.clone() };
         let cause = out.aside(Note::about(agent, regarding.kind, key, what));
         if self.queue.len() >= MAX_QUEUED {
             return;
@@ -157,7 +158,7 @@ impl Recorder {
             meta: ObjectMeta::named(namespace, &event_name(&regarding.name, stamp)),
             regarding,
             kind,
-            reason: reason.into(),
+            reason: reason.clone(),
             message,
             component: self.component.clone(),
             host: if self.newer { "".into() } else { self.host.clone() },
@@ -285,7 +286,7 @@ struct Remembered {
 /// Messages of one reason.
 #[derive(Clone, Debug)]
 struct Similar {
-    reason: &'static str,
+    reason: Text,
     last: Instant,
     messages: Vec<Name>,
 }
@@ -293,7 +294,7 @@ struct Similar {
 /// An event that exists.
 #[derive(Clone, Debug)]
 struct Seen {
-    reason: &'static str,
+    reason: Text,
     field_path: Option<Name>,
     /// `None` for the one that combines many.
     message: Option<Name>,
@@ -308,7 +309,7 @@ impl Memory {
         let Said { mut event, stamp, reason, .. } = said;
         let remembered = self.remembered(&event);
         let mut message = Some(event.message.clone());
-        if remembered.aggregates(reason, &event.message, now, stamp) {
+        if remembered.aggregates(&reason, &event.message, now, stamp) {
             message = None;
             event.meta.name = event_name(&event.regarding.name, unix(now)).into();
             event.message = format!("(combined from similar events): {}", event.message).into();
@@ -346,9 +347,9 @@ impl Memory {
 
 impl Remembered {
     /// Takes a message in; whether there are too many different ones of its reason. Kubernetes: EventAggregate.
-    fn aggregates(&mut self, reason: &'static str, message: &Name, now: Instant, luck: u64) -> bool {
-        let place = self.similar.iter().position(|similar| similar.reason == reason).unwrap_or_else(|| {
-            self.similar.push(Similar { reason, last: now, messages: Vec::new() });
+    fn aggregates(&mut self, reason: &Text, message: &Name, now: Instant, luck: u64) -> bool {
+        let place = self.similar.iter().position(|similar| similar.reason == *reason).unwrap_or_else(|| {
+            self.similar.push(Similar { reason: reason.clone(), last: now, messages: Vec::new() });
             self.similar.len() - 1
         });
         let similar = &mut self.similar[place];
@@ -369,7 +370,7 @@ impl Remembered {
     }
 
     /// Counts the event; true if it exists already. Kubernetes: eventObserve.
-    fn observe(&mut self, event: &mut EventObject, reason: &'static str, message: Option<Name>) -> bool {
+    fn observe(&mut self, event: &mut EventObject, reason: Text, message: Option<Name>) -> bool {
         let field_path = event.regarding.field_path.clone();
         let same = |seen: &&mut Seen| seen.reason == reason && seen.message == message && seen.field_path == field_path;
         if let Some(seen) = self.seen.iter_mut().find(same) {
@@ -401,7 +402,7 @@ struct SeriesKey {
     about: About,
     resource_version: u64,
     field_path: Option<Name>,
-    reason: &'static str,
+    reason: Name,
     action: Arc<str>,
 }
 
@@ -431,7 +432,7 @@ impl Series {
             },
             resource_version: regarding.resource_version,
             field_path: regarding.field_path.clone(),
-            reason,
+            reason: Arc::from(&*reason),
             action: Arc::from(&*event.action),
         };
         if let Some(repeated) = self.events.get_mut(&key) {

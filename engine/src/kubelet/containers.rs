@@ -7,7 +7,6 @@ use super::pod_worker::{Container, PodEvent, PodWorker, Run, Stage};
 use super::probes::{Probes, Which};
 use super::{Surroundings, second};
 use crate::objects::event::EventType;
-use crate::objects::pod_terms;
 use crate::trace::note::PodStep;
 
 impl PodWorker {
@@ -18,23 +17,7 @@ impl PodWorker {
             return;
         }
         self.current = Some(n);
-        let image = self.locate(n).1.image.clone();
-        let always = self.pull_policy(n) == Some("Always");
-        if around.images.has(&pod_terms::with_tag(&image)) && !always {
-            let message =
-                format!("Container image \"{image}\" already present on machine and can be accessed by the pod");
-            self.event(EventType::Normal, "Pulled", message, n, around);
-            return self.configure(around);
-        }
-        if self.backoff.waits(around.out.now()) {
-            return self.wait_for_image(n, around);
-        }
-        self.event(EventType::Normal, "Pulling", format!("Pulling image \"{image}\""), n, around);
-        self.note(PodStep::PullStarted, &image, around);
-        self.pull_began = Some((around.out.now(), around.out.now()));
-        if around.images.take_turn(self.uid, around.setup.profile.kubelet.serialize_pulls) {
-            self.pull(around);
-        }
+        self.fetch(n, around);
     }
 
     pub(super) fn create(&mut self, around: &mut Surroundings<'_, '_>) {
@@ -89,7 +72,9 @@ impl PodWorker {
     pub(super) fn comes_up(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
         self.is_up(n, around);
         self.report_soon(around);
-        self.start_next(around);
+        if self.current.is_none() {
+            self.start_next(around);
+        }
     }
 
     /// The n-th container is up: it is ready as soon as its probe says so, or at once if it has none.

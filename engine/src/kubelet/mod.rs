@@ -4,17 +4,23 @@
 //! `needs` (what comes before its containers), `pulls` and `images` (images and their back-off), `containers` (starting them), `hooks`,
 //! `probes`, `restart`, `termination`, `status` and `phase` (what is reported of a pod), `report` (how reports are batched and sent),
 //! `outage` (what is left when the process or the whole machine is gone). What runs in the containers is played: `life` (when a program
-//! ends), `program` (what its command says), `listening`, `health`, `memory`, `logs`, each from annotations of the pod (`schedule`).
+//! ends), `program` (what its command says), `listening`, `health`, `memory`, `logs`, each from annotations of the pod (`schedule`). Then what
+//! the node does to its pods: `configuration`, `eviction` with `ranking` and `image_gc`, `preemption`, `shutdown`, `fate`; and `statics`, the
+//! pods that no API server knows of.
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
-//! out: volumes other than the token's, claims, config maps and secrets, eviction, static pods, PLEG's polling (container states are seen
+//! out: volumes other than the token's, claims, config maps and secrets, PLEG's polling (container states are seen
 //! at once, as with on-demand relist), ephemeral containers, in-place resize.
 
 mod admission;
+mod configuration;
 mod containers;
+mod eviction;
 pub mod exec;
+mod fate;
 pub mod health;
 mod hooks;
+mod image_gc;
 mod images;
 mod life;
 pub mod listening;
@@ -25,12 +31,16 @@ mod node;
 mod outage;
 mod phase;
 mod pod_worker;
+mod preemption;
 pub mod probes;
 pub mod program;
 mod pulls;
+mod ranking;
 mod report;
 mod restart;
 pub mod schedule;
+mod shutdown;
+mod statics;
 mod status;
 mod termination;
 pub mod told;
@@ -41,10 +51,16 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use self::admission::Offer;
+pub use self::configuration::{Amount, KubeletConfiguration, Pressure, Signal, Threshold};
+use self::eviction::Evictions;
 use self::images::Images;
+pub use self::images::canonical as full_image_name;
 use self::node::NodeState;
 use self::outage::Past;
-use self::pod_worker::{PodEvent, PodWorker};
+use self::pod_worker::{PodEvent, PodWorker, Stage};
+use self::shutdown::ShuttingDown;
+use self::statics::Statics;
+pub use self::statics::read as read_static_pod;
 use self::told::Told;
 use crate::apiserver::request::{Answer, Delivery, ListOptions, Reply};
 use crate::apiserver::status::Status;
@@ -55,6 +71,7 @@ use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant, Latency};
 use crate::objects::selector::FieldSelector;
 use crate::objects::{Kind, Name, Object, Pod, Uid, UidWords};
+use crate::registry::Failure;
 use crate::setup::Setup;
 
 /// Something that happens to a kubelet.
@@ -80,6 +97,22 @@ pub enum KubeletEvent {
     RetryEvents,
     /// A watch that ended is opened again.
     Rewatch,
+    /// A pod's pull has ended, in which boot of the machine, and why without the image.
+    PullEnded(UidWords, u32, Option<Failure>),
+    /// What is left of the node's resources has changed.
+    Pressed,
+    /// Time to look at what is left of the node's resources.
+    Evict,
+    /// Time to look for images that can go.
+    CollectImages,
+    /// The machine is told to shut down.
+    Shutdown,
+    /// The next pods are to end before the machine is off.
+    ShutdownGoesOn,
+    /// The directory of static pods has changed.
+    Directory,
+    /// Time to see to mirror pods that are missing.
+    Mirror,
 }
 
 impl KubeletEvent {
@@ -111,6 +144,11 @@ pub struct Kubelet {
     offer: Arc<Offer>,
     running: bool,
     images: Images,
+    evictions: Evictions,
+    shutting_down: Option<ShuttingDown>,
+    statics: Statics,
+    /// Critical pods that wait for others to make room.
+    preempting: BTreeMap<Uid, Vec<Uid>>,
     requests: BTreeMap<u64, Purpose>,
     next_ip: u32,
     containers: u64,
@@ -138,6 +176,10 @@ enum Purpose {
     /// A ConfigMap or Secret of a container's environment.
     Environment(Uid),
     PodDelete,
+    /// The mirror of a static pod.
+    Mirror(Uid),
+    /// The end of a mirror that is not wanted.
+    MirrorDelete,
 }
 
 /// What every step needs besides the pod itself.
@@ -175,7 +217,11 @@ impl Kubelet {
             boots: 0,
             offer: Arc::new(spec.map(Offer::of).unwrap_or_default()),
             running: true,
-            images: Images::new(images),
+            images: Images::new(images, setup.kubelet.registry_pull),
+            evictions: Evictions::default(),
+            shutting_down: None,
+            statics: Statics::default(),
+            preempting: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_ip: 2,
             containers: 0,
@@ -204,6 +250,7 @@ impl Kubelet {
                 }
                 if self.informer.synced() && !before {
                     self.clean_up(setup, out);
+                    self.see_to_mirrors(setup, out);
                 }
             }
             KubeletEvent::Delivery(Delivery::Watch { .. }) => {}
@@ -227,6 +274,17 @@ impl Kubelet {
                 }
             }
             KubeletEvent::RetryEvents => {}
+            KubeletEvent::PullEnded(_, boot, _) if boot != self.boots => return,
+            KubeletEvent::PullEnded(uid, _, failure) => {
+                self.with_worker(uid.into(), setup, out, |worker, around| worker.pull_ended(failure, around));
+            }
+            KubeletEvent::Pressed => self.watch_pressure(setup, out),
+            KubeletEvent::Evict => self.look_at_pressure(setup, out),
+            KubeletEvent::CollectImages => self.collect_images(setup, out),
+            KubeletEvent::Shutdown => self.begin_shutdown(setup, out),
+            KubeletEvent::ShutdownGoesOn => self.go_on_with_shutdown(setup, out),
+            KubeletEvent::Directory => self.read_directory(setup, out),
+            KubeletEvent::Mirror => self.see_to_mirrors(setup, out),
         }
         self.recorder.pump(Agent::Kubelet(self.index), &mut self.connection, Duration::ZERO, out);
     }
@@ -317,8 +375,7 @@ impl Kubelet {
             Purpose::Register => self.registered(reply.result, setup, out),
             Purpose::OwnNode => self.own_node_came(reply.result, setup, out),
             Purpose::NodeFor(uid) => self.node_came_for(uid, reply.result, setup, out),
-            Purpose::NodeStatus if reply.result.is_err() => self.status_failed(),
-            Purpose::NodeStatus => {}
+            Purpose::NodeStatus => self.status_replied(reply.result),
             Purpose::LeaseGet | Purpose::LeaseCreate | Purpose::LeaseRenew => {
                 self.lease_replied(purpose, reply.result, setup, out)
             }
@@ -340,7 +397,8 @@ impl Kubelet {
             Purpose::Environment(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.environment_came(reply.result, around))
             }
-            Purpose::PodDelete => {}
+            Purpose::PodDelete | Purpose::MirrorDelete => {}
+            Purpose::Mirror(uid) => self.mirror_came(uid, reply.result, setup, out),
         }
     }
 
@@ -349,6 +407,9 @@ impl Kubelet {
         let object = change.object().clone();
         let Object::Pod(pod) = &*object else { return };
         let uid = pod.meta.uid;
+        if statics::is_mirror(pod) {
+            return self.mirror_changed(&object, change.new.is_some(), setup, out);
+        }
         if change.new.is_none() {
             self.with_worker(uid, setup, out, PodWorker::gone);
             self.pods.remove(&uid);
@@ -376,7 +437,25 @@ impl Kubelet {
         if event == PodEvent::Admitted {
             return self.consider(uid, setup, out);
         }
+        let ended = |kubelet: &Kubelet| kubelet.pods.get(&uid).is_some_and(|worker| worker.stage >= Stage::Terminated);
+        let before = ended(self);
         self.with_worker(uid, setup, out, |worker, around| worker.handle(event, around));
+        if !before && ended(self) {
+            self.pod_has_ended(uid, setup, out);
+        }
+    }
+
+    /// Nothing of a pod runs any more: who waited for that goes on.
+    fn pod_has_ended(&mut self, uid: Uid, setup: &Setup, out: &mut Effects) {
+        if !self.preempting.is_empty() {
+            self.room_was_made(setup, out);
+        }
+        if self.shutting_down.is_some() {
+            self.go_on_with_shutdown(setup, out);
+        }
+        if self.pods.get(&uid).is_some_and(|worker| statics::is_static(worker.pod()) && worker.fate.is_none()) {
+            self.read_directory(setup, out);
+        }
     }
 
     /// Runs `work` on a pod's worker, if there still is one.

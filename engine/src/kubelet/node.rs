@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::{Kubelet, KubeletEvent, Outcome, Purpose, second};
+use super::{Kubelet, KubeletEvent, Outcome, Pressure, Purpose, second};
 use crate::apiserver::request::Patch;
 use crate::client::connection::Call;
 use crate::event::{Effects, Event};
@@ -27,6 +27,10 @@ pub(super) struct NodeState {
     renewals: u64,
     /// The API server has it as ready, from before the process started.
     was_ready: bool,
+    /// Its taints, as the API server last said.
+    pub(super) taints: Arc<[Taint]>,
+    /// Since when it has been under which pressure, or not, as reported.
+    pressures: [(bool, Instant); 3],
     /// Boots of the machine that people were told of.
     boots: u32,
 }
@@ -41,6 +45,8 @@ impl NodeState {
             lease: None,
             renewals: 0,
             was_ready: false,
+            taints: Arc::new([]),
+            pressures: [(false, Instant::START); 3],
             boots: 0,
         }
     }
@@ -87,6 +93,9 @@ pub(super) fn own_labels(spec: &NodeSpec) -> Labels {
     labels
 }
 
+/// Most images that are reported; Kubernetes: nodeStatusMaxImages.
+const MAX_IMAGES: usize = 50;
+
 /// How long kubelets may keep secrets and config maps, in clusters of up to 100 nodes. Kubernetes: pkg/controller/ttl. [s]
 const TTL: (&str, &str) = ("node.alpha.kubernetes.io/ttl", "0");
 
@@ -104,6 +113,7 @@ impl Kubelet {
     /// Creates the node's object.
     pub(super) fn register(&mut self, setup: &Setup, out: &mut Effects) {
         self.node.started = second(out.now());
+        self.node.pressures = [(false, self.node.started); 3];
         let Some(spec) = setup.nodes.get(self.index as usize) else { return };
         let node = Object::Node(self.node_object(spec, out.now()));
         let number = self.connection.send(self.agent(), Call::create(node), Duration::ZERO, out);
@@ -121,7 +131,10 @@ impl Kubelet {
                 let wait = Duration::from_secs(1);
                 out.after(wait, Event::Kubelet(self.index, KubeletEvent::Register));
             }
-            Ok(_) => self.is_registered(setup, out),
+            Ok(answer) => {
+                self.statics.node = answer.object().map(|node| node.meta().uid);
+                self.is_registered(setup, out)
+            }
         }
     }
 
@@ -129,6 +142,7 @@ impl Kubelet {
     pub(super) fn own_node_came(&mut self, result: Outcome, setup: &Setup, out: &mut Effects) {
         match result {
             Ok(answer) => {
+                self.statics.node = answer.object().map(|node| node.meta().uid);
                 self.node.was_ready = answer.object().and_then(|node| node.as_node()).is_some_and(Node::ready);
                 self.is_registered(setup, out);
             }
@@ -145,11 +159,19 @@ impl Kubelet {
         let wait = setup.draw(&setup.profile.kubelet.node_ready, "kubelet", "node-ready", &self.name, 0);
         out.after(wait, Event::Kubelet(self.index, KubeletEvent::NodeReady));
         self.get_lease(out);
+        self.see_to_mirrors(setup, out);
     }
 
-    /// A report of the node's status failed: the next check makes another.
-    pub(super) fn status_failed(&mut self) {
-        self.node.reported = None;
+    /// The answer to a report of the node's status; if that failed, the next check makes another.
+    pub(super) fn status_replied(&mut self, result: Outcome) {
+        match result {
+            Err(_) => self.node.reported = None,
+            Ok(answer) => {
+                if let Some(node) = answer.object().and_then(|node| node.as_node()) {
+                    self.node.taints = node.taints.clone();
+                }
+            }
+        }
     }
 
     pub(super) fn node_ready(&mut self, setup: &Setup, out: &mut Effects) {
@@ -160,15 +182,22 @@ impl Kubelet {
         self.check_node_status(setup, out);
     }
 
-    fn node_event(&mut self, reason: &'static str, out: &mut Effects) {
+    pub(super) fn node_event(&mut self, reason: &'static str, out: &mut Effects) {
         let message = format!("Node {} status is now: {reason}", self.name);
         self.say_of_node(EventType::Normal, reason, message, out);
     }
 
     /// Reports the node's status if it has changed, or if the last report is old.
     pub(super) fn check_node_status(&mut self, setup: &Setup, out: &mut Effects) {
+        self.report_node(setup, out);
+        out.after(setup.profile.kubelet.status_check, Event::Kubelet(self.index, KubeletEvent::StatusCheck));
+    }
+
+    /// Reports it now, if there is something to report.
+    pub(super) fn report_node(&mut self, setup: &Setup, out: &mut Effects) {
         let timing = &setup.profile.kubelet;
         let Some(spec) = setup.nodes.get(self.index as usize) else { return };
+        self.note_pressures(out);
         let status = self.node_status(spec, out.now());
         let due = out.now().since(self.node.reported_at) >= timing.status_report;
         if due || self.node.reported.as_ref().is_none_or(|reported| differs(reported, &status)) {
@@ -180,7 +209,17 @@ impl Kubelet {
             let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
             self.requests.insert(number, Purpose::NodeStatus);
         }
-        out.after(timing.status_check, Event::Kubelet(self.index, KubeletEvent::StatusCheck));
+    }
+
+    /// What has changed about the node's pressures since the last report.
+    fn note_pressures(&mut self, out: &mut Effects) {
+        for (n, pressure) in Pressure::ALL.into_iter().enumerate() {
+            let under = self.evictions.under(pressure);
+            if self.node.pressures[n].0 != under {
+                self.node.pressures[n] = (under, second(out.now()));
+                self.node_event(pressure.words(under).2, out);
+            }
+        }
     }
 
     fn get_lease(&mut self, out: &mut Effects) {
@@ -275,24 +314,31 @@ impl Kubelet {
             allocatable: resources,
             conditions: self.conditions(now),
             internal_ip: Some(node_ip(self.index)),
-            images: self.images.by_size().map(|(name, size)| NodeImage { names: [name].into(), size }).collect(),
+            images: self
+                .images
+                .by_size()
+                .take(MAX_IMAGES)
+                .map(|(name, size)| NodeImage { names: [name].into(), size })
+                .collect(),
         }
     }
 
     fn conditions(&self, now: Instant) -> Vec<Condition> {
-        let pressure = [
-            ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-            ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-            ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        ];
         let condition = |kind: &'static str, holds: bool, reason: &'static str, message: &'static str, since| {
             Condition { update: second(now), ..Condition::new(kind, holds, since).because(reason, message) }
         };
-        let mut conditions: Vec<Condition> = pressure
+        let mut conditions: Vec<Condition> = Pressure::ALL
             .into_iter()
-            .map(|(kind, reason, message)| condition(kind, false, reason, message, self.node.started))
+            .zip(self.node.pressures)
+            .map(|(pressure, (holds, since))| {
+                let (reason, message, _) = pressure.words(holds);
+                condition(pressure.condition(), holds, reason, message, since)
+            })
             .collect();
         conditions.push(match self.node.ready {
+            _ if let Some(down) = &self.shutting_down => {
+                condition("Ready", false, "KubeletNotReady", "node is shutting down", down.since)
+            }
             Some(since) => condition("Ready", true, "KubeletReady", "kubelet is posting ready status", since),
             None => {
                 // Upstream joins the errors it has; this one is typical of a start, and its words are not looked up.

@@ -10,7 +10,7 @@
 
 use super::node::node_reference;
 use super::pod_worker::{Container, PodEvent, PodWorker, Run, Stage};
-use super::{Kubelet, pod_of, status};
+use super::{Kubelet, pod_of, statics, status};
 use crate::client::{Informer, Recorder, Store};
 use crate::event::Effects;
 use crate::kernel::Instant;
@@ -39,6 +39,10 @@ impl Kubelet {
         self.requests.clear();
         self.pods.retain(|_, worker| worker.survives());
         self.images.forget_turns();
+        self.evictions.forget();
+        self.shutting_down = None;
+        self.preempting.clear();
+        self.forget_mirrors();
         self.running = false;
     }
 
@@ -70,13 +74,19 @@ impl Kubelet {
         for (uid, event) in std::mem::take(&mut self.missed) {
             self.pod_event(uid, event, setup, out);
         }
+        self.find_statics(setup, out);
+        self.read_directory(setup, out);
+        self.start_evictions(setup, out);
+        self.start_collecting(setup, out);
         self.register(setup, out);
         self.informer.start(self.agent(), &mut self.connection, out);
     }
 
     /// Pods that are gone from the API server are gone from the node.
     pub(super) fn clean_up(&mut self, setup: &Setup, out: &mut Effects) {
-        let known = |worker: &PodWorker| self.informer.store.get(&worker.object.key()).is_some();
+        let known = |worker: &PodWorker| {
+            statics::is_static(worker.pod()) || self.informer.store.get(&worker.object.key()).is_some()
+        };
         let orphans: Vec<Uid> = self.pods.iter().filter(|(_, worker)| !known(worker)).map(|(uid, _)| *uid).collect();
         for uid in orphans {
             self.with_worker(uid, setup, out, PodWorker::gone);

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1 as api;
 
 use super::admission::Rejection;
-use super::images::PullBackoff;
+use super::fate::Fate;
 use super::life::Life;
 use super::logs::Log;
 use super::probes::{Probes, Which};
+use super::pulls::Pulling;
 use super::report::Reporting;
 use super::{Surroundings, pod_of, restart};
 use crate::event::Event;
@@ -35,8 +36,8 @@ pub enum PodEvent {
     Mount,
     /// It is its turn to pull.
     Pull,
-    /// A pull has ended.
-    PullEnded,
+    /// Images that could not be had may be tried again.
+    PullAgain,
     /// Time to try what failed again.
     Retry,
     /// The container is created.
@@ -173,11 +174,10 @@ pub(super) struct PodWorker {
     pub(super) finishing: bool,
     /// The container that is being started.
     pub(super) current: Option<usize>,
-    pub(super) pulls: u64,
-    pub(super) pull_began: Option<(Instant, Instant)>,
-    pub(super) pull_size: u64,
-    pub(super) pull_error: Option<Box<str>>,
-    pub(super) backoff: PullBackoff,
+    /// Its pulls of images.
+    pub(super) pulling: Pulling,
+    /// The end that the kubelet itself decided on.
+    pub(super) fate: Option<Box<Fate>>,
 }
 
 impl PodWorker {
@@ -205,11 +205,8 @@ impl PodWorker {
             initialized: false,
             finishing: false,
             current: None,
-            pulls: 0,
-            pull_began: None,
-            pull_size: 0,
-            pull_error: None,
-            backoff: PullBackoff::default(),
+            pulling: Pulling::default(),
+            fate: None,
             object,
         }
     }
@@ -277,18 +274,21 @@ impl PodWorker {
 
     /// The container that is to start next. Before the first regular one, init containers come one by one; after it, each by itself.
     pub(super) fn next(&self) -> Option<usize> {
-        let due = |container: &Container| matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits;
+        let due = |container: &Container, n: usize| {
+            matches!(container.run, Run::Waiting { .. }) && !container.crashes.waits && !self.pulling.lacks(n)
+        };
         if self.finishing {
             return None;
         }
         if self.initialized {
-            let mut all = self.containers().enumerate();
-            return all.find(|(n, it)| (it.sidecar || *n >= self.init_containers.len()) && due(it)).map(|(n, _)| n);
+            let mut all = self.containers().zip(0..);
+            return all.find(|(it, n)| (it.sidecar || *n >= self.init_containers.len()) && due(it, *n)).map(|(_, n)| n);
         }
         if let Some(n) = self.init_containers.iter().position(|container| !container.passed()) {
-            return Some(n).filter(|n| due(&self.init_containers[*n]));
+            return Some(n).filter(|n| due(&self.init_containers[*n], *n));
         }
-        self.containers.iter().position(due).map(|n| n + self.init_containers.len())
+        let mut numbered = self.containers.iter().zip(self.init_containers.len()..);
+        numbered.find(|(container, n)| due(container, *n)).map(|(_, n)| n)
     }
 
     /// A new kubelet finds its containers on the node; what it reports of them may be news.
@@ -327,6 +327,7 @@ impl PodWorker {
         if std::mem::take(&mut self.found) {
             self.report_soon(around);
             self.look_at_restarts(around);
+            self.begin_pulls_anew(around);
             self.restart_probers(around);
             self.go_on_stopping(around);
             self.await_deadline(around);
@@ -367,7 +368,7 @@ impl PodWorker {
             PodEvent::Mount if self.stage == Stage::Volumes => self.mount(around),
             PodEvent::Mount => {}
             PodEvent::Pull => self.pull(around),
-            PodEvent::PullEnded => self.pull_ended(around),
+            PodEvent::PullAgain => self.pull_again(around),
             PodEvent::Retry => self.start_next(around),
             PodEvent::Created => self.created(around),
             PodEvent::Started => self.started(around),
@@ -385,6 +386,10 @@ impl PodWorker {
         self.note(PodStep::Admitted, "", around);
         self.await_deadline(around);
         self.report_now(around);
+        if super::statics::is_static(self.pod()) {
+            // Nobody is asked.
+            self.first_report_done(around);
+        }
     }
 
     /// Comes back when `activeDeadlineSeconds` are over, if the pod has any.

@@ -65,7 +65,7 @@ impl PodWorker {
             self.reporting.under_way = false;
             return self.after_report(around);
         };
-        if pod.meta.uid != self.uid {
+        if !self.is_shown_by(pod) {
             self.reporting.under_way = false;
             return;
         }
@@ -75,7 +75,7 @@ impl PodWorker {
             self.reporting.under_way = false;
             return self.after_report(around);
         }
-        let patch = Patch::PodStatus { uid: self.uid, status: Box::new(wanted) };
+        let patch = Patch::PodStatus { uid: pod.meta.uid, status: Box::new(wanted) };
         let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
         around.requests.insert(number, Purpose::PodStatus(self.uid));

@@ -47,6 +47,9 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
     // What others say of the pod stays, in front of what the kubelet says (mergePodStatus).
     let foreign = stored.status.conditions.iter().filter(|known| condition::find(&own, &known.kind).is_none()).cloned();
     status.conditions = foreign.chain(own.iter().cloned()).collect();
+    if let Some(fate) = &worker.fate {
+        fate.mark(&mut status, worker, &stored.status.conditions, around);
+    }
     status
 }
 

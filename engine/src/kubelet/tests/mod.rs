@@ -1,6 +1,7 @@
 //! Kubelets and machines that fail and come back, and pods that a kubelet does not take, in a whole small cluster.
 
 mod lives;
+mod machines;
 mod probes;
 
 use serde_json::{Value, json};

@@ -1,0 +1,65 @@
+//! What happens to whole machines besides the loss of their power: pressure on their resources, an orderly shutdown, files
+//! for their kubelets, and images from registries.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+
+use super::World;
+use crate::event::Event;
+use crate::kernel::Duration;
+use crate::kernel::out::RecordId;
+use crate::kubelet::{Amount, KubeletEvent, Signal};
+use crate::objects::Name;
+use crate::process::Process;
+use crate::registry::Registries;
+
+impl World {
+    /// The registries, to break and to mend.
+    pub fn registries_mut(&mut self) -> &mut Registries {
+        &mut self.registries
+    }
+
+    /// From now on a node has this much left of its resources, besides what its pods and images give back or take; an empty map takes
+    /// the pressure away. False if there is no such node.
+    pub fn set_pressure(&mut self, node: u32, left: &BTreeMap<Signal, Amount>) -> bool {
+        let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
+        kubelet.press(left, &self.setup, self.now);
+        self.now_at(Event::Kubelet(node, KubeletEvent::Pressed), RecordId(0));
+        true
+    }
+
+    /// An operator shuts a node down. Its kubelet ends the pods if it is configured to; then the machine is off, until its kubelet is started.
+    /// False if there is no such node, or no kubelet that could do it.
+    pub fn shut_down(&mut self, node: u32) -> bool {
+        if !self.is_running(Process::Kubelet(node)) {
+            return false;
+        }
+        if self.setup.kubelet.shutdown_grace == Duration::ZERO {
+            self.powers_off(node);
+        } else {
+            self.now_at(Event::Kubelet(node, KubeletEvent::Shutdown), RecordId(0));
+        }
+        true
+    }
+
+    /// A machine is off after a shutdown.
+    pub(super) fn powers_off(&mut self, node: u32) {
+        let name = self.setup.nodes.get(node as usize).map(|spec| spec.name.clone()).unwrap_or_default();
+        self.supervise(Process::Kubelet(node), false);
+        self.fault_ended(&format!("node/{name} shuts down"));
+        self.fault_began(&format!("node/{name} down"));
+        self.lose_power(node);
+    }
+
+    /// Puts a manifest into the directory of a node's static pods, or takes it away. False if there is no such node, or no such file to
+    /// take away.
+    pub fn set_static_pod(&mut self, node: u32, file: &Name, pod: Option<&Pod>) -> bool {
+        let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
+        if !kubelet.put_file(file, pod) {
+            return false;
+        }
+        self.now_at(Event::Kubelet(node, KubeletEvent::Directory), RecordId(0));
+        true
+    }
+}
