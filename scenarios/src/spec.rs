@@ -5,6 +5,7 @@ mod control_plane;
 pub(crate) mod demand;
 pub(crate) mod etcd;
 pub mod keys;
+pub(crate) mod kubelet;
 pub(crate) mod load;
 
 use serde_json::{Map, Value};
@@ -73,7 +74,10 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
         setup.nodes.clear();
     }
     if let Some(kubelet) = map.get("kubelet") {
-        self::kubelet(kubelet, &mut setup.profile.kubelet)?;
+        self::kubelet(kubelet, &mut setup)?;
+    }
+    if let Some(sizes) = map.get("image_sizes") {
+        setup.image_sizes = kubelet::image_sizes(sizes)?;
     }
     if let Some(storage) = map.get("storage") {
         self::storage(storage, &mut setup)?;
@@ -170,6 +174,9 @@ pub fn node(n: usize, value: &Value) -> Result<NodeSpec, String> {
     for image in items(map, "images", "[\"nginx:1.25\"]")? {
         node.images.push(self::image(image)?);
     }
+    if let Some(disk) = map.get("disk") {
+        node.disk = Some(quantity_bytes("disk", disk)?);
+    }
     Ok(node)
 }
 
@@ -265,11 +272,13 @@ fn storage(value: &Value, setup: &mut Setup) -> Result<(), String> {
     Ok(())
 }
 
-fn kubelet(value: &Value, timing: &mut KubeletTiming) -> Result<(), String> {
+fn kubelet(value: &Value, setup: &mut Setup) -> Result<(), String> {
     let Value::Object(map) = value else {
         return Err(format!("`kubelet` is a map like #{{ sandbox: \"500ms\" }}, not {value}"));
     };
-    known("`kubelet`", map, keys::KUBELET)?;
+    known("`kubelet`", map, &[keys::KUBELET, keys::KUBELET_CONFIGURATION].concat())?;
+    let timing: &mut KubeletTiming = &mut setup.profile.kubelet;
+    kubelet::configure(map, &mut setup.kubelet, timing)?;
     if map.contains_key("pull") && map.contains_key("bandwidth") {
         return Err("`pull` and `bandwidth` exclude each other: a pull takes a fixed time, or one by the image's size"
             .to_owned());
@@ -403,6 +412,9 @@ mod tests {
             assert_ne!(text(&of(json!({"storage": { key.name: value(key.example) }}))), plain, "{}", key.name);
         }
         for key in keys::KUBELET {
+            assert_ne!(text(&of(json!({"kubelet": { key.name: value(key.example) }}))), plain, "{}", key.name);
+        }
+        for key in keys::KUBELET_CONFIGURATION {
             assert_ne!(text(&of(json!({"kubelet": { key.name: value(key.example) }}))), plain, "{}", key.name);
         }
         let plain = text(&of(json!({"nodes": [{}]})));

@@ -69,6 +69,8 @@ mod verbs_tests;
 
 use serde_json::Value;
 
+pub(crate) use yaml::documents as yaml_documents;
+
 pub use drain::Drain;
 pub use get::watch::GetWatch;
 pub use rollout::status::StatusWatch;

@@ -26,6 +26,8 @@ pub mod hints;
 mod host;
 mod imports;
 pub mod limits;
+#[cfg(test)]
+mod machine_tests;
 mod names;
 pub mod object;
 #[cfg(test)]

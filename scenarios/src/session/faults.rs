@@ -7,7 +7,7 @@ use super::Session;
 use crate::script::hints;
 
 /// What the name of a whole node begins with.
-const NODE: &str = "node/";
+pub(super) const NODE: &str = "node/";
 
 /// A disk as a script describes it; what is `None` is as the profile says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,7 +51,7 @@ impl Session {
     }
 
     /// The process of a name; a node's name stands for its kubelet.
-    fn process(&self, name: &str) -> Result<Process, String> {
+    pub(super) fn process(&self, name: &str) -> Result<Process, String> {
         let endpoint = self.endpoint(name.strip_prefix("kubelet/").unwrap_or(name))?;
         Process::at(endpoint).ok_or_else(|| format!("`{name}` is no process"))
     }
@@ -92,10 +92,9 @@ impl Session {
             return Err(format!("`{node}` is no node"));
         };
         if gently {
-            return Err(format!(
-                "a node's graceful shutdown is not simulated\nuse crash(\"{name}\"), which takes its power"
-            ));
+            return self.shut_down(node);
         }
+        self.world.fault_ended(&format!("{name} shuts{DOWN}"));
         self.world.supervise(Process::Kubelet(index), false);
         self.world.fault_began(&format!("{name}{DOWN}"));
         self.world.lose_power(index);
@@ -114,6 +113,7 @@ impl Session {
         self.world.fault_ended(&down);
         if let Some(node) = down.strip_prefix("kubelet/") {
             self.world.fault_ended(&format!("{NODE}{node}"));
+            self.world.fault_ended(&format!("{NODE}{} shuts{DOWN}", node.trim_end_matches(DOWN)));
         }
         Ok(format!("{name} is started"))
     }
@@ -188,6 +188,7 @@ impl Session {
         for server in 0..self.world().apiservers().len() as u8 {
             self.world.slow_api_server(server, 100);
         }
+        self.heal_machines();
         let over: Vec<String> = self.world.faults().map(str::to_owned).collect();
         let over: Vec<&str> =
             over.iter().map(String::as_str).filter(|name| !name.ends_with(DOWN) && !name.ends_with(HANGS)).collect();

@@ -10,6 +10,7 @@ mod faults;
 mod kubectl;
 mod load;
 mod machine;
+mod machines;
 mod process;
 mod programs;
 pub mod sampler;

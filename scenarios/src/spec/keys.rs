@@ -42,6 +42,11 @@ pub const CLUSTER: &[Key] = &[
     key("profile", "\"production\"", "how long things take: `laptop` (default), `production` or `slow-disk`"),
     key("seed", "7", "decides all luck: latencies, names, ties (default 1)"),
     key("kubelet", "#{ pull: \"2s\" }", "other times for the kubelets than the profile's, below"),
+    key(
+        "image_sizes",
+        "#{ \"nginx:1.25\": \"190M\", \"shop/api\": \"900M\" }",
+        "how big images are, by name with a tag or for all tags of a repository (default: 50Mi and a little)",
+    ),
     key("storage", "#{ provisioning: \"10s\" }", "how volumes come about, below"),
     key(
         "scheduler",
@@ -158,6 +163,12 @@ pub const NODE: &[Key] = &[
         "images that are there from the start; without a size one has 50Mi",
     ),
     key("resources", "#{ \"nvidia.com/gpu\": 2 }", "extended resources"),
+    key(
+        "disk",
+        "\"40Gi\"",
+        "the disk for images, logs and volumes: with it the room counts, images are deleted when it fills up, and pods evicted \
+            when that does not help",
+    ),
 ];
 
 /// Keys of an image in a node's `images`.
@@ -186,6 +197,58 @@ pub const KUBELET: &[Key] = &[
     key("job", "\"10s\"", "how long a container of a pod runs whose `restartPolicy` is not `Always`"),
     key("init", "\"2s\"", "how long an init container runs"),
     key("resync", "\"30s\"", "between attempts to start what failed to start"),
+];
+
+/// Further keys of `kubelet`: how it is configured.
+pub const KUBELET_CONFIGURATION: &[Key] = &[
+    key("max_parallel_pulls", "3", "most pulls at once (maxParallelImagePulls, none); above 1 they are not serialized"),
+    key(
+        "shared_layers",
+        "0.6",
+        "share of an image's bytes that it has in common with other tags of its repository, and that a node with one of them does \
+            not pull again (default 0)",
+    ),
+    key(
+        "registry_qps",
+        "2",
+        "pulls a second (registryPullQPS, 5; 0 is no limit); one more fails with `pull QPS exceeded`",
+    ),
+    key("registry_burst", "3", "and at once (registryBurst, 10)"),
+    key("image_gc_high", "90", "use of a node's `disk` above which unused images are deleted, in percent (85)"),
+    key("image_gc_low", "70", "and down to which (80)"),
+    key("image_minimum_age", "\"10m\"", "younger images stay (imageMinimumGCAge, 2m)"),
+    key(
+        "eviction_hard",
+        "#{ \"memory.available\": \"500Mi\", \"nodefs.available\": \"5%\" }",
+        "what must be left of `memory.available`, `nodefs.available`, `imagefs.available`, `pid.available`, or pods are \
+            evicted; naming one replaces all defaults (100Mi, 10%, 15%, none)",
+    ),
+    key(
+        "eviction_soft",
+        "#{ \"memory.available\": \"1Gi for 90s\" }",
+        "what must be left, and how long it may be missed (evictionSoft with evictionSoftGracePeriod; none)",
+    ),
+    key(
+        "eviction_minimum_reclaim",
+        "#{ \"memory.available\": \"200Mi\" }",
+        "how much more must be free after evicting",
+    ),
+    key("eviction_max_pod_grace_period", "\"60s\"", "the most that pods get that a soft threshold evicts (0s)"),
+    key("eviction_pressure_transition_period", "\"30s\"", "how long pressure is reported after it was last seen (5m)"),
+    key(
+        "shutdown_grace_period",
+        "\"30s\"",
+        "how long a node that is told to `shutdown` waits for its pods (shutdownGracePeriod, 0s: it does not)",
+    ),
+    key("shutdown_grace_period_critical_pods", "\"10s\"", "how much of that is for critical pods, which end last (0s)"),
+];
+
+/// Keys of the map given to `node_pressure`.
+pub const PRESSURE: &[Key] = &[
+    key("memory_available", "\"50Mi\"", "memory left"),
+    key("nodefs_available", "\"5%\"", "room on the disk"),
+    key("imagefs_available", "\"5%\"", "room on the disk for images, if it is another"),
+    key("pids", "\"2%\"", "process ids left"),
 ];
 
 /// Keys of `storage`.
@@ -255,6 +318,9 @@ pub fn reference() -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "| `{}` | `{}` | {usual} | {} |", key.name, key.example, key.meaning);
     }
+    out += "\nFurther keys of `kubelet`, fields of its configuration (their names and defaults in brackets):\n\n\
+        | key | example | says |\n|---|---|---|\n";
+    rows(&mut out, KUBELET_CONFIGURATION);
     out
 }
 
@@ -289,7 +355,7 @@ mod tests {
         let text = reference();
         let documented =
             |name: &str| text.contains(&format!("| `{name}` |")) || text.contains(&format!("| `\"{name}\"` |"));
-        for key in [CLUSTER, SCHEDULER, ETCD, NODE, STORAGE, KUBELET].into_iter().flatten() {
+        for key in [CLUSTER, SCHEDULER, ETCD, NODE, STORAGE, KUBELET, KUBELET_CONFIGURATION].into_iter().flatten() {
             assert!(documented(key.name), "{}", key.name);
         }
         assert!(IMAGE.iter().all(|key| text.contains(&format!("{}: ", key.name))), "{text}");

@@ -29,7 +29,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Faults,
         signatures: &["terminate(process)"],
         summary: "Ends a process, or each of a list, with SIGTERM: it does what it does before it stops (the scheduler gives \
-            its lease back, a leader of etcd hands over). It stays away until `restart`.",
+            its lease back, a leader of etcd hands over). It stays away until `restart`. `node/worker-2` is the whole machine, as with \
+            `shutdown`.",
         example: "terminate(\"kube-scheduler\");",
         receiver: Receiver::Cluster,
         arity: 1..=1,
@@ -149,8 +150,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "heal",
         group: Group::Faults,
         signatures: &["heal()"],
-        summary: "Mends every link and gives every member of etcd the profile's disk again, every API server \
-            its CPU. What is down or hangs stays so.",
+        summary: "Mends every link and every registry, gives every member of etcd the profile's disk again, every API server \
+            its CPU, every node enough of its resources. What is down or hangs stays so.",
         example: "heal();",
         receiver: Receiver::Cluster,
         arity: 0..=0,

@@ -10,6 +10,7 @@ mod etcd;
 mod explain;
 mod faults;
 mod load;
+mod machines;
 mod measure;
 mod metrics;
 mod objects;
@@ -99,6 +100,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         load::FUNCTIONS,
         faults::FUNCTIONS,
         programs::FUNCTIONS,
+        machines::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
         explain::FUNCTIONS,
