@@ -54,6 +54,11 @@ pub(super) fn rank(candidates: &mut [Candidate], signal: Signal) {
     }
 }
 
+/// Memory is given out in pages of 4 KiB.
+fn pages(bytes: i64) -> i64 {
+    bytes & !0xfff
+}
+
 /// Whether a pod says how much memory it uses.
 pub(super) fn says_memory(pod: &Pod) -> bool {
     pod.meta.annotations.iter().any(|(key, _)| key.starts_with(MEMORY))
@@ -79,14 +84,14 @@ impl Kubelet {
     pub(super) fn memory_said(&self, now: Instant) -> Option<i64> {
         let saying = || self.pods.values().filter(|worker| says_memory(worker.pod()));
         saying().next()?;
-        Some(saying().filter_map(|worker| worker.memory_at(now)).sum())
+        Some(saying().filter_map(|worker| worker.memory_at(now)).map(pages).sum())
     }
 }
 
 impl PodWorker {
     /// What the n-th container uses while it runs: as its pod says, else what it requests. [bytes]
     pub(super) fn memory_of(&self, n: usize, container: &api::Container, now: Instant) -> i64 {
-        self.container_memory_at(n, now).unwrap_or_else(|| request_of(container, "memory"))
+        self.container_memory_at(n, now).map_or_else(|| request_of(container, "memory"), pages)
     }
 
     /// The containers that run, with their numbers.
