@@ -10,9 +10,11 @@ use crate::kubelet::KubeletEvent;
 use crate::metrics_server::MetricsEvent;
 use crate::objects::Object;
 use crate::process::Process;
+use crate::proxy::ProxyEvent;
 use crate::registry::PullRequest;
 use crate::scheduler::SchedulerEvent;
 use crate::trace::Note;
+use crate::traffic::TrafficEvent;
 use std::sync::Arc;
 
 /// Something that happens to a component at an instant. Big content travels behind a pointer.
@@ -34,6 +36,10 @@ pub enum Event {
     Registry(Box<PullRequest>),
     /// A machine that was told to shut down has done so: the n-th node's.
     PowerOff(u32),
+    /// To the kube-proxy of the n-th node.
+    Proxy(u32, ProxyEvent),
+    /// To the requests that scripts send.
+    Traffic(TrafficEvent),
     /// The supervisor starts a process again.
     Restart(Process),
     /// A client has heard nothing from an API server for a while.
@@ -62,6 +68,7 @@ impl Event {
             Endpoint::ControllerManager(n) => Event::ControllerManager(n, ControllerManagerEvent::Delivery(delivery)),
             Endpoint::Scheduler(n) => Event::Scheduler(n, SchedulerEvent::Delivery(delivery)),
             Endpoint::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Delivery(delivery)),
+            Endpoint::Proxy(node) => Event::Proxy(node, ProxyEvent::Delivery(delivery)),
             Endpoint::Outside | Endpoint::ApiServer(_) | Endpoint::Etcd(_) => Event::Outside(delivery),
         }
     }
@@ -77,6 +84,7 @@ impl Event {
             Event::ControllerManager(_, ControllerManagerEvent::Delivery(delivery))
             | Event::Scheduler(_, SchedulerEvent::Delivery(delivery))
             | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
+            | Event::Proxy(_, ProxyEvent::Delivery(delivery))
             | Event::Outside(delivery) => delivery,
             _ => return None,
         };
@@ -91,9 +99,11 @@ impl Event {
             Event::ControllerManager(number, _) => Endpoint::ControllerManager(*number),
             Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
+            Event::Proxy(node, _) => Endpoint::Proxy(*node),
             Event::MetricsServer(_)
             | Event::Registry(_)
             | Event::PowerOff(_)
+            | Event::Traffic(_)
             | Event::Restart(_)
             | Event::Silence { .. }
             | Event::Outside(_)

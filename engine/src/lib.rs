@@ -8,8 +8,9 @@
 //! - [`setup`], [`profiles`], [`bootstrap`]: what is constant in a run, and what an empty cluster is given.
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
-//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`]: the components and what they
-//!   share. [`registry`]: where images come from.
+//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`], [`proxy`]: the components and
+//!   what they share. [`registry`]: where images come from.
+//! - [`traffic`]: requests of users to what runs in the pods.
 
 pub mod apiserver;
 pub mod bootstrap;
@@ -23,10 +24,12 @@ pub mod metrics_server;
 pub mod objects;
 pub mod process;
 pub mod profiles;
+pub mod proxy;
 pub mod registry;
 pub mod scheduler;
 pub mod setup;
 pub mod trace;
+pub mod traffic;
 pub mod world;
 
 pub use process::{Ending, Process};

@@ -30,6 +30,8 @@ pub enum Process {
     Scheduler(u8),
     /// The kubelet of the n-th node: `kubelet/worker-1`. Containers go on without it.
     Kubelet(u32),
+    /// The kube-proxy of the n-th node: `kube-proxy/worker-1`. The node's rules stay as they are without it.
+    Proxy(u32),
 }
 
 impl Process {
@@ -37,10 +39,8 @@ impl Process {
     pub fn name(self, setup: &Setup) -> String {
         match self {
             Process::Etcd(member) => format!("etcd-{member}"),
-            Process::Kubelet(node) => match setup.nodes.get(node as usize) {
-                Some(spec) => format!("kubelet/{}", spec.name),
-                None => format!("kubelet#{node}"),
-            },
+            Process::Kubelet(node) => on_node("kubelet", node, setup),
+            Process::Proxy(node) => on_node("kube-proxy", node, setup),
             Process::ApiServer(number) => numbered("kube-apiserver", number, setup.api_servers),
             Process::ControllerManager(number) => {
                 numbered("kube-controller-manager", number, setup.controller_managers)
@@ -57,9 +57,15 @@ impl Process {
         if let Some(process) = Process::control_plane(setup).find(|process| process.name(setup) == name) {
             return Some(process);
         }
-        if let Some(node) = name.strip_prefix("kubelet/") {
+        let place = |node: &str| {
             let place = setup.nodes.iter().position(|spec| &*spec.name == node)?;
-            return u32::try_from(place).ok().map(Process::Kubelet);
+            u32::try_from(place).ok()
+        };
+        if let Some(node) = name.strip_prefix("kubelet/") {
+            return place(node).map(Process::Kubelet);
+        }
+        if let Some(node) = name.strip_prefix("kube-proxy/") {
+            return place(node).map(Process::Proxy);
         }
         name.strip_prefix("etcd-")?.parse().ok().map(Process::Etcd)
     }
@@ -81,6 +87,7 @@ impl Process {
             Process::ControllerManager(number) => Endpoint::ControllerManager(number),
             Process::Scheduler(number) => Endpoint::Scheduler(number),
             Process::Kubelet(node) => Endpoint::Kubelet(node),
+            Process::Proxy(node) => Endpoint::Proxy(node),
         }
     }
 
@@ -93,6 +100,7 @@ impl Process {
             Endpoint::ControllerManager(number) => Process::ControllerManager(number),
             Endpoint::Scheduler(number) => Process::Scheduler(number),
             Endpoint::Kubelet(node) => Process::Kubelet(node),
+            Endpoint::Proxy(node) => Process::Proxy(node),
         })
     }
 
@@ -104,7 +112,16 @@ impl Process {
             Process::ControllerManager(number) => Agent::ControllerManager(number),
             Process::Scheduler(number) => Agent::Scheduler(number),
             Process::Kubelet(node) => Agent::Kubelet(node),
+            Process::Proxy(node) => Agent::KubeProxy(node),
         }
+    }
+}
+
+/// What a node's own process is called.
+fn on_node(program: &str, node: u32, setup: &Setup) -> String {
+    match setup.nodes.get(node as usize) {
+        Some(spec) => format!("{program}/{}", spec.name),
+        None => format!("{program}#{node}"),
     }
 }
 
@@ -255,6 +272,7 @@ mod tests {
             Process::ControllerManager(0),
             Process::Scheduler(0),
             Process::Kubelet(1),
+            Process::Proxy(0),
         ];
         for process in all {
             assert_eq!(Process::named(&process.name(&setup), &setup), Some(process));

@@ -41,6 +41,10 @@ pub struct Setup {
     pub etcd_compaction_interval: Duration,
     /// How often a metrics server scrapes the kubelets; `None`: there is none.
     pub metrics_server: Option<Duration>,
+    /// Whether a kube-proxy runs on every node. Those through which traffic is sent have one in any case.
+    pub kube_proxy: bool,
+    /// Whether anybody sends requests to pods, so that kubelets tell of their containers. [`crate::World::start_traffic`] turns it on.
+    pub traffic: bool,
     /// How long a provisioner takes to make a volume: an estimate of cloud disks' and CSI drivers' usual few seconds, 2 s.
     pub provisioning: Duration,
     /// How the kubelets are configured.
@@ -147,6 +151,19 @@ pub struct Profile {
     pub scheduler_cycle: Latency,
     /// The kubelet and the container runtime.
     pub kubelet: KubeletTiming,
+    /// kube-proxy and the kernel's rules.
+    pub proxy: ProxyTiming,
+}
+
+/// What kube-proxy spends on writing its rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxyTiming {
+    /// Each time, whatever there is to write.
+    pub sync: Latency,
+    /// For each Service and EndpointSlice that is looked at, which are all.
+    pub per_object: Duration,
+    /// For each endpoint that is written: all the first time, then those of slices that have changed.
+    pub per_endpoint: Duration,
 }
 
 /// What the API server spends on a request, step by step.
@@ -236,6 +253,8 @@ impl Setup {
             schedulers: vec![SchedulerSpec::default()],
             etcd_compaction_interval: Duration::from_secs(300),
             metrics_server: None,
+            kube_proxy: false,
+            traffic: false,
             provisioning: Duration::from_secs(2),
             kubelet: KubeletConfiguration::default(),
             image_sizes: BTreeMap::new(),

@@ -10,6 +10,7 @@ mod hanging;
 mod machines;
 mod metrics;
 mod processes;
+mod traffic;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::registry::Registries;
 use crate::scheduler::{Scheduler, SchedulerEvent};
 use crate::setup::{NodeSpec, Setup};
 use crate::trace::{Note, Trace, What};
+use crate::traffic::Traffic;
 
 /// A simulated cluster.
 #[derive(Clone)]
@@ -45,6 +47,8 @@ pub struct World {
     schedulers: Vec<Scheduler>,
     kubelets: Vec<Kubelet>,
     metrics_server: Option<Box<MetricsServer>>,
+    proxies: traffic::Proxies,
+    traffic: Option<Box<Traffic>>,
     processes: Processes,
     hanging: hanging::Hanging,
     balancer: balancer::Balancer,
@@ -115,6 +119,8 @@ impl World {
             schedulers: (0..).zip(&setup.schedulers).map(|(number, spec)| Scheduler::new(number, spec)).collect(),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
             metrics_server: setup.metrics_server.map(|every| Box::new(MetricsServer::new(every))),
+            proxies: traffic::Proxies::default(),
+            traffic: None,
             processes: Processes::default(),
             hanging: hanging::Hanging::new(),
             balancer: balancer::Balancer::default(),
@@ -153,6 +159,7 @@ impl World {
             starts.push((delay, Event::Kubelet(node, KubeletEvent::Start)));
         }
         self.start_metrics_server();
+        self.switch_proxies_on();
         for (ms, event) in starts {
             self.push(
                 Instant::START + Duration::from_millis(ms),
@@ -171,6 +178,7 @@ impl World {
         Arc::make_mut(&mut self.setup).nodes.push(spec);
         self.kubelets.push(Kubelet::new(number, &self.setup));
         self.now_at(Event::Kubelet(number, KubeletEvent::Start), RecordId(0));
+        self.proxy_joins(number);
         Some(number)
     }
 
@@ -450,9 +458,11 @@ impl World {
                 self.buffer = out.into_actions();
                 return self.powers_off(node);
             }
+            Event::Proxy(node, event) => self.proxy_event(node, event, &mut out),
+            Event::Traffic(event) => self.traffic_event(event, &mut out),
             Event::Restart(process) => {
                 self.buffer = out.into_actions();
-                if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_)) {
+                if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_) | Process::Proxy(_)) {
                     self.start_because(process, cause);
                 }
                 return;

@@ -43,6 +43,9 @@ pub enum Agent {
     Scheduler(u8),
     Kubelet(u32),
     MetricsServer,
+    KubeProxy(u32),
+    /// The n-th stream of requests of a script.
+    Traffic(u32),
 }
 
 impl Agent {
@@ -81,6 +84,8 @@ impl Agent {
             Agent::Scheduler(_) => "kube-scheduler",
             Agent::Kubelet(_) => "kubelet",
             Agent::MetricsServer => "metrics-server",
+            Agent::KubeProxy(_) => "kube-proxy",
+            Agent::Traffic(_) => "traffic",
         }
     }
 
@@ -96,6 +101,7 @@ impl Agent {
     pub fn index(self) -> u64 {
         match self {
             Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
+            Agent::KubeProxy(n) | Agent::Traffic(n) => n.into(),
             Agent::Etcd(n) | Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) => n.into(),
             _ => 0,
         }
@@ -108,6 +114,7 @@ impl Hash for Agent {
         std::mem::discriminant(self).hash(state);
         match self {
             Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.hash(state),
+            Agent::KubeProxy(n) | Agent::Traffic(n) => n.hash(state),
             Agent::Etcd(n) => n.hash(state),
             Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) if *n > 0 => n.hash(state),
             _ => {}

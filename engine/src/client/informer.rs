@@ -134,6 +134,17 @@ impl Informer {
         self.version
     }
 
+    /// Whether the present objects are still streaming in.
+    pub fn filling(&self) -> bool {
+        !self.synced || self.unseen.is_some()
+    }
+
+    /// Takes over what another informer of the same kind and options knows at a version: the same that this one would know there.
+    pub fn adopt(&mut self, store: Store, version: u64) {
+        self.store = store;
+        self.version = self.version.max(version);
+    }
+
     /// Takes in one event of the watch. A deletion found by a new start yields several changes.
     pub fn take(&mut self, event: WatchEvent, changes: &mut Vec<Change>) {
         self.version = self.version.max(event.resource_version);

@@ -12,7 +12,8 @@ use crate::objects::{Key, Name, Object, Uid};
 /// Objects of one kind as a client knows them.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
-    objects: BTreeMap<Key, Arc<Object>>,
+    /// Shared between clones until one of them changes: many clients of one kind may know the same.
+    objects: Arc<BTreeMap<Key, Arc<Object>>>,
     /// Objects by controller; those without one stand under the nil uid.
     by_controller: BTreeMap<Uid, BTreeSet<Key>>,
     /// Objects by their owners that are not their controllers: few have any.
@@ -79,7 +80,7 @@ impl Store {
     /// Adds or replaces an object; returns the one before.
     pub fn insert(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
         let key = object.key();
-        let old = self.objects.insert(key.clone(), object.clone());
+        let old = Arc::make_mut(&mut self.objects).insert(key.clone(), object.clone());
         if self.indexed {
             match &old {
                 Some(old) if Arc::ptr_eq(&old.meta().owners, &object.meta().owners) => {}
@@ -102,7 +103,10 @@ impl Store {
 
     /// Removes an object.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
-        let old = self.objects.remove(key)?;
+        if !self.objects.contains_key(key) {
+            return None;
+        }
+        let old = Arc::make_mut(&mut self.objects).remove(key)?;
         if self.indexed {
             self.unindex(&old, key);
             self.leave_node(node(&old), key);

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Scheduler(u8),
     /// The kubelet of the n-th node.
     Kubelet(u32),
+    /// The kube-proxy of the n-th node.
+    Proxy(u32),
 }
 
 impl Endpoint {
@@ -36,6 +38,7 @@ impl Endpoint {
             Endpoint::ControllerManager(number) => (3, u64::from(number)),
             Endpoint::Scheduler(number) => (4, u64::from(number)),
             Endpoint::Kubelet(node) => (5, u64::from(node)),
+            Endpoint::Proxy(node) => (7, u64::from(node)),
         };
         kind << 24 | index
     }

@@ -39,6 +39,7 @@ mod ranking;
 mod report;
 mod restart;
 pub mod schedule;
+mod serving;
 mod shutdown;
 mod statics;
 mod status;
@@ -264,7 +265,7 @@ impl Kubelet {
             KubeletEvent::StatusCheck => self.check_node_status(setup, out),
             KubeletEvent::RenewLease => self.renew_lease(setup, out),
             KubeletEvent::Pod(_, boot, _) if boot != self.boots => return,
-            KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event, out.now()),
+            KubeletEvent::Pod(uid, _, event) if !self.running => return self.miss(uid.into(), event, setup, out),
             KubeletEvent::Pod(uid, _, event) => self.pod_event(uid.into(), event, setup, out),
             KubeletEvent::Told(told) => {
                 let runs = self.running;
@@ -290,9 +291,12 @@ impl Kubelet {
     }
 
     /// Something happened to a container while no kubelet ran.
-    fn miss(&mut self, uid: Uid, event: PodEvent, now: Instant) {
+    fn miss(&mut self, uid: Uid, event: PodEvent, setup: &Setup, out: &mut Effects) {
         if let Some(worker) = self.pods.get_mut(&uid) {
-            worker.went_on(event, now);
+            worker.went_on(event, out.now());
+            if setup.traffic {
+                worker.tell_of_service(self.index, out);
+            }
         }
         self.missed.push((uid, event));
     }
@@ -488,6 +492,9 @@ impl Kubelet {
             if after != before {
                 worker.tell_of_work(after.0, after.1, &mut around);
             }
+        }
+        if setup.traffic {
+            worker.tell_of_service(self.index, around.out);
         }
     }
 }

@@ -159,6 +159,8 @@ pub(super) struct PodWorker {
     pub(super) rejection: Option<Box<Rejection>>,
     /// A kubelet has found it on the node, and waits for what the API server says of it.
     pub(super) found: bool,
+    /// How it looks from outside.
+    pub(super) outside: super::serving::Outside,
     pub(super) mounts_failed: u32,
     /// How many of the objects behind its volumes are there.
     pub(super) mounted: usize,
@@ -197,6 +199,7 @@ impl PodWorker {
             reports: 0,
             rejection: None,
             found: false,
+            outside: Default::default(),
             mounts_failed: 0,
             mounted: 0,
             configured: 0,
@@ -349,6 +352,7 @@ impl PodWorker {
         if around.setup.metrics_server.is_some() {
             self.tell_of_work(None, false, around);
         }
+        self.outside.gone();
     }
 
     /// A step has taken its time.

@@ -6,7 +6,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::note::{Change, What};
+use super::note::{Change, Passing, TrafficStep, What};
 use super::tracer::Record;
 use crate::client::Agent;
 use crate::etcd::EtcdNote;
@@ -15,6 +15,7 @@ use crate::objects::calendar;
 use crate::objects::json::EPOCH_NS;
 use crate::process::Process;
 use crate::setup::Setup;
+use crate::traffic::Loss;
 
 mod scheduling;
 
@@ -93,12 +94,13 @@ pub fn line(record: &Record, zero: Instant, names: &dyn Fn(Agent) -> String) -> 
 /// The name of an agent in a cluster: `kubelet/worker-1`, `kubectl#3`, `etcd-0`, `kube-scheduler`.
 pub fn agent_name(setup: &Setup, agent: Agent) -> String {
     match agent {
+        Agent::KubeProxy(node) => Process::Proxy(node).name(setup),
         Agent::Kubelet(node) => match setup.nodes.get(node as usize) {
             Some(spec) => format!("{}/{}", agent.name(), spec.name),
             None => format!("{}#{node}", agent.name()),
         },
         Agent::Etcd(member) => format!("etcd-{member}"),
-        Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) => {
+        Agent::Kubectl(_) | Agent::Load(_) | Agent::Etcdctl(_) | Agent::Traffic(_) => {
             format!("{}#{}", agent.name(), agent.index())
         }
         Agent::ApiServer(number) => Process::ApiServer(number).name(setup),
@@ -146,6 +148,8 @@ pub fn what_name(what: &What) -> &'static str {
         What::Restarting { .. } => "restarting",
         What::Scraped { .. } => "scraped",
         What::Scaling(_) => "scaling",
+        What::Rules { .. } => "rules",
+        What::Traffic(_) => "traffic",
     }
 }
 
@@ -160,6 +164,11 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
         }
         What::Restarting { after } => json.value("after", after.as_nanos()),
         What::Scraped { pods } => json.value("pods", pods),
+        What::Rules { services, slices } => {
+            json.value("services", services);
+            json.value("slices", slices);
+        }
+        What::Traffic(passing) => passing_fields(passing, json),
         What::Scaling(scaling) => {
             json.value("current", scaling.current);
             json.value("proposed", scaling.proposed);
@@ -203,6 +212,23 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
             json.text("step", step.as_str());
             json.text_if_any("detail", detail);
         }
+    }
+}
+
+fn passing_fields(passing: &Passing, json: &mut Json) {
+    json.text("flow", &passing.flow);
+    json.text("step", passing.step.as_str());
+    json.text_if_any("at", &passing.at);
+    if let Some(why) = passing.why {
+        json.text("why", why.as_str());
+    }
+    if passing.step == TrafficStep::Lost {
+        json.nested("lost", |json| {
+            for (why, count) in Loss::ALL.into_iter().zip(passing.lost).filter(|(_, count)| *count > 0) {
+                json.value(why.as_str(), count);
+            }
+        });
+        json.value("lasted", passing.lasted.as_nanos());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::objects::event::EventType;
 use crate::objects::{ConditionStatus, Key, Kind, Phase, Text};
 use crate::process::Ending;
 use crate::scheduler::explain::Explanation;
+use crate::traffic::Loss;
 
 /// A record without its id, time and cause.
 #[derive(Clone, Debug)]
@@ -134,6 +135,54 @@ pub enum What {
     },
     /// The HorizontalPodAutoscaler has compared what is measured with what is wanted.
     Scaling(Box<Scaling>),
+    /// A kube-proxy has written the rules of its node.
+    Rules {
+        /// Services they are made of.
+        services: u32,
+        /// EndpointSlices they are made of.
+        slices: u32,
+    },
+    /// A stream of requests begins, or loses some.
+    Traffic(Box<Passing>),
+}
+
+/// What is said of a stream of requests; single requests are not in the trace.
+#[derive(Clone, Debug, Hash, PartialEq)]
+pub struct Passing {
+    /// What people call the stream.
+    pub flow: Arc<str>,
+    /// What happens.
+    pub step: TrafficStep,
+    /// The pod at which a request was lost; empty if it came to none.
+    pub at: Arc<str>,
+    /// Why it was.
+    pub why: Option<Loss>,
+    /// How many were lost, by [`Loss`].
+    pub lost: [u64; 4],
+    /// From the first to the last of them.
+    pub lasted: Duration,
+}
+
+/// What happens to a stream of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TrafficStep {
+    /// The first request is sent.
+    Begins,
+    /// The first request after a calm is lost; the cause is what made it so.
+    Loses,
+    /// It is calm again: what was lost.
+    Lost,
+}
+
+impl TrafficStep {
+    /// As the trace spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TrafficStep::Begins => "begins",
+            TrafficStep::Loses => "loses",
+            TrafficStep::Lost => "lost",
+        }
+    }
 }
 
 /// What the HorizontalPodAutoscaler made of its metrics.

@@ -11,6 +11,7 @@ use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint};
 use crate::kubelet::KubeletEvent;
 use crate::process::{Ending, Process};
+use crate::proxy::ProxyEvent;
 use crate::scheduler::SchedulerEvent;
 use crate::trace::{Note, What};
 
@@ -31,13 +32,15 @@ impl World {
             Process::ControllerManager(number) => usize::from(number) < self.controller_managers.len(),
             Process::Scheduler(number) => usize::from(number) < self.schedulers.len(),
             Process::Kubelet(node) => (node as usize) < self.kubelets.len(),
+            Process::Proxy(node) => self.has_proxy(node),
         }
     }
 
     /// Every process of the cluster, running or not.
     pub fn process_list(&self) -> impl Iterator<Item = Process> {
         let etcd = (0..self.etcd.len() as u8).map(Process::Etcd);
-        etcd.chain(Process::control_plane(&self.setup)).chain((0..self.kubelets.len() as u32).map(Process::Kubelet))
+        let kubelets = (0..self.kubelets.len() as u32).map(Process::Kubelet);
+        etcd.chain(Process::control_plane(&self.setup)).chain(kubelets).chain(self.proxies().map(Process::Proxy))
     }
 
     /// SIGKILL: the process is gone at once, with everything that is not on a disk. False if it does not run.
@@ -56,6 +59,7 @@ impl World {
         let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
         kubelet.lose_power();
         self.machine_lost(node);
+        self.traffic_loses_machine(node);
         true
     }
 
@@ -101,12 +105,16 @@ impl World {
         if let Process::ApiServer(server) = process {
             self.balancer.started(server, self.now);
         }
+        if let Process::Kubelet(node) = process {
+            self.traffic_boots_machine(node);
+        }
         let event = match process {
             Process::Etcd(member) => Event::Etcd(member, EtcdEvent::Started),
             Process::ApiServer(number) => Event::ApiServer(number, ApiServerEvent::Start),
             Process::ControllerManager(number) => Event::ControllerManager(number, ControllerManagerEvent::Start),
             Process::Scheduler(number) => Event::Scheduler(number, SchedulerEvent::Start),
             Process::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Start),
+            Process::Proxy(node) => Event::Proxy(node, ProxyEvent::Start),
         };
         self.now_at(event, cause);
     }
@@ -149,6 +157,7 @@ impl World {
                     kubelet.crash();
                 }
             }
+            Process::Proxy(node) => self.crash_proxy(node),
         }
         self.processes.end(process);
         if !matches!(process, Process::Etcd(_) | Process::ApiServer(_)) {

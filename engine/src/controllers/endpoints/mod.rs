@@ -17,6 +17,7 @@ use k8s_openapi::api::core::v1::{Endpoints, Service};
 
 use self::membership::Membership;
 pub use self::slice_controller::EndpointSliceController;
+pub use self::slices::SERVICE_NAME;
 use super::caches::Caches;
 use super::contract::{Controller, View, Wake};
 use crate::apiserver::request::DeleteOptions;

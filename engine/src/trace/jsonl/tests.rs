@@ -14,7 +14,8 @@ use crate::process::Ending;
 use crate::profiles;
 use crate::scheduler::explain::{DryRun, Explanation, InVainNodes, NodeScore, Rejected, Woken};
 use crate::trace::Note;
-use crate::trace::note::{PodState, PodStep, Scaling, Scheduling};
+use crate::trace::note::{Passing, PodState, PodStep, Scaling, Scheduling, TrafficStep};
+use crate::traffic::Loss;
 
 const SCHEMA: &str = include_str!("../SCHEMA.md");
 
@@ -270,7 +271,16 @@ fn next(what: &What) -> Option<What> {
             measured: "cpu 160% of 40%".into(),
             age: Some(Duration::ZERO),
         })),
-        What::Scaling(_) => return None,
+        What::Scaling(_) => What::Rules { services: 2, slices: 3 },
+        What::Rules { .. } => What::Traffic(Box::new(Passing {
+            flow: "users".into(),
+            step: TrafficStep::Lost,
+            at: "a/b".into(),
+            why: Some(Loss::Reset),
+            lost: [1, 2, 3, 4],
+            lasted: Duration::ZERO,
+        })),
+        What::Traffic(_) => return None,
     })
 }
 
@@ -316,6 +326,10 @@ fn without_optional_fields(what: &What) -> Option<What> {
         What::Ended { .. } => What::Ended { how: Ending::Terminated },
         What::Scaling(scaling) => {
             What::Scaling(Box::new(Scaling { held: Default::default(), measured: "".into(), age: None, ..*scaling }))
+        }
+        What::Traffic(passing) => {
+            let step = TrafficStep::Begins;
+            What::Traffic(Box::new(Passing { step, at: none(), why: None, ..*passing }))
         }
         _ => return None,
     })
