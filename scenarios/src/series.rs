@@ -5,6 +5,7 @@
 //! them to hold a request and an fsync. Members that hardly differ in size share a line.
 
 mod autoscalers;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub fn chart(session: &Session, title: &str) -> Option<Chart> {
         panels.extend([view.latency(), view.rates()]);
     }
     panels.extend(autoscalers::panel(world.trace().records(), session.zero(), end));
+    panels.extend(traffic::panels(&session.flows(), session.zero(), end));
     let subtitle = from_trace::subtitle(setup);
     Some(Chart { title: title.to_owned(), subtitle, start: 0, end, panels, marks, bands })
 }

@@ -7,6 +7,7 @@ pub(crate) mod etcd;
 pub mod keys;
 pub(crate) mod kubelet;
 pub(crate) mod load;
+pub(crate) mod traffic;
 
 use serde_json::{Map, Value};
 use wavetank_engine::apiserver::validation::names;
@@ -84,6 +85,10 @@ pub fn setup(spec: &Value, overrides: &Overrides) -> Result<Setup, String> {
     }
     control_plane::control_plane(map, overrides, &mut setup)?;
     setup.metrics_server = demand::metrics_server(map.get("metrics_server"))?;
+    setup.kube_proxy = match map.get("kube_proxy") {
+        None => false,
+        Some(value) => value.as_bool().ok_or_else(|| format!("`kube_proxy` is true or false, not {value}"))?,
+    };
     setup.trace = match text(map, "trace")? {
         None | Some("full") => TraceLevel::Full,
         Some("fingerprint") => TraceLevel::FingerprintOnly,

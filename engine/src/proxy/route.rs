@@ -144,8 +144,42 @@ fn hints(backends: &[Backend], place: Place<'_>) -> Hints {
     }
 }
 
-/// The port of a Service that is meant; the error is for people.
-pub fn port_of<'a>(service: &'a Resource<Service>, port: Option<&str>) -> Option<&'a ServicePort> {
+/// Why nobody can send requests to a Service in some way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unreachable {
+    /// It is a name of something else (`ExternalName`), or no Service.
+    Foreign,
+    /// It has no address.
+    Headless,
+    /// It has no node ports.
+    FromOutside,
+    /// It has no such port; these are its own.
+    Port(Vec<String>),
+}
+
+/// Whether requests can be sent to a Service: to a port, by name or number, or else its first.
+///
+/// # Errors
+/// Why they cannot.
+pub fn reachable(object: &Object, port: Option<&str>, outside: bool) -> Result<(), Unreachable> {
+    let service: &Resource<Service> = object.as_resource().ok_or(Unreachable::Foreign)?;
+    let spec = service.api.spec.as_ref().ok_or(Unreachable::Headless)?;
+    match (spec.type_.as_deref(), spec.cluster_ip.as_deref()) {
+        (Some("ExternalName"), _) => return Err(Unreachable::Foreign),
+        (_, None | Some("None" | "")) => return Err(Unreachable::Headless),
+        (Some("NodePort" | "LoadBalancer"), _) => {}
+        _ if outside => return Err(Unreachable::FromOutside),
+        _ => {}
+    }
+    if port_of(service, port).is_none() {
+        let ports = spec.ports.iter().flatten().map(|port| port.port.to_string());
+        return Err(Unreachable::Port(ports.collect()));
+    }
+    Ok(())
+}
+
+/// The port of a Service that is meant.
+fn port_of<'a>(service: &'a Resource<Service>, port: Option<&str>) -> Option<&'a ServicePort> {
     let mut ports = service.api.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
     match port {
         None => ports.next(),

@@ -81,6 +81,7 @@ impl<'a> Faults<'a> {
             Agent::ControllerManager(number) => Process::ControllerManager(number),
             Agent::Scheduler(number) => Process::Scheduler(number),
             Agent::Kubelet(node) => Process::Kubelet(node),
+            Agent::KubeProxy(node) => Process::Proxy(node),
             _ => return None,
         };
         Some(format!("{} down", process.name(self.setup)))

@@ -138,6 +138,15 @@ impl Host {
         Ok(())
     }
 
+    /// What became of all requests, at the end of a run.
+    pub fn tell_of_traffic(&mut self) {
+        let flows = self.session.as_ref().map(Session::flows).unwrap_or_default();
+        for flow in &flows {
+            // A transcript that is full stays as it is.
+            let _ = self.say(Kind::Output, &crate::session::traffic::summary(flow));
+        }
+    }
+
     fn too_much_output(&self) -> Problem {
         let limit = self.options.limits.output as u64;
         Problem::new(format!("the transcript has grown beyond {} bytes", readable(limit)))

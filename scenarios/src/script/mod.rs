@@ -281,6 +281,9 @@ fn keep_handles_unshared(engine: &mut Engine) {
         if let Some(handle) = value.read_lock::<Handle>() {
             return Ok(Some(Dynamic::from(*handle)));
         }
+        if let Some(handle) = value.read_lock::<functions::traffic::TrafficHandle>() {
+            return Ok(Some(Dynamic::from(*handle)));
+        }
         Ok(value.read_lock::<Object>().map(|object| Dynamic::from(object.clone())))
     });
 }
@@ -288,6 +291,7 @@ fn keep_handles_unshared(engine: &mut Engine) {
 /// Takes the results out of the host.
 fn finish(host: &Shared, settings_are_known: bool) -> Run {
     let mut host = borrow(host);
+    host.tell_of_traffic();
     let mut warnings = Vec::new();
     if settings_are_known {
         let unread = host.options.settings.iter().filter(|(key, _)| !host.asked.contains(key));

@@ -6,6 +6,8 @@ use wavetank_engine::process::Process;
 use super::Session;
 use crate::script::hints;
 
+/// What the name of a node's kube-proxy begins with.
+const PROXY: &str = "kube-proxy/";
 /// What the name of a whole node begins with.
 pub(super) const NODE: &str = "node/";
 
@@ -29,6 +31,9 @@ impl Session {
             return Ok(Endpoint::Etcd(member));
         }
         let nodes = &setup.nodes;
+        if let Some(node) = name.strip_prefix(PROXY) {
+            return self.proxy_of(node);
+        }
         if let Some(node) = nodes.iter().position(|node| &*node.name == name) {
             return Ok(Endpoint::Kubelet(node as u32));
         }
@@ -39,6 +44,22 @@ impl Session {
             hints::did_you_mean(name, known.iter().map(String::as_str).chain(nodes.iter().map(|node| &*node.name)));
         known.push("the name of a node".to_owned());
         Err(format!("there is no `{name}`; there are {}\n{}", known.join(", "), hint.unwrap_or_default()))
+    }
+
+    /// The kube-proxy of a node.
+    fn proxy_of(&self, node: &str) -> Result<Endpoint, String> {
+        let nodes = &self.world().setup().nodes;
+        let Some(place) = nodes.iter().position(|spec| &*spec.name == node) else {
+            let hint = hints::did_you_mean(node, nodes.iter().map(|spec| &*spec.name)).unwrap_or_default();
+            return Err(format!("there is no node `{node}`\n{hint}"));
+        };
+        let place = place as u32;
+        match self.world().proxies().any(|node| node == place) {
+            true => Ok(Endpoint::Proxy(place)),
+            false => Err(format!(
+                "no kube-proxy runs on `{node}`\ngive every node one, cluster(#{{ kube_proxy: true }}), or send traffic from there"
+            )),
+        }
     }
 
     /// The number of an etcd member: by its own name, or as `etcd-N`.

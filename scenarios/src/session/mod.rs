@@ -14,6 +14,7 @@ mod machines;
 mod process;
 mod programs;
 pub mod sampler;
+pub mod traffic;
 mod translate;
 
 use std::collections::{BTreeMap, BTreeSet};

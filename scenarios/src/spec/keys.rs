@@ -80,6 +80,12 @@ pub const CLUSTER: &[Key] = &[
             says `demand`. `#{ resolution: \"30s\" }`: how often it asks the kubelets (default 15s)",
     ),
     key(
+        "kube_proxy",
+        "true",
+        "whether a kube-proxy runs on every node, `kube-proxy/worker-1` (default false). Nodes through which `traffic` goes get one in \
+            any case; without traffic nobody meets their rules",
+    ),
+    key(
         "trace",
         "\"fingerprint\"",
         "`\"full\"` (default), or `\"fingerprint\"` for big clusters: no records are kept, so there is no timeline and \
@@ -146,6 +152,23 @@ pub const LOAD: &[Key] = &[
     key("name", "\"noise\"", "what they are called, before their number"),
     key("namespace", "\"shop\"", "where they are"),
     key("at_once", "5", "writes under way at once"),
+];
+
+/// Keys of the map given to `traffic`.
+pub const TRAFFIC: &[Key] = &[
+    key("rps", "50", "requests a second"),
+    key("arrivals", "\"even\"", "how they are spread over time"),
+    key("from", "\"worker-1\"", "where the clients are"),
+    key("via", "\"worker-1\"", "by whose node ports they come from outside"),
+    key("port", "80", "which port of the Service"),
+    key("latency", "\"2ms\"", "between client and pod, one way"),
+    key("service_time", "#{ median: \"30ms\", p90: \"80ms\" }", "in the pod"),
+    key("concurrency", "8", "requests that a pod works on at once"),
+    key("queue", "100", "requests that wait in a pod"),
+    key("timeout", "\"1s\"", "of each try"),
+    key("retries", "1", "tries after the first"),
+    key("keep_alive", "true", "whether connections are kept"),
+    key("name", "\"users\"", "what it is called"),
 ];
 
 /// Keys of a node in the list `nodes`.

@@ -153,8 +153,11 @@ fn stop(call: &Call<'_>) -> Fallible<Dynamic> {
     if let Some(handle) = call.arg(0)?.clone().try_cast::<super::load::LoadHandle>() {
         return super::load::stop(call, handle);
     }
+    if let Some(handle) = call.arg(0)?.clone().try_cast::<super::traffic::TrafficHandle>() {
+        return super::traffic::stop(call, handle);
+    }
     let Some(handle) = call.arg(0)?.clone().try_cast::<Handle>() else {
-        return Err(call.wrong("process", "what start(…) or load(…) returned", call.arg(0)?).into());
+        return Err(call.wrong("process", "what start(…), load(…) or traffic(…) returned", call.arg(0)?).into());
     };
     if poll(call, handle.0)?.is_none() {
         interrupt(call, handle.0)?;

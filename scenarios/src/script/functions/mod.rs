@@ -17,6 +17,7 @@ mod objects;
 mod programs;
 mod prose;
 mod time;
+pub(super) mod traffic;
 mod waiting;
 
 use super::duration;
@@ -98,6 +99,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         metrics::FUNCTIONS,
         time::FUNCTIONS,
         load::FUNCTIONS,
+        traffic::FUNCTIONS,
         faults::FUNCTIONS,
         programs::FUNCTIONS,
         machines::FUNCTIONS,
@@ -148,6 +150,7 @@ pub(super) fn register(engine: &mut Engine, host: &Shared, main: &str) {
     objects::register_fields(engine);
     commands::register_fields(engine, host);
     load::register_fields(engine, host);
+    traffic::register_fields(engine, host);
     register_problem(engine);
     forbid(engine);
 }
