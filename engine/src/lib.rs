@@ -6,6 +6,7 @@
 //! - [`event`]: everything that can happen. [`world`]: the cluster at one instant, and the match from event to component.
 //! - [`process`]: which processes run, how they end and start again.
 //! - [`setup`], [`profiles`], [`bootstrap`]: what is constant in a run, and what an empty cluster is given.
+//! - [`scripted`]: what users write themselves (reconciles, plugins, webhooks), behind a trait.
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
 //! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`], [`proxy`]: the components and
@@ -27,6 +28,7 @@ pub mod profiles;
 pub mod proxy;
 pub mod registry;
 pub mod scheduler;
+pub mod scripted;
 pub mod setup;
 pub mod trace;
 pub mod traffic;

@@ -8,6 +8,7 @@ use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
 use crate::kubelet::KubeletConfiguration;
 use crate::objects::Name;
 use crate::scheduler::config::SchedulerConfiguration;
+use crate::scripted::{NoScripts, Scripts};
 use crate::trace::TraceLevel;
 
 /// Everything that is constant during a run.
@@ -51,6 +52,8 @@ pub struct Setup {
     pub kubelet: KubeletConfiguration,
     /// Sizes of images, by name with tag or by repository. [bytes]
     pub image_sizes: BTreeMap<Name, u64>,
+    /// What the user wrote: reconciles, scheduler plugins, webhooks.
+    pub scripts: Arc<dyn Scripts>,
 }
 
 /// Most API servers, controller managers, or schedulers in all.
@@ -258,6 +261,7 @@ impl Setup {
             provisioning: Duration::from_secs(2),
             kubelet: KubeletConfiguration::default(),
             image_sizes: BTreeMap::new(),
+            scripts: Arc::new(NoScripts),
         }
     }
 

@@ -29,6 +29,7 @@ use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
 use crate::registry::Registries;
 use crate::scheduler::{Scheduler, SchedulerEvent};
+use crate::scripted::Scripts;
 use crate::setup::{NodeSpec, Setup};
 use crate::trace::{Note, Trace, What};
 use crate::traffic::Traffic;
@@ -187,9 +188,14 @@ impl World {
         Arc::make_mut(&mut self.setup).seed = Seed(seed);
     }
 
-    /// What is constant in this run, but for nodes that join ([`World::add_node`]) and [`World::reseed`].
+    /// What is constant in this run, but for nodes that join ([`World::add_node`]), [`World::set_scripts`] and [`World::reseed`].
     pub fn setup(&self) -> &Arc<Setup> {
         &self.setup
+    }
+
+    /// From now on the user's functions are these.
+    pub fn set_scripts(&mut self, scripts: Arc<dyn Scripts>) {
+        Arc::make_mut(&mut self.setup).scripts = scripts;
     }
 
     /// The present instant.
