@@ -3,6 +3,7 @@
 use crate::apiserver::ApiServerEvent;
 use crate::apiserver::request::Delivery;
 use crate::controllers::ControllerManagerEvent;
+use crate::custom::CustomEvent;
 use crate::etcd::{EtcdEvent, Response, Stored};
 use crate::kernel::Endpoint;
 use crate::kernel::out::{Out, RecordId};
@@ -30,6 +31,8 @@ pub enum Event {
     Scheduler(u8, SchedulerEvent),
     /// To the kubelet of the n-th node.
     Kubelet(u32, KubeletEvent),
+    /// To a controller of one's own.
+    Custom(u8, CustomEvent),
     /// To the metrics server.
     MetricsServer(MetricsEvent),
     /// A node pulls an image: no event of its own, but answered where it is asked for.
@@ -69,6 +72,7 @@ impl Event {
             Endpoint::Scheduler(n) => Event::Scheduler(n, SchedulerEvent::Delivery(delivery)),
             Endpoint::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Delivery(delivery)),
             Endpoint::Proxy(node) => Event::Proxy(node, ProxyEvent::Delivery(delivery)),
+            Endpoint::Custom(number) => Event::Custom(number, CustomEvent::Delivery(delivery)),
             Endpoint::Outside | Endpoint::ApiServer(_) | Endpoint::Etcd(_) => Event::Outside(delivery),
         }
     }
@@ -85,6 +89,7 @@ impl Event {
             | Event::Scheduler(_, SchedulerEvent::Delivery(delivery))
             | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
             | Event::Proxy(_, ProxyEvent::Delivery(delivery))
+            | Event::Custom(_, CustomEvent::Delivery(delivery))
             | Event::Outside(delivery) => delivery,
             _ => return None,
         };
@@ -100,6 +105,7 @@ impl Event {
             Event::Scheduler(number, _) => Endpoint::Scheduler(*number),
             Event::Kubelet(node, _) => Endpoint::Kubelet(*node),
             Event::Proxy(node, _) => Endpoint::Proxy(*node),
+            Event::Custom(number, _) => Endpoint::Custom(*number),
             Event::MetricsServer(_)
             | Event::Registry(_)
             | Event::PowerOff(_)

@@ -9,14 +9,15 @@
 //! - [`scripted`]: what users write themselves (reconciles, plugins, webhooks), behind a trait.
 //! - [`trace`]: what happened, and why.
 //! - [`objects`]: the API's objects, compact.
-//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`scheduler`], [`kubelet`], [`metrics_server`], [`proxy`]: the components and
-//!   what they share. [`registry`]: where images come from.
+//! - [`etcd`], [`apiserver`], [`client`], [`controllers`], [`custom`], [`scheduler`], [`kubelet`], [`metrics_server`], [`proxy`]:
+//!   the components and what they share. [`registry`]: where images come from.
 //! - [`traffic`]: requests of users to what runs in the pods.
 
 pub mod apiserver;
 pub mod bootstrap;
 pub mod client;
 pub mod controllers;
+pub mod custom;
 pub mod etcd;
 pub mod event;
 pub mod kernel;

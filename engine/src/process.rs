@@ -32,6 +32,8 @@ pub enum Process {
     Kubelet(u32),
     /// The kube-proxy of the n-th node: `kube-proxy/worker-1`. The node's rules stay as they are without it.
     Proxy(u32),
+    /// A controller of one's own: `controller/auto-delete`.
+    Custom(u8),
 }
 
 impl Process {
@@ -48,6 +50,10 @@ impl Process {
             Process::Scheduler(number) => match setup.schedulers.get(usize::from(number)) {
                 Some(spec) => spec.process.to_string(),
                 None => format!("kube-scheduler#{number}"),
+            },
+            Process::Custom(number) => match setup.custom.get(usize::from(number)) {
+                Some(process) => process.name(),
+                None => format!("controller#{number}"),
             },
         }
     }
@@ -70,13 +76,14 @@ impl Process {
         name.strip_prefix("etcd-")?.parse().ok().map(Process::Etcd)
     }
 
-    /// The API servers, controller managers and schedulers of a cluster.
+    /// The API servers, controller managers and schedulers of a cluster, and the controllers of one's own.
     pub fn control_plane(setup: &Setup) -> impl Iterator<Item = Process> + use<> {
         let (servers, managers, schedulers) = (setup.api_servers, setup.controller_managers, setup.schedulers.len());
         let servers = (0..servers).map(Process::ApiServer);
         servers
             .chain((0..managers).map(Process::ControllerManager))
             .chain((0..schedulers as u8).map(Process::Scheduler))
+            .chain((0..setup.custom.len() as u8).map(Process::Custom))
     }
 
     /// Where it is in the network.
@@ -88,6 +95,7 @@ impl Process {
             Process::Scheduler(number) => Endpoint::Scheduler(number),
             Process::Kubelet(node) => Endpoint::Kubelet(node),
             Process::Proxy(node) => Endpoint::Proxy(node),
+            Process::Custom(number) => Endpoint::Custom(number),
         }
     }
 
@@ -101,6 +109,7 @@ impl Process {
             Endpoint::Scheduler(number) => Process::Scheduler(number),
             Endpoint::Kubelet(node) => Process::Kubelet(node),
             Endpoint::Proxy(node) => Process::Proxy(node),
+            Endpoint::Custom(number) => Process::Custom(number),
         })
     }
 
@@ -113,6 +122,7 @@ impl Process {
             Process::Scheduler(number) => Agent::Scheduler(number),
             Process::Kubelet(node) => Agent::Kubelet(node),
             Process::Proxy(node) => Agent::KubeProxy(node),
+            Process::Custom(number) => Agent::Custom(number),
         }
     }
 }

@@ -114,8 +114,8 @@ pub struct Reconcile<'a> {
     pub key: &'a Key,
     /// Of which kind.
     pub kind: Kind,
-    /// The present instant: that of the last answer.
-    pub now: Instant,
+    /// When it began.
+    pub started: Instant,
     /// The controller's caches; all references to them must be gone when the run is over.
     pub caches: Caches,
     /// What the controller remembered when the reconcile began.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::custom::CustomProcess;
 use crate::etcd::{EtcdSettings, Formation};
 use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
 use crate::kubelet::KubeletConfiguration;
@@ -52,6 +53,8 @@ pub struct Setup {
     pub kubelet: KubeletConfiguration,
     /// Sizes of images, by name with tag or by repository. [bytes]
     pub image_sizes: BTreeMap<Name, u64>,
+    /// Processes of controllers of one's own; there are at most [`MOST_REPLICAS`].
+    pub custom: Vec<CustomProcess>,
     /// What the user wrote: reconciles, scheduler plugins, webhooks.
     pub scripts: Arc<dyn Scripts>,
 }
@@ -261,6 +264,7 @@ impl Setup {
             provisioning: Duration::from_secs(2),
             kubelet: KubeletConfiguration::default(),
             image_sizes: BTreeMap::new(),
+            custom: Vec::new(),
             scripts: Arc::new(NoScripts),
         }
     }

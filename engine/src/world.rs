@@ -5,6 +5,7 @@
 
 mod balancer;
 mod containers;
+mod custom;
 mod faults;
 mod hanging;
 mod machines;
@@ -19,6 +20,7 @@ use crate::apiserver::request::{Delivery, Request};
 use crate::apiserver::{ApiServer, ApiServerEvent};
 use crate::client::Agent;
 use crate::controllers::{ControllerManager, ControllerManagerEvent};
+use crate::custom::{CustomController, Told};
 use crate::etcd::{self, EtcdEvent, EtcdNote, Member, Response};
 use crate::event::{Effects, EtcdValue, Event, Queued};
 use crate::kernel::out::{Action, Out, RecordId};
@@ -47,6 +49,7 @@ pub struct World {
     controller_managers: Vec<ControllerManager>,
     schedulers: Vec<Scheduler>,
     kubelets: Vec<Kubelet>,
+    custom: Vec<CustomController>,
     metrics_server: Option<Box<MetricsServer>>,
     proxies: traffic::Proxies,
     traffic: Option<Box<Traffic>>,
@@ -54,6 +57,8 @@ pub struct World {
     hanging: hanging::Hanging,
     balancer: balancer::Balancer,
     mailbox: VecDeque<Mail>,
+    /// What users' functions have to say.
+    told: Vec<Told>,
     operators: VecDeque<EtcdMail>,
     /// What was sent over links that are cut: it is sent again when they are mended, as TCP does.
     held: Vec<(Endpoint, Endpoint, Queued)>,
@@ -119,6 +124,7 @@ impl World {
             controller_managers: (0..setup.controller_managers).map(ControllerManager::new).collect(),
             schedulers: (0..).zip(&setup.schedulers).map(|(number, spec)| Scheduler::new(number, spec)).collect(),
             kubelets: (0..setup.nodes.len()).map(|node| Kubelet::new(node as u32, &setup)).collect(),
+            custom: (0..).zip(&setup.custom).map(|(number, process)| CustomController::new(number, process)).collect(),
             metrics_server: setup.metrics_server.map(|every| Box::new(MetricsServer::new(every))),
             proxies: traffic::Proxies::default(),
             traffic: None,
@@ -126,6 +132,7 @@ impl World {
             hanging: hanging::Hanging::new(),
             balancer: balancer::Balancer::default(),
             mailbox: VecDeque::new(),
+            told: Vec::new(),
             operators: VecDeque::new(),
             held: Vec::new(),
             faults: faults::Faults::new(),
@@ -456,6 +463,12 @@ impl World {
             Event::Kubelet(node, event) => {
                 if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
                     kubelet.handle(event, setup, &mut out);
+                }
+            }
+            Event::Custom(number, event) => {
+                if let Some(controller) = self.custom.get_mut(usize::from(number)) {
+                    controller.handle(event, setup, &mut out);
+                    self.told.extend(controller.take_told());
                 }
             }
             Event::MetricsServer(event) => self.metrics_event(event, &mut out),

@@ -2,6 +2,7 @@
 //! would be right.
 
 mod control_plane;
+pub(crate) mod controllers;
 pub(crate) mod demand;
 pub(crate) mod etcd;
 pub mod keys;

@@ -46,6 +46,8 @@ pub enum Agent {
     KubeProxy(u32),
     /// The n-th stream of requests of a script.
     Traffic(u32),
+    /// The n-th process of the controllers of one's own.
+    Custom(u8),
 }
 
 impl Agent {
@@ -86,6 +88,7 @@ impl Agent {
             Agent::MetricsServer => "metrics-server",
             Agent::KubeProxy(_) => "kube-proxy",
             Agent::Traffic(_) => "traffic",
+            Agent::Custom(_) => "controller",
         }
     }
 
@@ -103,6 +106,7 @@ impl Agent {
             Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.into(),
             Agent::KubeProxy(n) | Agent::Traffic(n) => n.into(),
             Agent::Etcd(n) | Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) => n.into(),
+            Agent::Custom(n) => n.into(),
             _ => 0,
         }
     }
@@ -115,7 +119,7 @@ impl Hash for Agent {
         match self {
             Agent::Kubectl(n) | Agent::Load(n) | Agent::Etcdctl(n) | Agent::Kubelet(n) => n.hash(state),
             Agent::KubeProxy(n) | Agent::Traffic(n) => n.hash(state),
-            Agent::Etcd(n) => n.hash(state),
+            Agent::Etcd(n) | Agent::Custom(n) => n.hash(state),
             Agent::ApiServer(n) | Agent::ControllerManager(n) | Agent::Scheduler(n) if *n > 0 => n.hash(state),
             _ => {}
         }

@@ -14,7 +14,7 @@ use crate::apiserver::status::Status;
 use crate::event::Effects;
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
-use crate::objects::{Key, Kind, Object};
+use crate::objects::{Key, Kind, Name, Object};
 use crate::setup::Setup;
 
 /// First and longest wait before a watch that failed is opened again, each up to twice as long by luck; Kubernetes: reflector.go,
@@ -52,6 +52,8 @@ pub struct Informer {
     /// What it knows.
     pub store: Store,
     options: ListOptions,
+    /// The only namespace that is watched; empty for all.
+    namespace: Name,
     number: u64,
     synced: bool,
     version: u64,
@@ -70,6 +72,7 @@ impl Informer {
             kind,
             store,
             options,
+            namespace: "".into(),
             number: 0,
             synced: false,
             version: 0,
@@ -78,6 +81,11 @@ impl Informer {
             failures: 0,
             opened: Instant::START,
         }
+    }
+
+    /// The same of one namespace only; the empty name stands for all.
+    pub fn within(self, namespace: Name) -> Self {
+        Informer { namespace, ..self }
     }
 
     /// What it asks for.
@@ -95,7 +103,9 @@ impl Informer {
             self.unseen = Some(self.store.iter().map(|object| object.key()).collect());
         }
         self.opened = out.now();
-        self.number = connection.send(agent, Call::watch(self.kind, options), Duration::ZERO, out);
+        let mut call = Call::watch(self.kind, options);
+        call.key.namespace = self.namespace.clone();
+        self.number = connection.send(agent, call, Duration::ZERO, out);
     }
 
     /// The watch ended, or could not be opened: how long until it is opened again. One that the server closes without a word is

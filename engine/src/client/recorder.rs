@@ -402,7 +402,7 @@ struct SeriesKey {
     about: About,
     resource_version: u64,
     field_path: Option<Name>,
-    reason: Name,
+    reason: Text,
     action: Arc<str>,
 }
 
@@ -432,7 +432,7 @@ impl Series {
             },
             resource_version: regarding.resource_version,
             field_path: regarding.field_path.clone(),
-            reason: Arc::from(&*reason),
+            reason: reason.clone(),
             action: Arc::from(&*event.action),
         };
         if let Some(repeated) = self.events.get_mut(&key) {

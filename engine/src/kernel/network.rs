@@ -26,6 +26,8 @@ pub enum Endpoint {
     Kubelet(u32),
     /// The kube-proxy of the n-th node.
     Proxy(u32),
+    /// The n-th process of the controllers of one's own.
+    Custom(u8),
 }
 
 impl Endpoint {
@@ -39,6 +41,7 @@ impl Endpoint {
             Endpoint::Scheduler(number) => (4, u64::from(number)),
             Endpoint::Kubelet(node) => (5, u64::from(node)),
             Endpoint::Proxy(node) => (7, u64::from(node)),
+            Endpoint::Custom(number) => (9, u64::from(number)),
         };
         kind << 24 | index
     }

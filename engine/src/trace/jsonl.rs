@@ -106,6 +106,7 @@ pub fn agent_name(setup: &Setup, agent: Agent) -> String {
         Agent::ApiServer(number) => Process::ApiServer(number).name(setup),
         Agent::ControllerManager(number) => Process::ControllerManager(number).name(setup),
         Agent::Scheduler(number) => Process::Scheduler(number).name(setup),
+        Agent::Custom(number) => Process::Custom(number).name(setup),
         _ => agent.name().to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use crate::apiserver::request::{Delivery, Reply};
 use crate::apiserver::status::Status;
 use crate::apiserver::{ApiServer, ApiServerEvent};
 use crate::controllers::ControllerManagerEvent;
+use crate::custom::CustomEvent;
 use crate::etcd::EtcdEvent;
 use crate::event::{ANY_LIFE, Event, Queued};
 use crate::kernel::out::RecordId;
@@ -33,6 +34,7 @@ impl World {
             Process::Scheduler(number) => usize::from(number) < self.schedulers.len(),
             Process::Kubelet(node) => (node as usize) < self.kubelets.len(),
             Process::Proxy(node) => self.has_proxy(node),
+            Process::Custom(number) => usize::from(number) < self.custom.len(),
         }
     }
 
@@ -115,6 +117,7 @@ impl World {
             Process::Scheduler(number) => Event::Scheduler(number, SchedulerEvent::Start),
             Process::Kubelet(node) => Event::Kubelet(node, KubeletEvent::Start),
             Process::Proxy(node) => Event::Proxy(node, ProxyEvent::Start),
+            Process::Custom(number) => Event::Custom(number, CustomEvent::Start),
         };
         self.now_at(event, cause);
     }
@@ -158,6 +161,11 @@ impl World {
                 }
             }
             Process::Proxy(node) => self.crash_proxy(node),
+            Process::Custom(number) => {
+                if let Some(controller) = self.custom.get_mut(usize::from(number)) {
+                    controller.crash();
+                }
+            }
         }
         self.processes.end(process);
         if !matches!(process, Process::Etcd(_) | Process::ApiServer(_)) {

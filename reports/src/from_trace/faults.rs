@@ -82,6 +82,7 @@ impl<'a> Faults<'a> {
             Agent::Scheduler(number) => Process::Scheduler(number),
             Agent::Kubelet(node) => Process::Kubelet(node),
             Agent::KubeProxy(node) => Process::Proxy(node),
+            Agent::Custom(number) => Process::Custom(number),
             _ => return None,
         };
         Some(format!("{} down", process.name(self.setup)))

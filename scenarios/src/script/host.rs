@@ -4,7 +4,8 @@
 //! Functions of the script reach it through a mutex because Rhai's closures must be shareable; there is one thread, and
 //! the lock is never held while script code runs.
 
-use super::errors::{Fallible, Place, Problem};
+use super::closures::{Closures, Program};
+use super::errors::{Fallible, Place, Problem, Report};
 use super::imports::lock;
 use super::limits::readable;
 use super::{Options, Watcher, duration};
@@ -14,6 +15,8 @@ use crate::transcript::{Kind, Transcript};
 use rhai::FnPtr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use wavetank_engine::custom::{Told, Word};
+use wavetank_engine::kernel::Instant;
 
 /// The state of a script's run.
 pub(super) struct Host {
@@ -33,6 +36,13 @@ pub(super) struct Host {
     pub background: u32,
     /// Settings the script has asked for.
     pub asked: BTreeSet<String>,
+    /// The script, compiled, for its functions that the cluster runs; and those.
+    pub program: Option<Program>,
+    pub closures: Option<Closures>,
+    /// A mistake in one of them, which ends the script.
+    pub mistake: Option<Report>,
+    /// What the author should know of them.
+    pub warnings: Vec<String>,
     /// Virtual time shown by the last progress report. [ns]
     progress: Nanos,
 }
@@ -106,6 +116,10 @@ impl Host {
             processes: BTreeMap::new(),
             background: 0,
             asked: BTreeSet::new(),
+            program: None,
+            closures: None,
+            mistake: None,
+            warnings: Vec::new(),
             progress: 0,
         }
     }
@@ -162,7 +176,11 @@ impl Host {
             self.progress = now;
             self.watcher.progress(now, session.statistics().events);
         }
-        let printed = !output.is_empty();
+        let told = session.take_told();
+        let printed = !output.is_empty() || !told.is_empty();
+        for told in told {
+            self.hear(told)?;
+        }
         for chunk in output {
             let process = self.processes.entry(chunk.process).or_default();
             process.output.push_str(&chunk.text);
@@ -187,6 +205,36 @@ impl Host {
             }
         }
         Ok(printed)
+    }
+
+    /// Shows what a function of the script's that the cluster runs has to say. A mistake in it ends the script.
+    fn hear(&mut self, told: Told) -> Fallible<()> {
+        let zero = self.session.as_ref().map_or(Instant::START, Session::zero);
+        let (at, by) = (told.at.since(zero).as_nanos(), told.by);
+        let (about, mistake) = match told.what {
+            Word::Line(line) => return self.say_at(at, Kind::Output, &format!("[{by}] {line}")),
+            Word::Failed(about, mistake) => (about, mistake),
+        };
+        let doing = if about.is_empty() { String::new() } else { format!(" at {about}") };
+        let place = Place {
+            file: mistake.place.file.to_string(),
+            line: mistake.place.line as usize,
+            column: mistake.place.column as usize,
+        };
+        let text = format!("{by}{doing}: {} ({}:{})", mistake.message, place.file, place.line);
+        if !mistake.bug {
+            self.warnings.push(format!("{text}; it is tried again with back-off, and this is said once"));
+            return self.say_at(at, Kind::Output, &format!("{text}; it is tried again"));
+        }
+        let problem = Problem {
+            message: mistake.message.to_string(),
+            hint: Some(mistake.hint.to_string()).filter(|hint| !hint.is_empty()),
+        };
+        let sources = self.program.as_ref().map(|program| lock(&program.texts).clone()).unwrap_or_default();
+        let mut report = Report::at(problem.clone(), place, &sources);
+        report.trail.push(format!("in {by}{doing}, run by the cluster at {}", duration::text(at)));
+        self.mistake = Some(report);
+        Err(problem.fatal())
     }
 
     /// Shows the last, unfinished line of a process that has ended.

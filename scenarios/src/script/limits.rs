@@ -23,21 +23,24 @@ pub struct Limits {
     pub map: usize,
     /// Size of the transcript. [bytes]
     pub output: usize,
+    /// Operations of one run of a function that the cluster runs: a reconcile, a plugin.
+    pub reconcile: u64,
 }
 
 /// Name, default and meaning of each bound: what `--limit` takes and the reference prints.
-pub const NAMES: [(&str, u64, &str); 6] = [
+pub const NAMES: [(&str, u64, &str); 7] = [
     ("operations", 100_000_000, "operations the script may execute in all"),
     ("calls", 64, "depth of function calls"),
     ("string", 64 << 20, "longest string, in bytes"),
     ("array", 200_000, "elements of an array, nested ones included"),
     ("map", 100_000, "entries of a map, nested ones included"),
     ("output", 64 << 20, "size of the transcript, in bytes"),
+    ("reconcile", 10_000_000, "operations of one run of a reconcile or a scheduler plugin"),
 ];
 
 impl Default for Limits {
     fn default() -> Self {
-        let [operations, calls, string, array, map, output] = NAMES.map(|(_, value, _)| value);
+        let [operations, calls, string, array, map, output, reconcile] = NAMES.map(|(_, value, _)| value);
         Limits {
             operations,
             calls: calls as usize,
@@ -45,6 +48,7 @@ impl Default for Limits {
             array: array as usize,
             map: map as usize,
             output: output as usize,
+            reconcile,
         }
     }
 }
@@ -66,6 +70,7 @@ impl Limits {
             "array" => self.array = size,
             "map" => self.map = size,
             "output" => self.output = size,
+            "reconcile" => self.reconcile = number,
             _ => {
                 let hint = super::hints::did_you_mean(name, known).unwrap_or_else(|| known.join(", "));
                 return Err(format!("there is no limit \"{name}\": {hint}"));

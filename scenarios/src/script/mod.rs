@@ -8,13 +8,15 @@
 //! * [`functions`] – what a script may call, a file per subject; the reference comes from the same tables.
 //! * `drive` – how virtual time passes while a script waits.
 //! * `host` – the state of a run.
+//! * `closures` – functions of the script that the cluster itself runs: controllers, scheduler plugins.
 //! * [`errors`], `names`, [`hints`] – mistakes: what is wrong, where, what was probably meant.
 //! * [`limits`], `imports` – what keeps a script in bounds.
 //! * [`duration`], [`words`], [`convert`], [`object`] – values on their way in and out.
 //! * [`reference`] – the script reference as Markdown.
 //!
-//! Left out: scripted controllers, more than one cluster in a script.
+//! Left out: more than one cluster in a script.
 
+pub(crate) mod closures;
 pub mod convert;
 mod drive;
 pub mod duration;
@@ -43,6 +45,7 @@ pub use limits::Limits;
 
 use crate::session::{Nanos, Overrides, Session};
 use crate::transcript::{Kind, Line, Transcript};
+use closures::Program;
 use errors::{Sources, explain};
 use functions::{Cluster, Handle};
 use host::{Host, Shared, borrow};
@@ -176,6 +179,14 @@ pub fn run(script: &Script, options: &Options, watcher: Box<dyn Watcher>) -> Run
             names = Names::of(&ast);
             reports.extend(mistakes_before(script, &options, &names, &imports::lock(&texts)));
             if reports.is_empty() {
+                borrow(&host).program = Some(Program {
+                    ast: Arc::new(ast.clone()),
+                    names: Arc::new(names.clone()),
+                    texts: texts.clone(),
+                    main: script.name.as_str().into(),
+                    folder: script.folder.clone(),
+                    limits: options.limits,
+                });
                 reports.extend(execute(&engine, &ast, script, &names, &texts, &host));
             }
         }
@@ -211,6 +222,9 @@ fn execute(
     };
     let sources = imports::lock(texts).clone();
     let mut report = explain(&error, &script.name, &sources, names);
+    if let Some(mistake) = borrow(host).mistake.take() {
+        report = mistake;
+    }
     point_at_cluster_key(&mut report, names, &sources);
     let mut host = borrow(host);
     // The transcript may be what is full; the report says it all the same.
@@ -292,7 +306,7 @@ fn keep_handles_unshared(engine: &mut Engine) {
 fn finish(host: &Shared, settings_are_known: bool) -> Run {
     let mut host = borrow(host);
     host.tell_of_traffic();
-    let mut warnings = Vec::new();
+    let mut warnings = std::mem::take(&mut host.warnings);
     if settings_are_known {
         let unread = host.options.settings.iter().filter(|(key, _)| !host.asked.contains(key));
         warnings.extend(unread.map(|(key, _)| format!("the script never read the setting `{key}`")));

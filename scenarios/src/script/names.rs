@@ -84,7 +84,8 @@ impl Names {
     /// Functions a call can mean: the host's, the language's, the script's.
     pub(super) fn functions(&self) -> impl Iterator<Item = &str> {
         let host = functions::all().map(|function| function.name);
-        host.chain(BUILTINS.split_whitespace()).chain(self.defined.iter().map(String::as_str))
+        let inside = super::closures::inside::alone().map(|name| -> &str { name });
+        host.chain(inside).chain(BUILTINS.split_whitespace()).chain(self.defined.iter().map(String::as_str))
     }
 
     /// Variables and parameters anywhere in the script.
@@ -149,6 +150,8 @@ impl Names {
 
     fn expression(&mut self, expression: &Expr) {
         match expression {
+            // `api.delete(…)` is no misspelt function of the host's.
+            Expr::MethodCall(call, _) if super::closures::inside::is_method(&call.name) => {}
             Expr::FnCall(call, position) | Expr::MethodCall(call, position) => self.call(call, *position),
             Expr::Map(fields, _) => self.keys.extend(fields.0.iter().map(|(name, _)| name.name.to_string())),
             Expr::Property(property, _) => {

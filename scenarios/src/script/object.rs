@@ -8,13 +8,21 @@ use super::errors::Problem;
 use super::hints::did_you_mean;
 use rhai::{Dynamic, Map};
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use wavetank_engine::objects::{Kind, Object as Stored, json};
 
 /// An object as it was stored at the moment it was asked for.
 #[derive(Clone, Debug)]
 pub struct Object {
-    json: Arc<Value>,
+    json: Arc<Json>,
     shape: Shape,
+}
+
+/// The object's JSON, made when somebody asks for it.
+#[derive(Debug)]
+struct Json {
+    stored: Option<Arc<Stored>>,
+    made: OnceLock<Value>,
 }
 
 /// Which shortcuts an object has.
@@ -72,12 +80,39 @@ impl Object {
             ("", "statefulsets" | "statefulset" | "sts") => Shape::Workload,
             _ => Shape::Other,
         };
-        Object { json: Arc::new(json), shape }
+        Object { json: Arc::new(Json { stored: None, made: OnceLock::from(json) }), shape }
+    }
+
+    /// Wraps an object as the cluster holds it.
+    pub fn stored(object: Arc<Stored>) -> Self {
+        let shape = match object.kind() {
+            Kind::Pod => Shape::Pod,
+            Kind::Node => Shape::Node,
+            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet => Shape::Workload,
+            _ => Shape::Other,
+        };
+        Object { json: Arc::new(Json { stored: Some(object), made: OnceLock::new() }), shape }
     }
 
     /// The object's JSON.
     pub fn json(&self) -> &Value {
-        &self.json
+        let stored = &self.json.stored;
+        self.json.made.get_or_init(|| stored.as_ref().map_or(Value::Null, |object| json::to_json(object)))
+    }
+
+    /// The object with another value for a field of the top level, or for `labels` or `replicas`.
+    pub fn with(&self, name: &str, value: Value) -> Result<Self, Problem> {
+        let mut json = self.json().clone();
+        match (self.shape, name) {
+            (_, "labels") => json["metadata"]["labels"] = value,
+            (Shape::Workload, "replicas") => json["spec"]["replicas"] = value,
+            (_, name) if self.shortcuts().contains(&name) => {
+                return Err(Problem::new(format!("`{name}` of an object can be read only"))
+                    .hint("fields of its JSON can be changed: object.spec.replicas = 3"));
+            }
+            _ => json[name] = value,
+        }
+        Ok(Object { json: Arc::new(Json { stored: None, made: OnceLock::from(json) }), shape: self.shape })
     }
 
     /// `metadata.name`.
@@ -92,7 +127,7 @@ impl Object {
 
     /// The status of a condition: its `status`, `reason` and `message`.
     pub fn condition(&self, kind: &str) -> Option<&Value> {
-        let conditions = self.json.pointer("/status/conditions")?.as_array()?;
+        let conditions = self.json().pointer("/status/conditions")?.as_array()?;
         conditions
             .iter()
             .find(|condition| condition["type"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(kind)))
@@ -103,18 +138,20 @@ impl Object {
         let shortcut = match (self.shape, name) {
             (_, "name") => self.name().into(),
             (_, "namespace") => self.namespace().into(),
-            (_, "labels") => self.json.pointer("/metadata/labels").map_or_else(|| Map::new().into(), to_script),
-            (_, "deleting") => self.json.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null()).into(),
+            (_, "labels") => self.json().pointer("/metadata/labels").map_or_else(|| Map::new().into(), to_script),
+            (_, "deleting") => {
+                self.json().pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null()).into()
+            }
             (Shape::Pod, "node") => self.text("/spec/nodeName").into(),
             (Shape::Pod, "phase") => self.text("/status/phase").into(),
             (Shape::Pod, "ip") => self.text("/status/podIP").into(),
             (Shape::Pod, "restarts") => self.restarts().into(),
             (Shape::Pod | Shape::Node, "ready") => self.is_ready().into(),
             (Shape::Node, "unschedulable") => {
-                self.json.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false).into()
+                self.json().pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false).into()
             }
             (Shape::Workload, "replicas") => {
-                self.json.pointer("/spec/replicas").map_or(Dynamic::from(1_i64), to_script)
+                self.json().pointer("/spec/replicas").map_or(Dynamic::from(1_i64), to_script)
             }
             (Shape::Workload, "current_replicas") => self.count("/status/replicas"),
             (Shape::Workload, "ready_replicas") => self.count("/status/readyReplicas"),
@@ -127,17 +164,17 @@ impl Object {
 
     /// The whole object as a map.
     pub fn to_map(&self) -> Dynamic {
-        to_script(&self.json)
+        to_script(self.json())
     }
 
     fn top_level(&self, name: &str) -> Result<Dynamic, Problem> {
         const USUAL: [&str; 6] = ["apiVersion", "kind", "metadata", "spec", "status", "data"];
-        match self.json.get(name) {
+        match self.json().get(name) {
             Some(field) => Ok(to_script(field)),
             None if USUAL.contains(&name) => Ok(Dynamic::UNIT),
             None => {
                 let mut known: Vec<&str> = self.shortcuts();
-                known.extend(self.json.as_object().into_iter().flatten().map(|(name, _)| name.as_str()));
+                known.extend(self.json().as_object().into_iter().flatten().map(|(name, _)| name.as_str()));
                 let hint =
                     did_you_mean(name, known.iter().copied()).unwrap_or_else(|| format!("it has {}", known.join(", ")));
                 Err(Problem::new(format!("this object has no field `{name}`")).hint(hint))
@@ -162,16 +199,16 @@ impl Object {
     }
 
     fn restarts(&self) -> i64 {
-        let statuses = self.json.pointer("/status/containerStatuses").and_then(Value::as_array);
+        let statuses = self.json().pointer("/status/containerStatuses").and_then(Value::as_array);
         statuses.into_iter().flatten().filter_map(|status| status["restartCount"].as_i64()).sum()
     }
 
     fn text(&self, pointer: &str) -> &str {
-        self.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+        self.json().pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn count(&self, pointer: &str) -> Dynamic {
-        self.json.pointer(pointer).and_then(Value::as_i64).unwrap_or(0).into()
+        self.json().pointer(pointer).and_then(Value::as_i64).unwrap_or(0).into()
     }
 }
 

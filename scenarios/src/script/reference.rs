@@ -1,7 +1,7 @@
 //! The script reference, written from the tables the functions are registered from.
 
 use super::functions::{self, Function, Group};
-use super::{limits, object};
+use super::{closures, limits, object};
 use crate::spec;
 use std::fmt::Write;
 
@@ -40,9 +40,18 @@ pub fn markdown() -> String {
         let _ = writeln!(out, "\n## {title}");
         for function in functions::all().filter(|function| function.group == group) {
             out.push_str(&chapter(function));
+            if function.name == "controller" {
+                out.push_str(&spec::keys::table(spec::keys::CONTROLLER));
+            }
+            if function.name == "scheduler_plugin" {
+                out.push_str(&spec::keys::table(spec::keys::PLUGIN));
+            }
             if function.name == "cluster" {
                 out.push_str(&spec::keys::reference());
             }
+        }
+        if group == Group::Controllers {
+            out.push_str(&inside());
         }
         if group == Group::Objects {
             out.push_str(&shortcuts());
@@ -52,13 +61,14 @@ pub fn markdown() -> String {
     out
 }
 
-const TITLES: [(Group, &str); 9] = [
+const TITLES: [(Group, &str); 10] = [
     (Group::Cluster, "The cluster and settings"),
     (Group::Commands, "kubectl"),
     (Group::Etcd, "etcd"),
     (Group::Time, "Virtual time"),
     (Group::Faults, "Load, and what goes wrong"),
     (Group::Waiting, "Waiting for a state"),
+    (Group::Controllers, "Controllers and scheduler plugins of one's own"),
     (Group::Objects, "Reading objects"),
     (Group::Checks, "Expectations"),
     (Group::Prose, "Text for the reader"),
@@ -68,6 +78,25 @@ fn chapter(function: &Function) -> String {
     let signatures: Vec<String> = function.signatures.iter().map(|signature| format!("`{signature}`")).collect();
     let (name, ways) = (function.name, signatures.join(", "));
     format!("\n### {name}\n\n{ways}\n\n{}\n\n```rhai\n{}\n```\n", function.summary, function.example)
+}
+
+fn inside() -> String {
+    let mut out = String::from(
+        "\n### Inside a reconcile\n\nOnly these functions, those of the language and those the script defines can be called. What the API \
+         server refuses is thrown: `try { … } catch (e) { … }` sees `e.code`, `e.reason` and `e.message`. A key is text such as \
+         `\"default/web\"`, with `key.name`, `key.namespace` and `key.kind`; where a key is wanted, the object itself will do.\n\n\
+         | call | does |\n|---|---|\n",
+    );
+    for function in closures::inside::TABLE {
+        let _ = writeln!(out, "| `{}` | {} |", function.signature, function.summary);
+    }
+    out += "\n### Pods and nodes in a scheduler plugin\n\n| of | field | is |\n|---|---|---|\n";
+    for (of, fields) in closures::plugin::FIELDS {
+        for (name, meaning) in fields {
+            let _ = writeln!(out, "| {of} | `{name}` | {meaning} |");
+        }
+    }
+    out
 }
 
 fn shortcuts() -> String {

@@ -26,6 +26,7 @@ use serde_json::Value;
 use wavetank_engine::World;
 use wavetank_engine::apiserver::request::Delivery;
 use wavetank_engine::client::Agent;
+use wavetank_engine::custom::Told;
 use wavetank_engine::kernel::out::RecordId;
 use wavetank_engine::kernel::{Duration, Instant};
 use wavetank_engine::objects::{Kind, Object, json};
@@ -314,6 +315,11 @@ impl Session {
         }
     }
 
+    /// What the script's functions that the cluster runs have had to say since the last call.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        self.world.take_told()
+    }
+
     /// What was printed since the last call.
     pub fn take_output(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.output)
@@ -529,7 +535,7 @@ fn ready_nodes(world: &World) -> usize {
 }
 
 /// The kind that a person means by `resource`.
-fn kind_of(resource: &str) -> Result<Kind, String> {
+pub(crate) fn kind_of(resource: &str) -> Result<Kind, String> {
     let word = resource.to_ascii_lowercase();
     let named =
         |kind: &&Kind| kind.short() == Some(&*word) || kind.plural() == word || kind.name().eq_ignore_ascii_case(&word);

@@ -106,6 +106,48 @@ pub const SCHEDULER: &[Key] = &[
     key("replicas", "2", "how many processes there are of it (default 1), called `my-scheduler-0` …; one leads"),
 ];
 
+/// Keys of `controller`, but for `reconcile`.
+pub const CONTROLLER: &[Key] = &[
+    key(
+        "watch",
+        "[\"pods\"]",
+        "the kind whose objects are reconciled, or a list of them; instead of a kind a map such as `#{ kind: \"pods\", labels: \"app=web\", \
+            fields: \"spec.nodeName=worker-1\" }`",
+    ),
+    key(
+        "owns",
+        "[\"configmaps\"]",
+        "kinds whose changes bring their owner, of the first kind of `watch`, into the queue",
+    ),
+    key("reads", "[\"nodes\"]", "kinds that are only in the cache"),
+    key("namespace", "\"shop\"", "the only namespace that is watched (default: all)"),
+    key("workers", "4", "how many keys are worked on at the same time (default 1)"),
+    key("resync", "\"10m\"", "how often everything is looked at again (default: never)"),
+    key("state", "#{ seen: 0 }", "what `this` holds when the process starts (default `#{}`)"),
+    key("qps", "5", "requests a second (default 20; 0 is no limit)"),
+    key("burst", "10", "requests at once (default 30)"),
+    key("replicas", "2", "processes (default 1), called `controller/NAME-0` …; one leads"),
+    key(
+        "leader_election",
+        "true",
+        "whether a process stands for election before it works (default: if there are several)",
+    ),
+];
+
+/// Keys of an entry of `watch`.
+pub const WATCH: &[Key] = &[
+    key("kind", "\"pods\"", "the kind"),
+    key("labels", "\"app=web\"", "by label"),
+    key("fields", "\"spec.nodeName=worker-1\"", "by field"),
+];
+
+/// Keys of `scheduler_plugin`, but for its functions.
+pub const PLUGIN: &[Key] = &[
+    key("weight", "2", "what the scores are multiplied with (default 1)"),
+    key("profile", "\"default-scheduler\"", "the profile it joins (default: all of them)"),
+    key("scheduler", "\"my-scheduler\"", "the process it joins (default: every scheduler)"),
+];
+
 /// Keys of `etcd`.
 pub const ETCD: &[Key] = &[
     key("members", "3", "members: 1 (default), 3, 5 or 7"),
@@ -318,6 +360,13 @@ pub(super) fn field<'a>(timing: &'a mut KubeletTiming, key: &str) -> Option<Fiel
         "resync" => Field::Latency(&mut timing.resync),
         _ => return None,
     })
+}
+
+/// A table of its own as Markdown.
+pub fn table(keys: &[Key]) -> String {
+    let mut out = String::from("\nThe map's keys besides its functions:\n\n| key | example | says |\n|---|---|---|\n");
+    rows(&mut out, keys);
+    out
 }
 
 /// The tables as Markdown, for the script reference.

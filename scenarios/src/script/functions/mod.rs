@@ -6,6 +6,7 @@
 mod checks;
 mod cluster;
 mod commands;
+pub(super) mod controllers;
 mod etcd;
 mod explain;
 mod faults;
@@ -64,6 +65,8 @@ pub enum Group {
     Faults,
     /// Waiting for a state.
     Waiting,
+    /// Controllers and plugins of one's own.
+    Controllers,
     /// Reading objects.
     Objects,
     /// Expectations.
@@ -105,6 +108,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         machines::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
+        controllers::FUNCTIONS,
         explain::FUNCTIONS,
         measure::FUNCTIONS,
         checks::FUNCTIONS,
@@ -128,8 +132,6 @@ pub(super) struct Call<'a> {
 pub(super) fn register(engine: &mut Engine, host: &Shared, main: &str) {
     engine.register_type_with_name::<Cluster>("cluster");
     engine.register_type_with_name::<Handle>("process");
-    engine.register_type_with_name::<Object>("object");
-    engine.register_type_with_name::<Problem>("error");
     let main: Arc<str> = main.into();
     for function in all() {
         let extra = usize::from(function.receiver == Receiver::Cluster);
@@ -147,16 +149,24 @@ pub(super) fn register(engine: &mut Engine, host: &Shared, main: &str) {
             });
         }
     }
-    objects::register_fields(engine);
+    register_values(engine);
     commands::register_fields(engine, host);
     load::register_fields(engine, host);
     traffic::register_fields(engine, host);
+    super::closures::refuse_outside(engine);
+}
+
+/// Registers objects and errors, and takes away what no script may use.
+pub(super) fn register_values(engine: &mut Engine) {
+    engine.register_type_with_name::<Object>("object");
+    engine.register_type_with_name::<Problem>("error");
+    objects::register_fields(engine);
     register_problem(engine);
     forbid(engine);
 }
 
 /// Types Rhai has a `print` of its own for, which an exact match would prefer to ours.
-fn printed_by_rhai() -> impl Iterator<Item = TypeId> {
+pub(super) fn printed_by_rhai() -> impl Iterator<Item = TypeId> {
     [
         TypeId::of::<ImmutableString>(),
         TypeId::of::<i64>(),

@@ -1,5 +1,6 @@
 //! Reading the stored objects: the truth in etcd, without a request and without time passing.
 
+use super::super::convert::to_json;
 use super::super::errors::{Fallible, Problem};
 use super::super::host::borrow;
 use super::super::object::Object;
@@ -54,6 +55,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) fn register_fields(engine: &mut Engine) {
     engine.register_indexer_get(|object: &mut Object, name: ImmutableString| -> Fallible<Dynamic> {
         object.field(&name).map_err(Into::into)
+    });
+    engine.register_indexer_set(|object: &mut Object, name: ImmutableString, value: Dynamic| -> Fallible<()> {
+        let value = to_json(&value).map_err(|problem| Problem::new(format!("`{name}`: {problem}")))?;
+        *object = object.with(&name, value)?;
+        Ok(())
     });
     engine.register_fn("to_map", |object: &mut Object| object.to_map());
     engine.register_fn("to_json", |object: &mut Object| object.json().to_string());
