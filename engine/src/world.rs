@@ -458,6 +458,7 @@ impl World {
             Event::Scheduler(number, event) => {
                 if let Some(scheduler) = self.schedulers.get_mut(usize::from(number)) {
                     scheduler.handle(event, setup, &mut out);
+                    self.told.extend(scheduler.take_told());
                 }
             }
             Event::Kubelet(node, event) => {

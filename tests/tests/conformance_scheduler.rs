@@ -214,7 +214,7 @@ fn rejections(decision: &Decision, pod: &PodInfo, cache: &Cache) -> Value {
         }
     }
     for (index, rejection) in &decision.rejected {
-        reject(*index, rejection.plugin, rejection.reasons.texts(pod.terms()), rejection.unresolvable);
+        reject(*index, rejection.plugin, rejection.reasons.texts(pod.terms(), &[]), rejection.unresolvable);
     }
     let refused = decision.refused.as_ref().map(|(plugin, reason)| {
         json!({"plugin": plugin.name(), "code": "UnschedulableAndUnresolvable", "messages": [&**reason]})
@@ -238,7 +238,7 @@ fn failure(cycle: &Cycle<'_>, decision: &mut Decision, cache: &mut Cache) -> Val
             InVain::NoVictims => json!({"code": "UnschedulableAndUnresolvable", "messages": [NO_VICTIMS]}),
             InVain::Rejected(rejection) => {
                 let code = if rejection.unresolvable { "UnschedulableAndUnresolvable" } else { "Unschedulable" };
-                let mut texts = rejection.reasons.texts(cycle.pod.terms());
+                let mut texts = rejection.reasons.texts(cycle.pod.terms(), &[]);
                 texts.sort();
                 json!({"code": code, "messages": texts})
             }

@@ -18,6 +18,7 @@ use super::{Scheduler, SchedulerEvent, object_of};
 use crate::apiserver::request::{Answer, Patch, Subresource};
 use crate::apiserver::status::Status;
 use crate::client::connection::Call;
+use crate::custom::{Told, Word};
 use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant};
@@ -86,11 +87,11 @@ impl Scheduler {
         let mut draw = |n| setup.luck("kube-scheduler", "tie", &pod.key.name, 0).below(n);
         let mut decision = cycle.run(&mut self.cache, &mut self.start, &mut draw);
         let mut offset = |n| setup.luck("kube-scheduler", "preemption", &pod.key.name, attempt.into()).below(n);
-        let post_filter = (decision.chosen.is_none() && decision.nodes > 0)
+        let post_filter = (decision.chosen.is_none() && decision.nodes > 0 && decision.failure.is_none())
             .then(|| post_filter(&cycle, &mut decision, &mut self.cache, &mut offset));
         let volumes = decision.chosen.map(|node| volumes_on(&pod, profile, &self.cache, node)).unwrap_or_default();
         let name = |node: u32| self.cache.nodes().get(node).name().clone();
-        let attempt = (profile.name.clone(), attempt, woken);
+        let attempt = (profile, attempt, woken);
         Running {
             node: decision.chosen.map(name),
             promised: match &post_filter {
@@ -118,6 +119,7 @@ impl Scheduler {
                 let volumes = running.volumes;
                 self.assume(object, pod, node.clone(), volumes, out);
             }
+            None if running.decision.failure.is_some() => self.errored(*running, object, out),
             None => {
                 let text = match &running.post_filter {
                     Some(PostFilter::Refused { text, .. }) => text.as_str(),
@@ -148,6 +150,25 @@ impl Scheduler {
         let call = Call::bind(binding.pod.key.clone(), binding.node.clone());
         let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
         self.bindings.insert(number, binding);
+    }
+
+    /// A plugin of the user's has failed: that is the pod's error, and it backs off.
+    fn errored(&mut self, running: Running, object: Arc<Object>, out: &mut Effects) {
+        let Some(failure) = running.decision.failure.clone() else { return };
+        self.note(&running, None, &failure.text, out);
+        let uid = running.pod.uid;
+        let (queue, around) = self.queue(out);
+        queue.rejected(uid, Vec::new(), around);
+        self.failed_scheduling(&object, &failure.text, out);
+        if let Object::Pod(pod) = &*object {
+            self.report(pod, "SchedulerError", failure.text.to_string(), None, out);
+        }
+        let place = (Name::from(&*failure.mistake.place.file), failure.mistake.place.line);
+        if failure.mistake.bug || self.warned.insert(place) {
+            let by = format!("scheduler plugin {}", failure.plugin).into();
+            let what = Word::Failed(running.pod.key.to_string().into(), failure.mistake);
+            self.told.push(Told { at: out.now(), by, what });
+        }
     }
 
     fn unschedulable(&mut self, running: Running, object: Arc<Object>, message: String, out: &mut Effects) {

@@ -59,7 +59,7 @@ fn counts(decision: &Decision, pod: &PodTerms) -> BTreeMap<String, u32> {
     }
     let mut counts = BTreeMap::new();
     for (reasons, count) in kinds {
-        for text in reasons.texts(pod) {
+        for text in reasons.texts(pod, &decision.own_reasons) {
             *counts.entry(text).or_default() += count;
         }
     }

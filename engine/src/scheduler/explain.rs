@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::diagnosis::narrowed_text;
-use super::framework::{Decision, Rejection};
+use super::framework::{Decision, Profile, Rejection};
+use super::plugins::OwnPlugins;
 use super::preemption::{self, InVain, NO_VICTIMS, PostFilter, Preemption, Victims};
 use crate::objects::meta::Name;
 use crate::objects::{PodSpec, Text};
@@ -22,7 +23,7 @@ pub enum Woken {
         /// `NodeAdd`, `AssignedPodDelete`, …
         event: &'static str,
         /// The plugin.
-        plugin: &'static str,
+        plugin: Text,
     },
     /// An attempt ended in an error, and the back-off is over.
     Error,
@@ -49,13 +50,13 @@ pub struct Explanation {
     /// How many nodes fit.
     pub fitting: u32,
     /// The plugins that rated them, with what each rating is multiplied with. None if there was no choice.
-    pub plugins: Vec<(&'static str, i64)>,
+    pub plugins: Vec<(Text, i64)>,
     /// The nodes that fit: the chosen one, then the others by descending total.
     pub scores: Vec<NodeScore>,
     /// The nodes that do not fit, by who rejects them and why; in the order of the plugins.
     pub rejected: Vec<Rejected>,
     /// The plugin that refused the pod before any node was looked at, and why.
-    pub refused: Option<(&'static str, Text)>,
+    pub refused: Option<(Text, Text)>,
     /// The node it is promised, once those have gone who have to.
     pub nominated: Option<Name>,
     /// Those who have to go from there, `namespace/name`, the most important first.
@@ -83,7 +84,7 @@ pub struct NodeScore {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejected {
     /// The filter.
-    pub plugin: &'static str,
+    pub plugin: Text,
     /// Its reasons.
     pub reasons: Vec<String>,
     /// Whether preemption could not help.
@@ -145,19 +146,20 @@ impl Explanation {
         post_filter: Option<&PostFilter>,
         spec: &Arc<PodSpec>,
         cache: &Cache,
-        (profile, attempt, woken): (Name, u32, Woken),
+        (profile, attempt, woken): (&Profile, u32, Woken),
     ) -> Explanation {
-        let teller = Teller::new(decision, spec, cache);
+        let own = &profile.own;
+        let teller = Teller::new(decision, own, spec, cache);
         let mut explanation = Explanation {
-            profile,
+            profile: profile.name.clone(),
             attempt,
             woken,
             nodes: decision.nodes,
             fitting: decision.feasible.len() as u32,
-            plugins: decision.ratings.iter().map(|rating| (rating.plugin.name(), rating.weight)).collect(),
+            plugins: decision.ratings.iter().map(|rating| (own.name(rating.plugin), rating.weight)).collect(),
             scores: teller.scores(),
             rejected: teller.rejected(),
-            refused: decision.refused.as_ref().map(|(plugin, reason)| (plugin.name(), reason.clone())),
+            refused: decision.refused.as_ref().map(|(plugin, reason)| (own.name(*plugin), reason.clone())),
             nominated: None,
             victims: Vec::new(),
             candidates: Vec::new(),
@@ -180,6 +182,7 @@ impl Explanation {
 /// Turns a decision into names and texts.
 struct Teller<'a> {
     decision: &'a Decision,
+    own: &'a OwnPlugins,
     spec: &'a PodSpec,
     cache: &'a Cache,
     /// How many nodes of a sort are named.
@@ -187,9 +190,9 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn new(decision: &'a Decision, spec: &'a PodSpec, cache: &'a Cache) -> Self {
+    fn new(decision: &'a Decision, own: &'a OwnPlugins, spec: &'a PodSpec, cache: &'a Cache) -> Self {
         let limit = if decision.nodes as usize <= WHOLE { WHOLE } else { SHOWN };
-        Teller { decision, spec, cache, limit }
+        Teller { decision, own, spec, cache, limit }
     }
 
     fn name(&self, node: u32) -> Name {
@@ -228,8 +231,8 @@ impl<'a> Teller<'a> {
         }
         sorts.sort_by_key(|(rejection, _, _)| rejection.plugin);
         let told = sorts.into_iter().map(|(rejection, count, nodes)| Rejected {
-            plugin: rejection.plugin.name(),
-            reasons: rejection.reasons.texts(&self.spec.terms),
+            plugin: self.own.name(rejection.plugin),
+            reasons: rejection.reasons.texts(&self.spec.terms, &self.decision.own_reasons),
             unresolvable: rejection.unresolvable,
             count,
             nodes: nodes.into_iter().map(|node| self.name(node)).collect(),
@@ -250,7 +253,7 @@ impl<'a> Teller<'a> {
         let nodes: Vec<Name> = others.take(self.limit).map(|node| self.name(*node)).collect();
         let count = decision.nodes.saturating_sub(seen.len() as u32);
         let reasons = vec![narrowed_text(plugin)];
-        (count > 0).then_some(Rejected { plugin, reasons, unresolvable: true, count, nodes })
+        (count > 0).then_some(Rejected { plugin: plugin.into(), reasons, unresolvable: true, count, nodes })
     }
 
     fn candidates(&self, preemption: &Preemption) -> Vec<DryRun> {
@@ -278,7 +281,9 @@ impl<'a> Teller<'a> {
                 None => {
                     let reasons = match why {
                         InVain::NoVictims => vec![NO_VICTIMS.to_owned()],
-                        InVain::Rejected(rejection) => rejection.reasons.texts(&self.spec.terms),
+                        InVain::Rejected(rejection) => {
+                            rejection.reasons.texts(&self.spec.terms, &self.decision.own_reasons)
+                        }
                     };
                     sorts.push((*why, InVainNodes { reasons, count: 1, nodes: vec![self.name(*node)] }));
                 }
@@ -326,7 +331,7 @@ mod tests {
         let cycle = Cycle { pod, profile: &profile, explain: true };
         let mut decision = cycle.run(cache, &mut 0, &mut |_| 0);
         let rescue = decision.chosen.is_none().then(|| post_filter(&cycle, &mut decision, cache, &mut |_| 0));
-        Explanation::of(&decision, rescue.as_ref(), &pod.spec, cache, ("default-scheduler".into(), 1, Woken::Added))
+        Explanation::of(&decision, rescue.as_ref(), &pod.spec, cache, (&Profile::default(), 1, Woken::Added))
     }
 
     #[test]
@@ -344,7 +349,7 @@ mod tests {
         let sum: i64 = score.normalized.iter().zip(&why.plugins).map(|(rating, (_, weight))| rating * weight).sum();
         assert_eq!((sum, score.raw.len()), (score.total, why.plugins.len()));
         let [cordoned] = &why.rejected[..] else { panic!("{:?}", why.rejected) };
-        assert_eq!((cordoned.plugin, cordoned.count, cordoned.nodes.len()), ("NodeUnschedulable", 229, SHOWN));
+        assert_eq!((&*cordoned.plugin, cordoned.count, cordoned.nodes.len()), ("NodeUnschedulable", 229, SHOWN));
     }
 
     #[test]

@@ -13,7 +13,7 @@
 use super::cache::Cache;
 use super::cache::pod_info::PodInfo;
 use super::cost::Work;
-use super::plugins::{self, Candidate, Filter};
+use super::plugins::{self, Candidate, Filter, Halt, OwnFailure};
 pub use super::profile::{Plugin, Point, Profile, Ties};
 use super::reasons::Reasons;
 use crate::objects::Text;
@@ -47,6 +47,10 @@ pub struct Decision {
     pub refused: Option<(Plugin, Text)>,
     /// How many nodes there are.
     pub nodes: u32,
+    /// What the user's plugins have said of nodes; [`Reasons::own`] says the place.
+    pub own_reasons: Vec<Text>,
+    /// A plugin of the user's failed, and with it the cycle.
+    pub failure: Option<Box<OwnFailure>>,
     /// What it took.
     pub work: Work,
 }
@@ -89,11 +93,16 @@ impl Cycle<'_> {
         }
         let mut ready = match plugins::pre_filter(self.pod, self.profile, cache, &prepared) {
             Ok(ready) => ready,
-            Err(refused) => {
-                decision.refused = Some(refused);
+            Err(Halt::Refused(plugin, reason)) => {
+                decision.refused = Some((plugin, reason));
+                return decision;
+            }
+            Err(Halt::Failed(failure)) => {
+                decision.failure = Some(failure);
                 return decision;
             }
         };
+        decision.own_reasons = std::mem::take(&mut ready.own_reasons);
         decision.work = Work::prepared(decision.nodes, &prepared, self.pod);
         if !self.try_nominated(cache, &mut ready.filters, &mut decision) {
             let only = ready.only;
@@ -113,7 +122,9 @@ impl Cycle<'_> {
         if decision.feasible.len() > 1 {
             self.rate(cache, &prepared, &mut decision);
         }
-        decision.chosen = self.choose(&decision.feasible, draw);
+        if decision.failure.is_none() {
+            decision.chosen = self.choose(&decision.feasible, draw);
+        }
         decision
     }
 
@@ -147,6 +158,7 @@ impl Cycle<'_> {
         let scores = plugins::pre_score(self.pod, self.profile, cache, prepared, &candidates);
         decision.work.scored(candidates.len(), scores.len());
         for (score, weight) in scores {
+            decision.failure = decision.failure.take().or_else(|| score.failure());
             ratings.clear();
             ratings.extend(candidates.iter().map(|candidate| score.score(*candidate)));
             let raw = if self.explain { ratings.clone() } else { Vec::new() };

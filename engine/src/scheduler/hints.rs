@@ -161,6 +161,7 @@ impl Happening {
             Plugin::VolumeRestrictions => hint.volume_restrictions(self),
             Plugin::VolumeBinding => hint.volume_binding(self),
             Plugin::VolumeZone => hint.volume_zone(self),
+            Plugin::Own(_) => true,
             _ => false,
         }
     }

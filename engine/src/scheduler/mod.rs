@@ -26,7 +26,7 @@ mod queue;
 pub mod reasons;
 mod watching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::binding_volumes::Prebinding;
@@ -42,6 +42,7 @@ use crate::client::informer::Change;
 use crate::client::leader::{LAST_WORDS, LeaderElection, Turn};
 use crate::client::recorder::Verdict;
 use crate::client::{Agent, Connection, Informer, Recorder};
+use crate::custom::Told;
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::event::EventType;
@@ -103,6 +104,9 @@ pub struct Scheduler {
     /// Preemptions under way, by the pod they are for, and the requests for them.
     preempting: BTreeMap<Uid, Preempting>,
     errands: BTreeMap<u64, Errand>,
+    /// What the user's plugins have to say, and the places of failures that have been told.
+    told: Vec<Told>,
+    warned: BTreeSet<(Name, u32)>,
 }
 
 #[derive(Clone, Debug)]
@@ -135,7 +139,19 @@ impl Scheduler {
             volume_writes: BTreeMap::new(),
             preempting: BTreeMap::new(),
             errands: BTreeMap::new(),
+            told: Vec::new(),
+            warned: BTreeSet::new(),
         }
+    }
+
+    /// Takes what the user's plugins have to say.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// Another configuration, from the next cycle on.
+    pub fn reconfigure(&mut self, configuration: Arc<SchedulerConfiguration>) {
+        self.configuration = configuration;
     }
 
     /// Handles an event.

@@ -102,7 +102,7 @@ pub fn post_filter(
     match find(cycle, decision, cache, offset) {
         Ok(preemption) => PostFilter::Preempt(preemption),
         Err(tried) => {
-            parts.push(format!("preemption: {}", explain(cycle.pod, decision.nodes, &tried)));
+            parts.push(format!("preemption: {}", explain(cycle.pod, decision, &tried)));
             PostFilter::Refused { text: parts.join(", "), tried, hopeless: true }
         }
     }
@@ -120,13 +120,14 @@ fn ineligible(pod: &PodInfo, decision: &Decision, cache: &Cache) -> Option<&'sta
     wait.then_some("not eligible due to a terminating pod on the nominated node.")
 }
 
-fn explain(pod: &PodInfo, nodes: u32, tried: &[(u32, InVain)]) -> String {
+fn explain(pod: &PodInfo, decision: &Decision, tried: &[(u32, InVain)]) -> String {
+    let nodes = decision.nodes;
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for (_, why) in tried {
         match why {
             InVain::NoVictims => *counts.entry(NO_VICTIMS.to_owned()).or_default() += 1,
             InVain::Rejected(rejection) => {
-                for text in rejection.reasons.texts(pod.terms()) {
+                for text in rejection.reasons.texts(pod.terms(), &decision.own_reasons) {
                     *counts.entry(text).or_default() += 1;
                 }
             }

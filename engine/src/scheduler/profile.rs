@@ -4,8 +4,12 @@
 //! pkg/scheduler/apis/config/v1/default_plugins.go.
 
 use super::config::{Args, DEFAULT_PLUGINS};
+use super::plugins::OwnPlugins;
+use std::sync::Arc;
+
 use crate::objects::meta::Name;
 use crate::objects::pod_terms::DEFAULT_SCHEDULER;
+use crate::scripted::Scripts;
 
 /// The plugins, in the order in which they run at every extension point.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,6 +35,8 @@ pub enum Plugin {
     ImageLocality,
     DefaultBinder,
     NodeDeclaredFeatures,
+    /// The n-th of the profile's plugins that the user has written.
+    Own(u8),
 }
 
 /// Extension points at which a profile chooses who takes part.
@@ -67,6 +73,8 @@ pub struct Profile {
     pub preempts: bool,
     /// The plugins' arguments.
     pub args: Args,
+    /// The plugins that the user has written.
+    pub own: OwnPlugins,
 }
 
 /// Who wins among nodes of the same, best score.
@@ -85,7 +93,7 @@ const MIN_WANTED: u64 = 100;
 const MIN_PERCENTAGE: u64 = 5;
 
 impl Plugin {
-    /// `NodeResourcesFit`.
+    /// `NodeResourcesFit`; what the user's are called, only [`OwnPlugins`] knows.
     pub fn name(self) -> &'static str {
         match self {
             Plugin::SchedulingGates => "SchedulingGates",
@@ -108,6 +116,7 @@ impl Plugin {
             Plugin::ImageLocality => "ImageLocality",
             Plugin::DefaultBinder => "DefaultBinder",
             Plugin::NodeDeclaredFeatures => "NodeDeclaredFeatures",
+            Plugin::Own(_) => "own plugin",
         }
     }
 
@@ -121,7 +130,7 @@ impl Plugin {
         use Plugin::*;
         let points: &[Point] = match self {
             SchedulingGates => &[Point::PreEnqueue],
-            PrioritySort | DefaultBinder => &[],
+            PrioritySort | DefaultBinder | Own(_) => &[],
             NodeUnschedulable | NodeName => &[Point::Filter],
             TaintToleration => &[Point::Filter, Point::PreScore, Point::Score],
             NodeAffinity | NodeResourcesFit | VolumeBinding | PodTopologySpread | InterPodAffinity => {
@@ -152,11 +161,21 @@ impl Default for Profile {
             claims: true,
             preempts: true,
             args: Args::default(),
+            own: OwnPlugins::default(),
         }
     }
 }
 
 impl Profile {
+    /// Adds a plugin that the user has written, behind the others.
+    pub fn add_own(&mut self, scripts: &Arc<dyn Scripts>, name: &str, filters: bool, weight: Option<i64>) {
+        let plugin = Plugin::Own(self.own.names.len() as u8);
+        self.own.names = self.own.names.iter().cloned().chain([name.into()]).collect();
+        self.own.scripts = Some(scripts.clone());
+        self.filters.extend(filters.then_some(plugin));
+        self.scores.extend(weight.map(|weight| (plugin, weight)));
+    }
+
     /// How many fitting nodes are enough in a cluster of `nodes`.
     pub fn wanted(&self, nodes: u64) -> u64 {
         if nodes < MIN_WANTED {

@@ -216,6 +216,9 @@ impl SchedulingQueue {
             let of_plugin = (plugin, 0, Uid(0))..=(plugin, u64::MAX, Uid(u128::MAX));
             concerned.extend(self.pool.range(of_plugin).map(|(_, order, uid)| (*order, *uid)));
         }
+        // Nobody knows what could help a plugin of the user's.
+        let own = (Plugin::Own(0), 0, Uid(0))..=(Plugin::Own(u8::MAX), u64::MAX, Uid(u128::MAX));
+        concerned.extend(self.pool.range(own).map(|(_, order, uid)| (*order, *uid)));
         concerned.sort_unstable();
         concerned.dedup();
         for (_, uid) in concerned {
@@ -318,10 +321,11 @@ impl SchedulingQueue {
         }
         let concerned = happening.concerns();
         let helps = |plugin: &&Plugin| {
-            concerned.contains(plugin) && happening.helps(**plugin, &waiting.pod, profile, around.cache)
+            (concerned.contains(plugin) || matches!(plugin, Plugin::Own(_)))
+                && happening.helps(**plugin, &waiting.pod, profile, around.cache)
         };
         let woken = match waiting.rejected_by.iter().find(helps) {
-            Some(plugin) => Woken::Event { event: happening.label(), plugin: plugin.name() },
+            Some(plugin) => Woken::Event { event: happening.label(), plugin: profile.own.name(*plugin) },
             None if gate == Some(Plugin::SchedulingGates) => Woken::Ungated,
             None => return,
         };

@@ -3,6 +3,7 @@
 //! Models: the ErrReason constants of kubernetes v1.36.2 pkg/scheduler/framework/plugins. Left out: disks that a pod names itself
 //! (`node(s) had no available disk`), limits of CSI drivers, storage capacity.
 
+use crate::objects::Text;
 use crate::objects::pod_terms::PodTerms;
 
 /// One reason.
@@ -59,6 +60,8 @@ pub struct Reasons {
     fixed: u32,
     /// Bit i: not enough of the i-th scalar resource the pod asks for; the last bit stands for all beyond it.
     scalars: u32,
+    /// What a plugin of the user's says: the place, from 1, in the cycle's texts.
+    own: u16,
 }
 
 const ALL: [Reason; 21] = [
@@ -119,12 +122,17 @@ impl Reason {
 impl Reasons {
     /// Just this reason.
     pub const fn one(reason: Reason) -> Self {
-        Reasons { fixed: 1 << reason as u32, scalars: 0 }
+        Reasons { fixed: 1 << reason as u32, scalars: 0, own: 0 }
+    }
+
+    /// Just what a plugin of the user's says.
+    pub const fn own(place: u16) -> Self {
+        Reasons { fixed: 0, scalars: 0, own: place }
     }
 
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
-        self.fixed == 0 && self.scalars == 0
+        self.fixed == 0 && self.scalars == 0 && self.own == 0
     }
 
     /// Adds a reason.
@@ -137,13 +145,15 @@ impl Reasons {
         self.scalars |= 1 << position.min(31);
     }
 
-    /// The texts; `pod` is the pod they were found for.
-    pub fn texts(self, pod: &PodTerms) -> Vec<String> {
+    /// The texts; `pod` is the pod they were found for, `own` what the user's plugins have said in the cycle.
+    pub fn texts(self, pod: &PodTerms, own: &[Text]) -> Vec<String> {
         let fixed = ALL.into_iter().filter(|reason| self.fixed & (1 << *reason as u32) != 0);
         let scalars = pod.requests.effective.scalars.iter().enumerate();
         let lacking = scalars.filter(|(position, _)| self.scalars & (1 << (*position).min(31)) != 0);
         let mut texts: Vec<String> = fixed.map(|reason| reason.text().to_owned()).collect();
         texts.extend(lacking.map(|(_, (name, _))| format!("Insufficient {name}")));
+        let own = usize::from(self.own).checked_sub(1).and_then(|place| own.get(place));
+        texts.extend(own.map(|text| text.to_string()));
         texts
     }
 }
@@ -162,7 +172,7 @@ mod tests {
         reasons.add(Reason::Cpu);
         reasons.add(Reason::Cpu);
         reasons.add_scalar(1);
-        assert_eq!(reasons.texts(&pod), ["Too many pods", "Insufficient cpu", "Insufficient b.io/y"]);
+        assert_eq!(reasons.texts(&pod, &[]), ["Too many pods", "Insufficient cpu", "Insufficient b.io/y"]);
         assert!(ALL.is_sorted() && ALL.len() == Reason::VolumeZone as usize + 1);
     }
 }

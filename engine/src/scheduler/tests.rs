@@ -109,7 +109,7 @@ fn a_critical_pod_pushes_out_as_many_as_it_must() {
     });
     let explained = explained.expect("a preemption");
     assert_eq!((explained.victims.len(), explained.nominated.as_deref()), (2, Some("worker-1")));
-    assert_eq!(explained.rejected[0].plugin, "NodeResourcesFit");
+    assert_eq!(&*explained.rejected[0].plugin, "NodeResourcesFit");
 }
 
 #[test]

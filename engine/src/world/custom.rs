@@ -9,6 +9,9 @@ use crate::kernel::out::RecordId;
 use crate::process::Process;
 use crate::setup::MOST_REPLICAS;
 
+/// Plugins of one's own in a profile.
+const MOST_PLUGINS: usize = 16;
+
 impl World {
     /// A controller of one's own joins, with so many replicas, and starts now. The error is for the user: its name is taken, or there
     /// are too many.
@@ -43,8 +46,36 @@ impl World {
         scheduler: Option<&str>,
         profile: Option<&str>,
     ) -> Result<(), String> {
-        let _ = (name, filters, weight, scheduler, profile);
-        Err("not yet".into())
+        let setup = Arc::make_mut(&mut self.setup);
+        let (mut processes, mut joined, mut profiles) = (Vec::new(), 0, Vec::new());
+        for (spec, running) in setup.schedulers.iter_mut().zip(&mut self.schedulers) {
+            processes.push(spec.process.to_string());
+            if scheduler.is_some_and(|wanted| *wanted != *spec.process) {
+                continue;
+            }
+            let mut configuration = (*spec.configuration).clone();
+            for one in &mut configuration.profiles {
+                profiles.push(one.name.to_string());
+                if profile.is_some_and(|wanted| *wanted != *one.name) {
+                    continue;
+                }
+                if one.own.names.iter().any(|known| **known == *name) {
+                    return Err(format!("the profile {} has a plugin `{name}` already", one.name));
+                }
+                if one.own.names.len() >= MOST_PLUGINS {
+                    return Err(format!("a profile has {MOST_PLUGINS} plugins of one's own at most"));
+                }
+                one.add_own(&setup.scripts, name, filters, weight);
+                joined += 1;
+            }
+            spec.configuration = Arc::new(configuration);
+            running.reconfigure(spec.configuration.clone());
+        }
+        match (joined, profiles.is_empty()) {
+            (0, true) => Err(format!("there is no such scheduler; there are {}", processes.join(", "))),
+            (0, false) => Err(format!("there is no such profile; there are {}", profiles.join(", "))),
+            _ => Ok(()),
+        }
     }
 
     /// The controllers of one's own, to look at.

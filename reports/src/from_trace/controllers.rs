@@ -49,6 +49,7 @@ impl Controllers {
     pub fn new(window: Window, setup: &Setup) -> Self {
         let drawing = |agent: Agent| (agent, Drawing::new(window, agent_name(setup, agent), LaneGroup::Controller));
         let processes = (0..setup.controller_managers).map(Agent::ControllerManager);
+        let processes = processes.chain((0..setup.custom.len() as u8).map(Agent::Custom));
         Controllers {
             drawings: ALWAYS.into_iter().chain(IF_BUSY).chain(processes).map(drawing).collect(),
             busy: BTreeMap::new(),

@@ -145,6 +145,11 @@ impl NodeInfo {
         self.requested.scalars.iter().find(|(other, _)| **other == *name).map_or(0, |(_, amount)| *amount)
     }
 
+    /// Sums of the pods' requests of scalar resources, by name.
+    pub fn requested_scalars(&self) -> &[(Name, i64)] {
+        &self.requested.scalars
+    }
+
     /// Sum of the pods' requests, with a default for each container that names none.
     pub fn nonzero(&self) -> CpuMemory {
         self.nonzero

@@ -22,6 +22,7 @@ mod node_ports;
 mod node_resources_balanced_allocation;
 mod node_resources_fit;
 mod node_unschedulable;
+mod own;
 mod pod_topology_spread;
 mod preferred_pod_affinity;
 mod taint_toleration;
@@ -38,6 +39,8 @@ use node_resources_balanced_allocation::BalancedAllocation;
 pub(super) use node_resources_fit::fits_empty;
 use node_resources_fit::{Fit, FitScore};
 use node_unschedulable::NodeUnschedulable;
+pub use own::{OwnFailure, OwnPlugins};
+use own::{OwnFilter, OwnScore};
 use pod_topology_spread::{PodTopologySpread, SpreadScore, SpreadTerms};
 use preferred_pod_affinity::PreferredPodAffinity;
 use taint_toleration::TaintToleration;
@@ -81,6 +84,8 @@ pub enum Filter<'a> {
     PodTopologySpread(PodTopologySpread<'a>),
     /// See the plugin's file.
     InterPodAffinity(InterPodAffinity<'a>),
+    /// See the plugin's file.
+    Own(OwnFilter),
 }
 
 /// A rating made ready for one pod.
@@ -101,6 +106,8 @@ pub enum Score<'a> {
     NodeResourcesBalancedAllocation(BalancedAllocation<'a>),
     /// See the plugin's file.
     ImageLocality(ImageLocality<'a>),
+    /// See the plugin's file.
+    Own(OwnScore),
 }
 
 /// What is looked up for a pod before the cache may not change any more.
@@ -117,6 +124,16 @@ pub struct Ready<'a> {
     pub filters: Vec<Filter<'a>>,
     /// The only nodes that are possible, and the plugin that says so.
     pub only: Option<(Plugin, &'a [Name])>,
+    /// What the user's plugins have said of nodes.
+    pub own_reasons: Vec<Text>,
+}
+
+/// Why a cycle ends before any node is looked at.
+pub enum Halt {
+    /// A plugin refuses the pod.
+    Refused(Plugin, Text),
+    /// A plugin of the user's failed.
+    Failed(Box<OwnFailure>),
 }
 
 /// Makes the cache ready for a pod.
@@ -136,10 +153,10 @@ pub fn pre_filter<'a>(
     profile: &'a Profile,
     cache: &'a Cache,
     prepared: &'a Prepared,
-) -> Result<Ready<'a>, (Plugin, Text)> {
+) -> Result<Ready<'a>, Halt> {
     let (terms, args, volumes) = (pod.terms(), &profile.args, &cache.volumes);
     let claims = !terms.claims.is_empty();
-    let mut ready = Ready { filters: Vec::with_capacity(profile.filters.len()), only: None };
+    let mut ready = Ready { filters: Vec::with_capacity(profile.filters.len()), only: None, own_reasons: Vec::new() };
     for plugin in &profile.filters {
         let filter = match plugin {
             Plugin::NodeUnschedulable => NodeUnschedulable::pre_filter(terms).map(Filter::NodeUnschedulable),
@@ -147,23 +164,24 @@ pub fn pre_filter<'a>(
             Plugin::TaintToleration => Some(Filter::TaintToleration(TaintToleration::of(terms))),
             Plugin::NodeAffinity => {
                 let affinity = NodeAffinity::pre_filter(terms, &args.node_affinity)
-                    .map_err(|reason| (*plugin, reason.text().into()))?;
+                    .map_err(|reason| Halt::Refused(*plugin, reason.text().into()))?;
                 ready.only = affinity.as_ref().and_then(NodeAffinity::only).map(|names| (*plugin, names));
                 affinity.map(Filter::NodeAffinity)
             }
             Plugin::NodePorts => NodePorts::pre_filter(terms).map(Filter::NodePorts),
             Plugin::NodeResourcesFit => Some(Filter::NodeResourcesFit(Fit::pre_filter(terms, &args.fit))),
             Plugin::VolumeRestrictions if claims => {
-                let restrictions = VolumeRestrictions::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?;
+                let restrictions =
+                    VolumeRestrictions::pre_filter(pod, volumes).map_err(|text| Halt::Refused(*plugin, text))?;
                 restrictions.map(Filter::VolumeRestrictions)
             }
             Plugin::VolumeBinding if claims => {
-                let binding = VolumeBinding::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?;
+                let binding = VolumeBinding::pre_filter(pod, volumes).map_err(|text| Halt::Refused(*plugin, text))?;
                 binding.map(Filter::VolumeBinding)
             }
-            Plugin::VolumeZone if claims => {
-                VolumeZone::pre_filter(pod, volumes).map_err(|text| (*plugin, text))?.map(Filter::VolumeZone)
-            }
+            Plugin::VolumeZone if claims => VolumeZone::pre_filter(pod, volumes)
+                .map_err(|text| Halt::Refused(*plugin, text))?
+                .map(Filter::VolumeZone),
             Plugin::PodTopologySpread => {
                 let spread =
                     prepared.spread.as_ref().and_then(|terms| PodTopologySpread::pre_filter(pod, terms, cache));
@@ -174,6 +192,9 @@ pub fn pre_filter<'a>(
                     prepared.affinity.as_ref().and_then(|sets| InterPodAffinity::pre_filter(pod, sets, cache));
                 affinity.map(Filter::InterPodAffinity)
             }
+            Plugin::Own(place) => OwnFilter::pre_filter(&profile.own, *place, pod, cache, &mut ready.own_reasons)
+                .map_err(Halt::Failed)?
+                .map(Filter::Own),
             _ => None,
         };
         ready.filters.extend(filter);
@@ -218,6 +239,7 @@ pub fn pre_score<'a>(
             balanced.map(Score::NodeResourcesBalancedAllocation)
         }
         Plugin::ImageLocality => Some(Score::ImageLocality(ImageLocality::pre_score(terms, &cache.nodes))),
+        Plugin::Own(place) => OwnScore::pre_score(&profile.own, place, pod, feasible).map(Score::Own),
         _ => None,
     };
     profile.scores.iter().filter_map(|(plugin, weight)| Some((score(*plugin)?, *weight))).collect()
@@ -246,6 +268,7 @@ impl Filter<'_> {
             Filter::VolumeZone(plugin) => plugin.filter(candidate),
             Filter::PodTopologySpread(plugin) => plugin.filter(candidate),
             Filter::InterPodAffinity(plugin) => plugin.filter(candidate),
+            Filter::Own(plugin) => plugin.filter(candidate),
         }
     }
 
@@ -272,6 +295,7 @@ impl Score<'_> {
             Score::DynamicResources => Plugin::DynamicResources,
             Score::NodeResourcesBalancedAllocation(_) => Plugin::NodeResourcesBalancedAllocation,
             Score::ImageLocality(_) => Plugin::ImageLocality,
+            Score::Own(own) => own.plugin,
         }
     }
 
@@ -286,7 +310,13 @@ impl Score<'_> {
             Score::DynamicResources => 0,
             Score::NodeResourcesBalancedAllocation(plugin) => plugin.score(candidate),
             Score::ImageLocality(plugin) => plugin.score(candidate),
+            Score::Own(plugin) => plugin.score(candidate),
         }
+    }
+
+    /// Why a plugin of the user's has no ratings.
+    pub fn failure(&self) -> Option<Box<OwnFailure>> {
+        if let Score::Own(own) = self { own.failure.clone() } else { None }
     }
 
     /// Brings the scores of all nodes that fit to 0..=100.

@@ -73,7 +73,8 @@ fn only_a_change_that_helps_a_plugin_that_rejected_it_wakes_a_pod() {
     rig.happen(20_000, 7, gone());
     let woken = rig.queue.pop().expect("awake");
     assert_eq!((woken.pod.uid.0, woken.cause), (2, RecordId(7)));
-    assert!(matches!(woken.woken, Woken::Event { plugin: "NodeResourcesFit", event: "AssignedPodDelete" }));
+    let freed = Woken::Event { plugin: "NodeResourcesFit".into(), event: "AssignedPodDelete" };
+    assert_eq!(woken.woken, freed);
 }
 
 #[test]

@@ -124,7 +124,7 @@ fn a_missing_claim_is_named_and_its_coming_wakes_the_pod() {
         _ => None,
     });
     let refused = explained.and_then(|why| why.refused.clone());
-    assert_eq!(refused, Some(("VolumeRestrictions", "persistentvolumeclaim \"x\" not found".into())));
+    assert_eq!(refused, Some(("VolumeRestrictions".into(), "persistentvolumeclaim \"x\" not found".into())));
     claim(&mut world, "x", "fast", "ReadWriteOnce");
     run(&mut world, 5);
     let unbound = "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found";

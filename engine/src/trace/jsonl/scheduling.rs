@@ -45,7 +45,7 @@ fn explanation(why: &Explanation, json: &mut Json) {
     }
     if !why.rejected.is_empty() {
         json.array("rejected", &why.rejected, |sort, json| {
-            json.text("plugin", sort.plugin);
+            json.text("plugin", &sort.plugin);
             json.texts("reasons", &sort.reasons);
             json.value("unresolvable", sort.unresolvable);
             json.value("count", sort.count);

@@ -191,3 +191,45 @@ fn a_fork_in_the_middle_of_a_reconcile_goes_the_same_way() {
     assert_eq!(told, fork.take_told());
     assert_eq!(straight.statistics(), fork.statistics());
 }
+
+#[test]
+fn a_plugin_filters_and_scores() {
+    let text = well(
+        r#"let c = cluster(#{ nodes: [#{ name: "a" }, #{ name: "b", labels: #{ disk: "ssd" } }, #{ name: "c" }] });
+        scheduler_plugin("names", #{
+            weight: 100,
+            filter: |pod, nodes| nodes.map(|n| if pod.labels.at != () && n.name != pod.labels.at { "node(s) have another name" } else { true }),
+            score: |pod, nodes| nodes.map(|n| if n.labels.disk == "ssd" { 100 } else { 0 }),
+        });
+        for i in 0..4 { kubectl(`run p${i} --image=nginx:1.25`); }
+        kubectl("run q --image=nginx:1.25 --labels=at=c");
+        kubectl("run r --image=nginx:1.25 --labels=at=nowhere");
+        run_for("5s");
+        expect(pods().filter(|p| p.name.starts_with("p")).all(|p| p.node == "b"), "the ssd is preferred");
+        expect(get("pod", "q").node == "c", "only c is let through");
+        kubectl("get events --field-selector=reason=FailedScheduling");
+        explain("r");
+        explain("p0");"#,
+    );
+    assert!(text.contains("0/3 nodes are available: 3 node(s) have another name."), "{text}");
+    assert!(text.contains("names"), "{text}");
+}
+
+#[test]
+fn a_plugin_that_fails_is_the_pod_s_error_and_its_author_s() {
+    let script_of = |score: &str| {
+        format!(
+            "cluster(#{{ nodes: 2 }});\nscheduler_plugin(\"bad\", #{{\nscore: |pod, nodes| {score}\n}});\n\
+             kubectl(\"run p --image=nginx:1.25\");\nrun_for(\"2s\");\nkubectl(\"get events\");"
+        )
+    };
+    let run = script(&script_of("throw \"no idea\""));
+    let text = run.transcript.text();
+    assert!(text.contains("plugin \"bad\" failed with: no idea (x.rhai:3)"), "{text}");
+    let few = mistake(&script_of("[1]"));
+    assert!(few.contains("says something of 1 nodes, but there are 2"), "{few}");
+    let high = mistake(&script_of("nodes.map(|n| 101)"));
+    assert!(high.contains("invalid score 101"), "{high}");
+    let field = mistake(&script_of("nodes.map(|n| n.nmae)"));
+    assert!(field.contains("has no field `nmae`") && field.contains("did you mean `name`?"), "{field}");
+}

@@ -70,6 +70,7 @@ impl PluginsDocument {
         let held = at(&self.pre_enqueue, Point::PreEnqueue, "preEnqueue")?;
         let rescue = at(&self.post_filter, Point::PostFilter, "postFilter")?;
         Ok(Profile {
+            own: Default::default(),
             filters: filters.into_iter().map(|(plugin, _)| plugin).collect(),
             scores: scores.into_iter().map(weight).collect(),
             gates: held.iter().any(|(plugin, _)| *plugin == Plugin::SchedulingGates),
