@@ -6,6 +6,7 @@
 mod balancer;
 mod containers;
 mod custom;
+mod extensions;
 mod faults;
 mod hanging;
 mod machines;
@@ -56,6 +57,7 @@ pub struct World {
     processes: Processes,
     hanging: hanging::Hanging,
     balancer: balancer::Balancer,
+    extensions: extensions::Extensions,
     mailbox: VecDeque<Mail>,
     /// What users' functions have to say.
     told: Vec<Told>,
@@ -131,6 +133,7 @@ impl World {
             processes: Processes::default(),
             hanging: hanging::Hanging::new(),
             balancer: balancer::Balancer::default(),
+            extensions: extensions::Extensions::default(),
             mailbox: VecDeque::new(),
             told: Vec::new(),
             operators: VecDeque::new(),
@@ -432,6 +435,11 @@ impl World {
         let buffer = std::mem::take(&mut self.buffer);
         let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
         let setup = &*self.setup;
+        let starts = matches!(
+            event,
+            Event::ApiServer(_, ApiServerEvent::Start) | Event::ControllerManager(_, ControllerManagerEvent::Start)
+        )
+        .then(|| event.clone());
         match event {
             // A member of another cluster: the header of its message says so.
             Event::Etcd(member, EtcdEvent::Peer { from, .. }) if self.strangers(member, from) => {}
@@ -498,6 +506,12 @@ impl World {
             }
         }
         self.apply(receiver, out);
+        if let Endpoint::ApiServer(server) = receiver {
+            self.spread_extensions(server);
+        }
+        if let Some(started) = starts {
+            self.tell_extensions(&started);
+        }
     }
 
     /// Whether two members of etcd belong to different clusters: one was made of a snapshot.
@@ -630,6 +644,17 @@ impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
     }
 }
 
+/// About how long a value is as JSON. [bytes]
+fn json_size(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 6,
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => items.iter().map(json_size).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + 4 + json_size(value)).sum::<usize>() + 2,
+    }
+}
+
 impl etcd::Value for Arc<Object> {
     /// An estimate of the protobuf form: what differs from object to object.
     fn size(&self) -> usize {
@@ -647,6 +672,7 @@ impl etcd::Value for Arc<Object> {
             Object::Secret(secret) => {
                 200 + secret.api.data.iter().flatten().map(|(k, v)| k.len() + v.0.len()).sum::<usize>()
             }
+            Object::Custom(custom) => 120 + custom.content.values().map(json_size).sum::<usize>(),
             _ => 450,
         };
         base + labels(&meta.labels) + labels(&meta.annotations)

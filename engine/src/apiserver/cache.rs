@@ -28,6 +28,10 @@ pub type WatcherId = (Endpoint, u64);
 #[derive(Clone, Debug)]
 pub struct WatchCache {
     kinds: Vec<KindCache>,
+    /// Those that are served only from some moment on.
+    defined: BTreeMap<Kind, KindCache>,
+    /// What is known of a kind that is not served.
+    nothing: KindCache,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -71,13 +75,40 @@ pub struct Change {
 
 impl Default for WatchCache {
     fn default() -> Self {
-        WatchCache { kinds: vec![KindCache::default(); Kind::ALL.len()] }
+        WatchCache {
+            kinds: vec![KindCache::default(); Kind::ALL.len()],
+            defined: BTreeMap::new(),
+            nothing: KindCache::default(),
+        }
     }
 }
 
 impl WatchCache {
     fn of(&self, kind: Kind) -> &KindCache {
-        &self.kinds[kind as usize]
+        match kind.definition() {
+            None => &self.kinds[kind.index()],
+            Some(_) => self.defined.get(&kind).unwrap_or(&self.nothing),
+        }
+    }
+
+    fn of_mut(&mut self, kind: Kind) -> &mut KindCache {
+        match kind.definition() {
+            None => &mut self.kinds[kind.index()],
+            Some(_) => self.defined.entry(kind).or_default(),
+        }
+    }
+
+    /// All objects of a kind, in key order.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
+        self.of(kind).objects.values()
+    }
+
+    /// The watches of a kind end: it is not served any more.
+    pub fn end_watches(&mut self, kind: Kind) -> Vec<WatcherId> {
+        let cache = self.of_mut(kind);
+        cache.general.clear();
+        cache.by_field.clear();
+        std::mem::take(&mut cache.watchers).into_keys().collect()
     }
 
     /// The object, if the cache has it.
@@ -115,15 +146,14 @@ impl WatchCache {
 
     /// Fills the cache of a kind with everything there is at a revision; watches may start from there.
     pub fn fill(&mut self, kind: Kind, objects: BTreeMap<Key, Arc<Object>>, revision: u64) {
-        let cache = &mut self.kinds[kind as usize];
+        let cache = self.of_mut(kind);
         (cache.objects, cache.version, cache.window_start, cache.ready) = (objects, revision, revision, true);
         cache.window.clear();
     }
 
     /// Forgets a kind, until it is filled again; these watches end.
     pub fn empty(&mut self, kind: Kind) -> Vec<WatcherId> {
-        let watchers = std::mem::take(&mut self.kinds[kind as usize].watchers);
-        self.kinds[kind as usize] = KindCache::default();
+        let watchers = std::mem::take(self.of_mut(kind)).watchers;
         watchers.into_keys().collect()
     }
 
@@ -134,7 +164,7 @@ impl WatchCache {
 
     /// Takes in a change that etcd told, and finds who is to hear of it.
     pub fn apply(&mut self, kind: Kind, key: Key, change: Change, deliver: &mut dyn FnMut(WatcherId, WatchEvent)) {
-        let cache = &mut self.kinds[kind as usize];
+        let cache = self.of_mut(kind);
         let old = match &change.new {
             Some(object) => cache.objects.insert(key, object.clone()),
             None => cache.objects.remove(&key),
@@ -172,7 +202,7 @@ impl WatchCache {
                 first.push(event);
             }
         }
-        let cache = &mut self.kinds[kind as usize];
+        let cache = self.of_mut(kind);
         let watcher = Watcher { namespace, options };
         if initial {
             if watcher.options.initial_events {
@@ -205,12 +235,12 @@ impl WatchCache {
 
     /// All watchers, in order.
     pub fn watchers(&self) -> Vec<WatcherId> {
-        self.kinds.iter().flat_map(|cache| cache.watchers.keys().copied()).collect()
+        self.kinds.iter().chain(self.defined.values()).flat_map(|cache| cache.watchers.keys().copied()).collect()
     }
 
     /// Ends a watch; false if there is none of this id.
     pub fn unwatch(&mut self, id: WatcherId) -> bool {
-        self.kinds.iter_mut().any(|cache| {
+        self.kinds.iter_mut().chain(self.defined.values_mut()).any(|cache| {
             let found = cache.watchers.remove(&id).is_some();
             if found {
                 cache.general.retain(|other| *other != id);

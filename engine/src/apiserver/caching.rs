@@ -52,8 +52,8 @@ impl ApiServer {
             Heard::Fresh(kind, revision) => self.caught_up(kind, revision, out),
             Heard::Answer(id, response) => match self.storage.client.is_own(id) {
                 Some((Own::List, group)) => {
-                    if let Some(kind) = Kind::ALL.get(usize::from(group)) {
-                        self.filled(*kind, response, setup, out);
+                    if let Some(kind) = self.storage.client.kind(group) {
+                        self.filled(kind, response, setup, out);
                     }
                 }
                 Some((Own::Grant, _)) => self.granted(response, out),
@@ -71,6 +71,10 @@ impl ApiServer {
         let objects = range.kvs.iter().filter_map(|kv| kv.value.object().cloned());
         self.cache.fill(kind, objects.map(|object| (object.key(), object)).collect(), revision);
         self.storage.client.watch(kind, revision, out);
+        if kind == Kind::CRD {
+            let keys: Vec<_> = self.cache.all(kind).map(|object| object.key()).collect();
+            self.extended(kind, &keys, setup, out);
+        }
         for id in self.waiting.cold.remove(&kind).unwrap_or_default() {
             self.list(id, out);
         }
@@ -185,6 +189,7 @@ impl ApiServer {
         let revision = response.revision;
         let Ok(Reply::Watch(WatchReply::Events { events, causes })) = response.body else { return };
         let mut deliveries: BTreeMap<cache::WatcherId, Vec<WatchEvent>> = BTreeMap::new();
+        let mut extended = Vec::new();
         for (event, cause) in events.into_iter().zip(causes) {
             let object = |kv: Option<Arc<crate::etcd::KeyValue<EtcdValue>>>| kv?.value.object().cloned();
             let (new, before) = (object(event.kv), object(event.prev_kv));
@@ -194,8 +199,14 @@ impl ApiServer {
             let what =
                 What::Committed { revision: event.revision, change: change_note(before.is_none(), &new, object) };
             let cause = out.note(Note::about(Agent::ApiServer(self.me), kind, key.clone(), what));
+            if kind.definition().is_some() {
+                extended.push(key.clone());
+            }
             let change = Change { old: None, new, version: event.revision, at: out.now(), cause };
             self.cache.apply(kind, key, change, &mut |id, event| deliveries.entry(id).or_default().push(event));
+        }
+        if !extended.is_empty() {
+            self.extended(kind, &extended, setup, out);
         }
         if deliveries.is_empty() {
             return;

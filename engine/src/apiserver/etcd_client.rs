@@ -64,6 +64,8 @@ pub const HEALTH: u8 = COMPACTOR + 1;
 /// Likewise.
 pub const READINESS: u8 = COMPACTOR + 2;
 const GROUPS: usize = Kind::ALL.len() + 3;
+/// Groups are numbers of a byte.
+const MOST_GROUPS: usize = 250;
 
 /// What came of something.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub struct EtcdClient {
     /// Which process of the API server this is.
     life: u32,
     connections: Vec<Connection>,
+    /// The kinds that are served only from some moment on, in the order in which they came: their groups follow the others.
+    defined: Vec<Kind>,
     /// What has been asked and not answered.
     open: BTreeMap<u64, Open>,
 }
@@ -125,7 +129,13 @@ enum State {
 
 impl Default for EtcdClient {
     fn default() -> Self {
-        EtcdClient { server: 0, life: 0, connections: vec![Connection::default(); GROUPS], open: BTreeMap::new() }
+        EtcdClient {
+            server: 0,
+            life: 0,
+            connections: vec![Connection::default(); GROUPS],
+            defined: Vec::new(),
+            open: BTreeMap::new(),
+        }
     }
 }
 
@@ -135,6 +145,44 @@ impl EtcdClient {
         let mut client = EtcdClient { server, life, ..EtcdClient::default() };
         client.connections.iter_mut().for_each(|one| one.member = server % setup.etcd_members.max(1));
         client
+    }
+
+    /// From now on a kind has a connection of its own; false if it had one before, or if there are too many.
+    pub fn add(&mut self, kind: Kind, setup: &Setup) -> bool {
+        if kind.definition().is_none() || self.defined.contains(&kind) || self.connections.len() >= MOST_GROUPS {
+            return false;
+        }
+        self.defined.push(kind);
+        let member = self.server % setup.etcd_members.max(1);
+        self.connections.push(Connection { member, ..Connection::default() });
+        true
+    }
+
+    /// Whether a kind has a connection.
+    pub fn has(&self, kind: Kind) -> bool {
+        kind.definition().is_none() || self.defined.contains(&kind)
+    }
+
+    /// The kinds that came later than the process.
+    pub fn defined(&self) -> &[Kind] {
+        &self.defined
+    }
+
+    /// The group of a kind.
+    pub fn group(&self, kind: Kind) -> u8 {
+        match kind.definition() {
+            None => kind.index() as u8,
+            Some(_) => {
+                let place = self.defined.iter().position(|known| *known == kind);
+                place.map_or(COMPACTOR, |place| (GROUPS + place) as u8)
+            }
+        }
+    }
+
+    /// The kind of a group, if it is one of a kind.
+    pub fn kind(&self, group: u8) -> Option<Kind> {
+        let group = usize::from(group);
+        Kind::ALL.get(group).or_else(|| self.defined.get(group.checked_sub(GROUPS)?)).copied()
     }
 
     /// The address of luck that has nothing to do with a request: other servers have their own.
@@ -172,7 +220,7 @@ impl EtcdClient {
 
     /// Watches a kind from after `revision`.
     pub fn watch(&mut self, kind: Kind, revision: u64, out: &mut Effects) {
-        let group = kind as u8;
+        let group = self.group(kind);
         self.connection_mut(group).told = Some(revision);
         self.connection_mut(group).behind = false;
         if self.connection(group).state == State::Ready {
@@ -182,23 +230,24 @@ impl EtcdClient {
 
     /// Whether the cache of a kind may miss what etcd has already told others.
     pub fn behind(&self, kind: Kind) -> bool {
-        self.connection(kind as u8).behind
+        self.connection(self.group(kind)).behind
     }
 
     /// The revision up to which everything of a kind is known.
     pub fn told(&self, kind: Kind) -> u64 {
-        self.connection(kind as u8).told.unwrap_or(0)
+        self.connection(self.group(kind)).told.unwrap_or(0)
     }
 
     fn open_watch(&mut self, kind: Kind, out: &mut Effects) {
         let told = self.told(kind);
         let request = super::storage::watch_request(kind, told + 1);
-        self.send(self.own(Own::Watch, kind as u8), kind as u8, request, Duration::ZERO, out);
+        let group = self.group(kind);
+        self.send(self.own(Own::Watch, group), group, request, Duration::ZERO, out);
     }
 
     /// Asks how far the watch of a kind is; etcd answers only if it has caught up, so it is asked again.
     pub fn ask_progress(&mut self, kind: Kind, out: &mut Effects) {
-        let group = kind as u8;
+        let group = self.group(kind);
         if self.connection(group).state == State::Ready && self.behind(kind) {
             self.send(self.own(Own::Progress, group), group, Request::WatchProgress, Duration::ZERO, out);
             out.after(super::PROGRESS, Event::ApiServer(self.server, ApiServerEvent::AskProgress(kind)));
@@ -264,7 +313,7 @@ impl EtcdClient {
             }
             return;
         };
-        let kind = Kind::ALL.get(usize::from(group)).copied();
+        let kind = self.kind(group);
         match (what, kind, &response.body) {
             (Own::Probe, ..) => self.connected(group, out),
             // A member that was silent for too long does not know that the connection is closed, and tells again.
@@ -299,7 +348,7 @@ impl EtcdClient {
         let connection = self.connection_mut(group);
         connection.told = None;
         connection.member = (connection.member + 1) % setup.etcd_members.max(1);
-        heard.extend(Kind::ALL.get(usize::from(group)).map(|kind| Heard::Over(*kind)));
+        heard.extend(self.kind(group).map(Heard::Over));
     }
 
     /// A question failed at a member that is there: reads are asked again, and what was certainly not done.
@@ -343,7 +392,7 @@ impl EtcdClient {
 
     /// A member has been silent for too long: the connections to it are closed.
     pub fn silent(&mut self, member: u8, out: &mut Effects, heard: &mut Vec<Heard>) {
-        for group in 0..GROUPS as u8 {
+        for group in 0..self.connections.len() as u8 {
             let connection = self.connection(group);
             if connection.member == member && connection.state == State::Ready {
                 self.lost(group, out, heard);
@@ -399,7 +448,7 @@ impl EtcdClient {
         }
         (connection.state, connection.failures, connection.refused) = (State::Ready, 0, 0);
         connection.timer = connection.timer.wrapping_add(1);
-        if let Some(kind) = Kind::ALL.get(usize::from(group)).copied()
+        if let Some(kind) = self.kind(group)
             && self.connection(group).told.is_some()
         {
             self.open_watch(kind, out);

@@ -22,6 +22,7 @@ mod deadline;
 pub mod defaulting;
 pub mod etcd_client;
 mod eviction;
+mod extending;
 mod health;
 mod in_flight;
 pub mod metrics;
@@ -43,6 +44,7 @@ use self::caching::Waiting;
 use self::compactor::Compactor;
 use self::deadline::Deadlines;
 use self::etcd_client::EtcdClient;
+use self::extending::Extending;
 use self::health::Checking;
 use self::in_flight::{ATTEMPTS, Collection, InFlight, Pending, REPLY, STORAGE, address, index};
 use self::metrics::Metrics;
@@ -114,6 +116,8 @@ pub enum ApiServerEvent {
     Refill(Kind),
     /// Time to forget history.
     Compact,
+    /// The cluster is extended by objects of this kind from now on.
+    Extend(Kind),
 }
 
 /// The state of the API server.
@@ -136,6 +140,7 @@ pub struct ApiServer {
     /// How many processes there have been before this one.
     life: u32,
     metrics: Metrics,
+    extending: Extending,
 }
 
 /// How often a resumed watch is asked whether it has caught up; Kubernetes: progressRequestPeriod, 100 ms.
@@ -176,6 +181,7 @@ impl ApiServer {
             }
             ApiServerEvent::AskProgress(kind) => self.storage.client.ask_progress(kind, out),
             ApiServerEvent::Refill(kind) => self.storage.list_all(kind, out),
+            ApiServerEvent::Extend(kind) => self.extend(kind, setup, out),
             ApiServerEvent::Compact => {
                 self.compactor.tick(&mut self.storage.client, out);
                 self.compactor.plan(self.me, setup, out);
@@ -325,6 +331,11 @@ impl ApiServer {
         {
             return self.reply(id, Err(status), out);
         }
+        if request.kind.definition().is_some() && self.unserved(id, setup, out) {
+            return;
+        }
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        let request = &flight.request;
         match request.verb {
             _ if request.subresource == Subresource::Metrics => self.hand_on(id, setup, out),
             Verb::Get if request.subresource != Subresource::Scale => {
@@ -431,6 +442,9 @@ impl ApiServer {
         };
         out.because(flight.record);
         out.note(Note::about(Agent::ApiServer(self.me), request.kind, key, what));
+        if matches!(request.from, Endpoint::ApiServer(_)) {
+            return;
+        }
         let delivery = Delivery::Reply(Box::new(Reply { number: request.number, result, warnings: flight.warnings }));
         out.send(request.from, flight.steps[REPLY], Event::delivery(request.from, delivery));
     }

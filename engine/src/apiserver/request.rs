@@ -93,7 +93,15 @@ impl Subresource {
         match self {
             Subresource::None | Subresource::Status => true,
             Subresource::Scale => {
-                matches!(kind, Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::ReplicationController)
+                matches!(
+                    kind,
+                    Kind::Deployment
+                        | Kind::ReplicaSet
+                        | Kind::StatefulSet
+                        | Kind::ReplicationController
+                        // Whether a custom resource has one its definition says.
+                        | Kind::Custom(_)
+                )
             }
             Subresource::Binding
             | Subresource::Eviction

@@ -217,6 +217,12 @@ impl Status {
         self
     }
 
+    /// With another sentence.
+    pub fn with_message(mut self, message: &'static str) -> Self {
+        self.message = message.into();
+        self
+    }
+
     /// Whether the object was not there.
     pub fn is_not_found(&self) -> bool {
         &*self.reason == "NotFound"

@@ -37,12 +37,12 @@ pub(super) fn watch_request(kind: Kind, start_revision: u64) -> Request<EtcdValu
 
 impl Storage {
     fn ask(&mut self, id: u64, kind: Kind, request: Request<EtcdValue>, out: &mut Effects) {
-        self.client.ask(id, kind as u8, request, out);
+        self.client.ask(id, self.client.group(kind), request, out);
     }
 
     /// Reads everything of a kind, to fill its cache.
     pub fn list_all(&mut self, kind: Kind, out: &mut Effects) {
-        let id = self.client.own(Own::List, kind as u8);
+        let id = self.client.own(Own::List, self.client.group(kind));
         self.ask(id, kind, Request::Range(RangeRequest::new(KeyRange::Prefix(kind.key_prefix().into()))), out);
     }
 
@@ -164,7 +164,7 @@ impl EventLeases {
             self.until = out.now() + REUSE;
             (self.used, self.granted) = (0, false);
             let ttl = EVENT_TTL + REUSE.as_nanos() as i64 / 1_000_000_000;
-            let grant = storage.client.own(Own::Grant, Kind::Event as u8);
+            let grant = storage.client.own(Own::Grant, storage.client.group(Kind::Event));
             storage.ask(grant, Kind::Event, Request::LeaseGrant { id: LeaseId(self.current), ttl }, out);
         }
         self.used += 1;

@@ -125,7 +125,7 @@ impl ApiServer {
                         flight.pending = Some(Pending::Write { object: None, then_delete: false, last });
                     }
                     Some(object) => {
-                        let answer = registry::shown(request, object);
+                        let answer = registry::shown(request, &self.cache, object);
                         self.reply(id, Ok(answer), out);
                     }
                     None => {}

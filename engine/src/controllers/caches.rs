@@ -3,6 +3,9 @@
 //! Models: kubernetes v1.36.2 cmd/kube-controller-manager/app/controllermanager.go (InformerFactory),
 //! staging/src/k8s.io/client-go/informers/factory.go. Left out: resync.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use crate::apiserver::request::ListOptions;
 use crate::client::{Informer, Store};
 use crate::objects::resource::Cast;
@@ -12,6 +15,12 @@ use crate::objects::{Deployment, Key, Kind, Name, OwnerReference, ReplicaSet, Re
 #[derive(Clone, Debug)]
 pub struct Caches {
     informers: Vec<Informer>,
+    /// Of the kinds that were discovered since the process began.
+    discovered: BTreeMap<Kind, Informer>,
+    /// The kinds that the API server serves beside those of [`Kind::ALL`].
+    served: Arc<[Kind]>,
+    /// What is known of a kind that nobody watches.
+    nothing: Store,
 }
 
 /// The kinds that some controller wants to know about: the garbage collector wants all but events.
@@ -33,7 +42,7 @@ const PLACES: [u8; Kind::COUNT] = {
     let mut places = [KINDS.len() as u8; Kind::COUNT];
     let mut place = 0;
     while place < KINDS.len() {
-        places[KINDS[place] as usize] = place as u8;
+        places[KINDS[place].index()] = place as u8;
         place += 1;
     }
     places
@@ -42,19 +51,30 @@ const PLACES: [u8; Kind::COUNT] = {
 impl Default for Caches {
     fn default() -> Self {
         let informer = |kind| Informer::new(kind, Store::indexed(), ListOptions::default());
-        Caches { informers: KINDS.map(informer).into() }
+        Caches {
+            informers: KINDS.map(informer).into(),
+            discovered: BTreeMap::new(),
+            served: Arc::new([]),
+            nothing: Store::indexed(),
+        }
     }
 }
 
 impl Caches {
     /// The informer of a kind; `None` if nobody asked for that kind.
     pub fn informer(&self, kind: Kind) -> Option<&Informer> {
-        self.informers.get(usize::from(PLACES[kind as usize]))
+        match PLACES.get(kind.index()) {
+            Some(place) => self.informers.get(usize::from(*place)),
+            None => self.discovered.get(&kind),
+        }
     }
 
     /// The informer of a kind, to change.
     pub fn informer_mut(&mut self, kind: Kind) -> Option<&mut Informer> {
-        self.informers.get_mut(usize::from(PLACES[kind as usize]))
+        match PLACES.get(kind.index()) {
+            Some(place) => self.informers.get_mut(usize::from(*place)),
+            None => self.discovered.get_mut(&kind),
+        }
     }
 
     /// The kinds that are known, in the order of their informers.
@@ -62,19 +82,46 @@ impl Caches {
         &KINDS
     }
 
+    /// The kinds that were discovered since the process began.
+    pub fn discovered(&self) -> impl Iterator<Item = Kind> {
+        self.discovered.keys().copied()
+    }
+
+    /// The kinds that the API server serves beside those of [`Kind::ALL`], as discovery says.
+    pub fn served(&self) -> &Arc<[Kind]> {
+        &self.served
+    }
+
+    /// What discovery says now.
+    pub fn serves(&mut self, kinds: Arc<[Kind]>) {
+        self.served = kinds;
+    }
+
+    /// Watches what is served: the kinds whose informers have yet to be started; those of kinds that are gone go, too.
+    pub fn discover(&mut self) -> Vec<Kind> {
+        let Caches { served, discovered, .. } = self;
+        discovered.retain(|kind, _| served.contains(kind));
+        let new = served.iter().copied().filter(|kind| !discovered.contains_key(kind));
+        let new: Vec<Kind> = new.filter(|kind| kind.definition().is_some()).collect();
+        for kind in &new {
+            discovered.insert(*kind, Informer::new(*kind, Store::indexed(), ListOptions::default()));
+        }
+        new
+    }
+
     /// All informers.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Informer> {
-        self.informers.iter_mut()
+        self.informers.iter_mut().chain(self.discovered.values_mut())
     }
 
     /// The informer whose watch has this number.
     pub fn watched_by(&mut self, number: u64) -> Option<&mut Informer> {
-        self.informers.iter_mut().find(|informer| informer.is(number))
+        self.iter_mut().find(|informer| informer.is(number))
     }
 
-    /// What is known of a kind; the kind must be one of [`Caches::kinds`].
+    /// What is known of a kind; nothing if nobody watches it.
     pub fn store(&self, kind: Kind) -> &Store {
-        &self.informers[usize::from(PLACES[kind as usize])].store
+        self.informer(kind).map_or(&self.nothing, |informer| &informer.store)
     }
 
     /// An object in the field's own type.

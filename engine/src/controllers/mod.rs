@@ -36,6 +36,8 @@ pub mod statefulset;
 pub mod taint_eviction;
 pub mod ttl_after_finished;
 
+use std::sync::Arc;
+
 use self::caches::Caches;
 use self::cronjob::CronJobController;
 use self::daemonset::DaemonSetController;
@@ -74,6 +76,9 @@ use crate::trace::{Note, What};
 /// The name of the process, of its lease, and in its events.
 const COMPONENT: &str = "kube-controller-manager";
 
+/// How often the garbage collector asks what is served; Kubernetes: garbageCollector.Sync, 30 s.
+const MONITOR: Duration = Duration::from_secs(30);
+
 /// Something that happens to the controller manager.
 #[derive(Clone, Debug)]
 pub enum ControllerManagerEvent {
@@ -98,6 +103,10 @@ pub enum ControllerManagerEvent {
     Tell(Agent),
     /// A watch that ended is opened again.
     Rewatch(Kind),
+    /// These kinds are served beside the built-in ones, as discovery says.
+    Discovered(Arc<[Kind]>),
+    /// Time for the garbage collector to watch what is served.
+    Monitor,
     /// The process ends itself.
     Exit,
 }
@@ -221,6 +230,13 @@ impl ControllerManager {
                 out.exit();
             }
             ControllerManagerEvent::Elect => self.elect(setup, out),
+            ControllerManagerEvent::Discovered(kinds) => {
+                self.caches.serves(kinds);
+                let period = MONITOR.as_nanos();
+                let next = Instant::from_nanos((out.now().as_nanos() / period + 1) * period);
+                out.at(next, Event::ControllerManager(self.me(), ControllerManagerEvent::Monitor));
+            }
+            ControllerManagerEvent::Monitor => self.monitor(out),
             ControllerManagerEvent::Delivery(delivery) => self.delivered(delivery, setup, out),
             ControllerManagerEvent::Requeue { which, key } => {
                 let around = &mut surroundings(&self.caches, &mut self.connection, setup, out);
@@ -256,6 +272,19 @@ impl ControllerManager {
                 if let Some(informer) = self.caches.informer_mut(kind) {
                     informer.start(agent, &mut self.connection, out);
                 }
+            }
+        }
+    }
+
+    /// The garbage collector begins to watch the kinds that are new.
+    fn monitor(&mut self, out: &mut Effects) {
+        if !self.leading() {
+            return;
+        }
+        let agent = Agent::ControllerManager(self.me());
+        for kind in self.caches.discover() {
+            if let Some(informer) = self.caches.informer_mut(kind) {
+                informer.start(agent, &mut self.connection, out);
             }
         }
     }
@@ -296,6 +325,7 @@ impl ControllerManager {
                 let agent = Agent::ControllerManager(self.me());
                 self.recorder.record(agent, lease, EventType::Normal, "LeaderElection", message, out);
                 self.recorder.pump(agent, &mut self.connection, Duration::ZERO, out);
+                self.caches.discover();
                 for informer in self.caches.iter_mut() {
                     informer.start(agent, &mut self.connection, out);
                 }

@@ -76,6 +76,10 @@ pub fn to_json(object: &Object) -> Value {
         Object::Lease(lease) => {
             root.insert("spec".into(), lease_spec(lease));
         }
+        Object::Custom(custom) => {
+            // Of what is kept as JSON a deletion knows a grace period of zero, as everywhere.
+            root.extend(custom.content.iter().map(|(field, value)| (field.clone(), value.clone())));
+        }
         other => {
             if let Some(Value::Object(mut content)) = other.content() {
                 if let Some(metadata) = root.remove("metadata") {

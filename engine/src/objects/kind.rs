@@ -3,6 +3,8 @@
 //! Models: kubernetes v1.36.2 pkg/kubeapiserver/default_storage_factory_builder.go (key prefixes), discovery of the real server. Of groups
 //! with several versions the preferred one is served. Left out: kinds that nothing simulated looks at and that live in no namespace.
 
+use super::definition::Definition;
+
 /// A kind of API object.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Kind {
@@ -84,6 +86,8 @@ pub enum Kind {
     ResourceClaim,
     /// resource.k8s.io/v1 ResourceClaimTemplate
     ResourceClaimTemplate,
+    /// A kind that clusters have only from some moment on: see [`Definition`].
+    Custom(&'static Definition),
 }
 
 /// One row of the table of kinds.
@@ -242,39 +246,102 @@ impl Kind {
         Kind::ResourceClaimTemplate,
     ];
 
-    fn row(self) -> &'static Row {
-        &TABLE[self as usize]
+    /// Its place in [`Kind::ALL`]; [`Kind::COUNT`] for a kind that is defined.
+    pub const fn index(self) -> usize {
+        match self {
+            Kind::Pod => 0,
+            Kind::Node => 1,
+            Kind::Namespace => 2,
+            Kind::Event => 3,
+            Kind::ConfigMap => 4,
+            Kind::ServiceAccount => 5,
+            Kind::Deployment => 6,
+            Kind::ReplicaSet => 7,
+            Kind::Lease => 8,
+            Kind::Service => 9,
+            Kind::Endpoints => 10,
+            Kind::Secret => 11,
+            Kind::PersistentVolume => 12,
+            Kind::PersistentVolumeClaim => 13,
+            Kind::ResourceQuota => 14,
+            Kind::LimitRange => 15,
+            Kind::ReplicationController => 16,
+            Kind::PodTemplate => 17,
+            Kind::StatefulSet => 18,
+            Kind::DaemonSet => 19,
+            Kind::ControllerRevision => 20,
+            Kind::Job => 21,
+            Kind::CronJob => 22,
+            Kind::EndpointSlice => 23,
+            Kind::PodDisruptionBudget => 24,
+            Kind::HorizontalPodAutoscaler => 25,
+            Kind::PriorityClass => 26,
+            Kind::StorageClass => 27,
+            Kind::CSIStorageCapacity => 28,
+            Kind::Ingress => 29,
+            Kind::IngressClass => 30,
+            Kind::NetworkPolicy => 31,
+            Kind::IPAddress => 32,
+            Kind::Role => 33,
+            Kind::RoleBinding => 34,
+            Kind::ClusterRole => 35,
+            Kind::ClusterRoleBinding => 36,
+            Kind::ResourceClaim => 37,
+            Kind::ResourceClaimTemplate => 38,
+            Kind::Custom(_) => Kind::COUNT,
+        }
+    }
+
+    /// What defines it, if it is none of [`Kind::ALL`].
+    pub const fn definition(self) -> Option<&'static Definition> {
+        if let Kind::Custom(definition) = self { Some(definition) } else { None }
+    }
+
+    fn row(self) -> Option<&'static Row> {
+        TABLE.get(self.index())
     }
 
     /// `Pod`.
     pub const fn name(self) -> &'static str {
-        NAMES[self as usize]
+        match self {
+            Kind::Custom(definition) => definition.kind,
+            other => NAMES[other.index()],
+        }
     }
 
     /// `pods`.
     pub fn plural(self) -> &'static str {
-        self.row().plural
+        match self {
+            Kind::Custom(definition) => definition.plural,
+            other => other.row().map_or("", |row| row.plural),
+        }
     }
 
     /// `apps`; empty for the core group.
     pub fn group(self) -> &'static str {
-        self.row().group
+        match self {
+            Kind::Custom(definition) => definition.group,
+            other => other.row().map_or("", |row| row.group),
+        }
     }
 
     /// `apps/v1`.
     pub fn api_version(self) -> &'static str {
-        match (self.row().group, self.row().version) {
-            ("", version) => version,
-            ("apps", _) => "apps/v1",
-            ("autoscaling", _) => "autoscaling/v2",
-            ("batch", _) => "batch/v1",
-            ("coordination.k8s.io", _) => "coordination.k8s.io/v1",
-            ("discovery.k8s.io", _) => "discovery.k8s.io/v1",
-            ("networking.k8s.io", _) => "networking.k8s.io/v1",
-            ("policy", _) => "policy/v1",
-            ("rbac.authorization.k8s.io", _) => "rbac.authorization.k8s.io/v1",
-            ("resource.k8s.io", _) => "resource.k8s.io/v1",
-            ("scheduling.k8s.io", _) => "scheduling.k8s.io/v1",
+        if let Kind::Custom(definition) = self {
+            return definition.api_version;
+        }
+        match self.group() {
+            "" => self.row().map_or("v1", |row| row.version),
+            "apps" => "apps/v1",
+            "autoscaling" => "autoscaling/v2",
+            "batch" => "batch/v1",
+            "coordination.k8s.io" => "coordination.k8s.io/v1",
+            "discovery.k8s.io" => "discovery.k8s.io/v1",
+            "networking.k8s.io" => "networking.k8s.io/v1",
+            "policy" => "policy/v1",
+            "rbac.authorization.k8s.io" => "rbac.authorization.k8s.io/v1",
+            "resource.k8s.io" => "resource.k8s.io/v1",
+            "scheduling.k8s.io" => "scheduling.k8s.io/v1",
             _ => "storage.k8s.io/v1",
         }
     }
@@ -286,17 +353,26 @@ impl Kind {
 
     /// Whether objects live in namespaces.
     pub fn namespaced(self) -> bool {
-        self.row().namespaced
+        match self {
+            Kind::Custom(definition) => definition.namespaced,
+            other => other.row().is_some_and(|row| row.namespaced),
+        }
     }
 
     /// `deploy`, if there is a short name.
     pub fn short(self) -> Option<&'static str> {
-        Some(self.row().short).filter(|short| !short.is_empty())
+        match self {
+            Kind::Custom(definition) => definition.short.first().copied(),
+            other => other.row().map(|row| row.short).filter(|short| !short.is_empty()),
+        }
     }
 
     /// The prefix of the kind's keys in etcd, with the trailing slash.
     pub fn key_prefix(self) -> String {
-        format!("/registry/{}/", self.row().prefix)
+        match self {
+            Kind::Custom(Definition { group, plural, .. }) => format!("/registry/{group}/{plural}/"),
+            other => format!("/registry/{}/", other.row().map_or("", |row| row.prefix)),
+        }
     }
 
     /// The kind of a resource's plural name.
@@ -317,7 +393,7 @@ mod tests {
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
         for (kind, row) in Kind::ALL.iter().zip(&TABLE) {
-            assert_eq!(*kind, row.kind);
+            assert_eq!((*kind, TABLE[kind.index()].kind), (row.kind, row.kind));
             assert_eq!(kind.name(), format!("{kind:?}"));
             assert_eq!(Kind::from_plural(kind.plural()), Some(*kind));
             assert_eq!(Kind::from_name(kind.name()), Some(*kind));

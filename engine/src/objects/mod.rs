@@ -6,7 +6,9 @@
 pub mod calendar;
 pub mod compact;
 pub mod condition;
+pub mod custom;
 pub mod decode;
+pub mod definition;
 pub mod event;
 pub mod go_json;
 pub mod json;
@@ -29,6 +31,7 @@ pub mod volume;
 pub mod workload;
 
 pub use condition::{Condition, ConditionStatus};
+pub use custom::Custom;
 pub use event::{EventObject, EventType, ObjectReference};
 pub use kind::Kind;
 pub use labels::Labels;
@@ -57,6 +60,7 @@ macro_rules! objects {
             Deployment(Deployment),
             ReplicaSet(ReplicaSet),
             Lease(Lease),
+            Custom(Custom),
             $($variant(Resource<$type>),)*
         }
 
@@ -73,6 +77,7 @@ macro_rules! objects {
                     Object::Deployment($inner) => $body,
                     Object::ReplicaSet($inner) => $body,
                     Object::Lease($inner) => $body,
+                    Object::Custom($inner) => $body,
                     $(Object::$variant($inner) => $body,)*
                 }
             };
@@ -91,6 +96,7 @@ macro_rules! objects {
                     Object::Deployment(_) => Kind::Deployment,
                     Object::ReplicaSet(_) => Kind::ReplicaSet,
                     Object::Lease(_) => Kind::Lease,
+                    Object::Custom(custom) => custom.kind,
                     $(Object::$variant(_) => Kind::$variant,)*
                 }
             }
@@ -197,6 +203,11 @@ impl Object {
     /// The replica set, if it is one.
     pub fn as_replica_set(&self) -> Option<&ReplicaSet> {
         if let Object::ReplicaSet(set) = self { Some(set) } else { None }
+    }
+
+    /// The object, if it is of a kind that is defined.
+    pub fn as_custom(&self) -> Option<&Custom> {
+        if let Object::Custom(custom) = self { Some(custom) } else { None }
     }
 
     /// The object in the field's own type, if it is one of that kind.

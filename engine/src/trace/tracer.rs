@@ -69,7 +69,10 @@ impl Trace {
         (at.as_nanos(), cause.0).hash(hash);
         note.by.hash(hash);
         if let Some((kind, key)) = &note.object {
-            hash.write_u8(*kind as u8);
+            hash.write_u8(kind.index() as u8);
+            if let Some(definition) = kind.definition() {
+                definition.hash(hash);
+            }
             key.namespace.hash(hash);
             key.name.hash(hash);
         }

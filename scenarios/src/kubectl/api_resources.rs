@@ -33,8 +33,10 @@ pub(crate) fn api_resources(session: &mut Session, args: &Args) -> Step<()> {
         return Err(Failure::message("--sort-by accepts only name or kind").into());
     }
     let (verbs, categories) = (args.list("verbs"), args.list("categories"));
+    let discovered = session.discovered.clone();
     let mut found: Vec<&Resource> = Resource::table()
         .iter()
+        .chain(&discovered)
         .filter(|r| !args.has("api-group") || r.group == args.text("api-group"))
         .filter(|r| !args.has("namespaced") || r.namespaced == args.bool("namespaced"))
         .filter(|r| verbs.iter().all(|verb| r.verbs().contains(&verb.as_str())))
@@ -79,7 +81,8 @@ pub(crate) fn api_resources(session: &mut Session, args: &Args) -> Step<()> {
 const OTHER_VERSIONS: &[&str] = &["autoscaling/v1"];
 
 pub(crate) fn api_versions(session: &mut Session, _: &Args) -> Step<()> {
-    let mut versions: Vec<String> = Resource::table().iter().map(Resource::api_version).collect();
+    let mut versions: Vec<String> =
+        Resource::table().iter().chain(&session.discovered).map(Resource::api_version).collect();
     versions.extend(OTHER_VERSIONS.iter().map(|version| version.to_string()));
     versions.sort();
     versions.dedup();

@@ -192,7 +192,7 @@ pub(crate) fn patch_live(
         }
         let call = ApiCall {
             body: Some(patch.clone()),
-            ..write_call(args, info.call(ApiVerb::Patch(PatchType::StrategicMerge)), dry_run)
+            ..write_call(args, info.call(ApiVerb::Patch(patch_type(&info.resource))), dry_run)
         };
         let failure = match attempt(session.call(call))? {
             Ok(patched) => return Ok((patched.clone(), false)),
@@ -208,6 +208,11 @@ pub(crate) fn patch_live(
         live = session.get(&info.resource, info.namespace.as_deref(), &info.name)?.clone();
     }
     Ok((live, true))
+}
+
+/// Custom resources know no strategic merge.
+fn patch_type(resource: &super::resources::Resource) -> PatchType {
+    if resource.custom.is_some() { PatchType::Merge } else { PatchType::StrategicMerge }
 }
 
 /// The object with itself in the annotation.

@@ -285,7 +285,8 @@ pub(crate) fn can_i(session: &mut Session, args: &Args) -> Step<()> {
     let all = args.bool("all-namespaces");
     let mut known: &[&str] = RESOURCE_VERBS;
     let (word, name) = what.split_once('/').unwrap_or((what, ""));
-    let found = if word == "*" || what.starts_with('/') { None } else { Resource::find(word).ok() };
+    let found =
+        if word == "*" || what.starts_with('/') { None } else { Resource::find_among(word, &session.discovered).ok() };
     let asked = if what.starts_with('/') {
         if args.has("subresource") {
             return Err(Failure::message("--subresource can not be used with NonResourceURL").into());

@@ -55,7 +55,7 @@ impl Info {
 }
 
 /// Reads `TYPE[,TYPE] [NAME…]` or `TYPE/NAME…`.
-pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>, Failure> {
+pub(crate) fn targets(words: &[String], discovered: &[Resource]) -> Result<Vec<Target>, Failure> {
     let with_slash = words.iter().filter(|w| w.contains('/')).count();
     if with_slash > 0 {
         if with_slash != words.len() {
@@ -65,12 +65,12 @@ pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>, Failure> {
                  resource/<resource_name>'",
             ));
         }
-        return words.iter().map(|word| typed_name(word)).collect();
+        return words.iter().map(|word| typed_name(word, discovered)).collect();
     }
     let Some((types, names)) = words.split_first() else { return Ok(Vec::new()) };
     let mut targets = Vec::new();
     for word in types.split(',') {
-        for resource in Resource::find_all(word)? {
+        for resource in Resource::find_all(word, discovered)? {
             if names.is_empty() {
                 targets.push(Target { resource, name: None });
             }
@@ -82,7 +82,7 @@ pub(crate) fn targets(words: &[String]) -> Result<Vec<Target>, Failure> {
     Ok(targets)
 }
 
-fn typed_name(word: &str) -> Result<Target, Failure> {
+fn typed_name(word: &str, discovered: &[Resource]) -> Result<Target, Failure> {
     let mut parts = word.split('/');
     let (kind, name) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     if parts.next().is_some() {
@@ -91,7 +91,7 @@ fn typed_name(word: &str) -> Result<Target, Failure> {
     if kind.is_empty() || name.is_empty() || kind.contains(',') {
         return Err(Failure::message("arguments in resource/name form must have a single resource and name"));
     }
-    Ok(Target { resource: Resource::find(kind)?, name: Some(name.into()) })
+    Ok(Target { resource: Resource::find_among(kind, discovered)?, name: Some(name.into()) })
 }
 
 /// Which objects besides those named.
@@ -174,7 +174,7 @@ pub(crate) fn infos(session: &mut Session, args: &Args, words: &[String]) -> Ste
         }
         return Ok((infos, failures));
     }
-    let targets = checked_targets(words, &selection)?;
+    let targets = checked_targets(words, &selection, &session.discovered)?;
     let (mut infos, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
         match attempt(fetch(session, &target, &selection))? {
@@ -186,8 +186,12 @@ pub(crate) fn infos(session: &mut Session, args: &Args, words: &[String]) -> Ste
 }
 
 /// Targets that either have names or are picked by a selector.
-pub(crate) fn checked_targets(words: &[String], selection: &Selection) -> Result<Vec<Target>, Failure> {
-    let targets = targets(words)?;
+pub(crate) fn checked_targets(
+    words: &[String],
+    selection: &Selection,
+    discovered: &[Resource],
+) -> Result<Vec<Target>, Failure> {
+    let targets = targets(words, discovered)?;
     if selection.is_some() && targets.iter().any(|t| t.name.is_some()) {
         return Err(Failure::message("name cannot be provided when a selector is specified"));
     }
@@ -237,7 +241,7 @@ mod tests {
     #[test]
     fn types_and_names_may_be_combined() {
         let shown = |line: &str| -> Vec<String> {
-            let targets = targets(&words(line)).expect(line);
+            let targets = targets(&words(line), &[]).expect(line);
             targets.iter().map(|t| format!("{}:{}", t.resource.plural, t.name.as_deref().unwrap_or("*"))).collect()
         };
         assert_eq!(shown("po,rs a b"), ["pods:a", "pods:b", "replicasets:a", "replicasets:b"]);
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn mistakes_in_arguments_are_explained() {
-        let text = |line: &str| targets(&words(line)).expect_err(line).text();
+        let text = |line: &str| targets(&words(line), &[]).expect_err(line).text();
         assert!(text("pod pod/a").starts_with("there is no need to specify a resource type as a separate argument"));
         assert_eq!(text("a/b/c"), "arguments in resource/name form may not have more than one slash");
         assert_eq!(text("foos"), "the server doesn't have a resource type \"foos\"");
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn names_and_selectors_exclude_each_other() {
         let all = Selection { all: true, ..Selection::default() };
-        let text = |line: &str, s: &Selection| checked_targets(&words(line), s).expect_err(line).text();
+        let text = |line: &str, s: &Selection| checked_targets(&words(line), s, &[]).expect_err(line).text();
         assert_eq!(text("pods a", &all), "name cannot be provided when a selector is specified");
         assert_eq!(text("pods", &Selection::default()), "resource(s) were provided, but no name was specified");
     }

@@ -148,7 +148,7 @@ fn targets(session: &mut Session, args: &Args, selection: &Selection) -> Step<(V
         return Err(Failure::message(text.join("\n")).into());
     }
     let (mut infos, mut failures) = (Vec::new(), Vec::new());
-    for Target { resource, name } in checked_targets(&args.words, selection)? {
+    for Target { resource, name } in checked_targets(&args.words, selection, &session.discovered)? {
         let Some(name) = name else {
             match attempt(list_objects(session, &resource, selection))? {
                 Ok(found) => infos.extend(found.items().map(|object| {

@@ -39,7 +39,7 @@ pub(crate) fn events(session: &mut Session, args: &Args) -> Step<()> {
     let all = args.bool("all-namespaces");
     let place = session.globals.namespace().to_string();
     let call = ApiCall {
-        field_selector: about(args)?,
+        field_selector: about(args, &session.discovered)?,
         limit: Some(CHUNK),
         ..Resource::EVENTS.call(ApiVerb::List, Some(place.as_str()).filter(|_| !all))
     };
@@ -69,12 +69,12 @@ pub(crate) fn events(session: &mut Session, args: &Args) -> Step<()> {
 }
 
 /// The events of one object.
-fn about(args: &Args) -> Result<Option<String>, Failure> {
+fn about(args: &Args, discovered: &[super::resources::Resource]) -> Result<Option<String>, Failure> {
     let Some(object) = args.given("for") else { return Ok(None) };
     if !object.contains('/') {
         return Err(Failure::message("--for must be in resource/name form"));
     }
-    let targets = targets(&[object])?;
+    let targets = targets(&[object], discovered)?;
     let Some(target) = targets.first() else { return Ok(None) };
     let (kind, name) = (target.resource.kind, target.name.as_deref().unwrap_or(""));
     Ok(Some(format!("involvedObject.kind={kind},involvedObject.name={name}")))

@@ -172,7 +172,7 @@ fn selected(session: &mut Session, args: &Args) -> Step<Vec<Value>> {
 pub(super) fn pods_of(session: &mut Session, args: &Args, word: &str) -> Step<Vec<Value>> {
     let namespace = session.globals.namespace().to_owned();
     let words = if word.contains('/') { vec![word.to_owned()] } else { vec!["pods".to_owned(), word.to_owned()] };
-    let target = targets(&words)?.into_iter().next().ok_or_else(|| Failure::message("expected a resource"))?;
+    let target = targets(&words, &[])?.into_iter().next().ok_or_else(|| Failure::message("expected a resource"))?;
     let named = target.name.unwrap_or_default();
     let object = match attempt(session.get_info(&target.resource, Some(&namespace), &named))? {
         Ok(object) => object.clone(),

@@ -95,7 +95,7 @@ fn validate(source: &str, document: &Value) -> Result<(), Failure> {
 
 fn info(session: &Session, source: &str, mut object: Value) -> Result<Info, Failure> {
     let (api_version, kind) = (text(&object, "/apiVersion"), text(&object, "/kind"));
-    let Some(resource) = Resource::of_manifest(api_version, kind) else {
+    let Some(resource) = Resource::of_manifest_among(api_version, kind, &session.discovered) else {
         return Err(Failure::message(format!(
             "resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{source}\": no matches for kind \
              \"{kind}\" in version \"{api_version}\"\nensure CRDs are installed first",

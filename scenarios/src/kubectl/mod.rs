@@ -67,6 +67,8 @@ mod vectors;
 #[cfg(test)]
 mod verbs_tests;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 pub(crate) use yaml::documents as yaml_documents;
@@ -75,6 +77,17 @@ pub use drain::Drain;
 pub use get::watch::GetWatch;
 pub use rollout::status::StatusWatch;
 use session::{Session, Stop};
+
+/// A type that a CustomResourceDefinition brings.
+#[derive(Clone, Copy, Debug)]
+pub struct Discovered(resources::Resource);
+
+impl Discovered {
+    /// What a definition brings.
+    pub fn of(defined: &wavetank_engine::objects::custom::Defined) -> Option<Discovered> {
+        resources::Resource::defined(defined).map(Discovered)
+    }
+}
 
 /// A kubectl process: everything its future depends on.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +100,8 @@ pub struct Process {
     pub answers: Vec<Answer>,
     /// When it was started. [ns since the Unix epoch]
     pub started: i64,
+    /// What the server offers beside what every server does, as discovery said when the process began.
+    pub discovered: Arc<[Discovered]>,
     /// Where a long watch had got to when its older answers were dropped, see [`Process::forget`].
     pub resume: Option<Resume>,
 }
@@ -94,7 +109,7 @@ pub struct Process {
 impl Process {
     /// A process that has just been started.
     pub fn new(argv: Vec<String>, stdin: Option<String>, started: i64) -> Self {
-        Process { argv, stdin, answers: Vec::new(), started, resume: None }
+        Process { argv, stdin, started, ..Process::default() }
     }
 
     /// Drops the answers that `run` says are no longer needed, so that a watch of n events costs n steps and not n².

@@ -139,6 +139,9 @@ impl Resource {
 
     /// The categories the type is in.
     pub fn categories(&self) -> &'static [&'static str] {
+        if let Some(custom) = self.custom {
+            return custom.categories;
+        }
         match self.group {
             _ if self.in_all() => &["all"],
             "admissionregistration.k8s.io" | "apiextensions.k8s.io" | "apiregistration.k8s.io" => &["api-extensions"],

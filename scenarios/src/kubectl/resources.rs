@@ -2,11 +2,12 @@
 //!
 //! Models: discovery of kubernetes v1.36.2; staging/src/k8s.io/client-go/restmapper/{discovery,shortcut}.go,
 //! staging/src/k8s.io/cli-runtime/pkg/resource/builder.go (`mappingFor`).
-//! Left out: custom resources; versions of a group that are not the preferred one.
+//! Left out: versions of a group that are not the preferred one.
 
 use super::errors::Failure;
 use super::resource_table::TABLE;
 use super::{ApiCall, ApiVerb};
+use wavetank_engine::objects::custom::{Defined, PrinterColumn};
 
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,19 @@ pub(crate) struct Resource {
     pub version: &'static str,
     pub kind: &'static str,
     pub namespaced: bool,
+    /// What only a custom resource has.
+    pub custom: Option<Custom>,
 }
+
+/// What a type has because a CustomResourceDefinition says so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Custom {
+    pub singular: &'static str,
+    pub categories: &'static [&'static str],
+    pub columns: &'static [PrinterColumn],
+}
+
+impl Eq for Custom {}
 
 pub(super) const fn core(
     plural: &'static str,
@@ -36,7 +49,7 @@ pub(super) const fn grouped(
     short: &'static [&'static str],
     namespaced: bool,
 ) -> Resource {
-    Resource { plural, short, group, version, kind, namespaced }
+    Resource { plural, short, group, version, kind, namespaced, custom: None }
 }
 
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
@@ -89,6 +102,24 @@ impl Resource {
     pub const CLUSTERROLEBINDINGS: Resource =
         grouped(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[], false);
 
+    /// A type that a definition brings.
+    pub fn defined(defined: &Defined) -> Option<Resource> {
+        let definition = defined.kind.definition()?;
+        Some(Resource {
+            plural: definition.plural,
+            short: definition.short,
+            group: definition.group,
+            version: definition.version,
+            kind: definition.kind,
+            namespaced: definition.namespaced,
+            custom: Some(Custom {
+                singular: definition.singular,
+                categories: definition.categories,
+                columns: defined.columns,
+            }),
+        })
+    }
+
     /// All types.
     pub fn table() -> &'static [Resource] {
         TABLE
@@ -129,29 +160,50 @@ impl Resource {
 
     /// Finds the type a user means: plural, singular, short name or kind, with group or version and group appended.
     pub fn find(word: &str) -> Result<Resource, Failure> {
+        Resource::find_among(word, &[])
+    }
+
+    /// The same, also among the types that definitions bring.
+    pub fn find_among(word: &str, discovered: &[Resource]) -> Result<Resource, Failure> {
         let lower = word.to_lowercase();
         let (name, rest) = lower.split_once('.').unwrap_or((&lower, ""));
-        let found = TABLE.iter().find(|r| r.is_called(name) && r.is_in(rest));
+        let found = TABLE.iter().chain(discovered).find(|r| r.is_called(name) && r.is_in(rest));
         let given = word.split('.').next().unwrap_or(word);
         found.copied().ok_or_else(|| Failure::message(format!("the server doesn't have a resource type \"{given}\"")))
     }
 
     /// The types behind a word: a category or one type.
-    pub fn find_all(word: &str) -> Result<Vec<Resource>, Failure> {
+    pub fn find_all(word: &str, discovered: &[Resource]) -> Result<Vec<Resource>, Failure> {
+        let in_category = |r: &&Resource| r.custom.is_some_and(|custom| custom.categories.contains(&word));
+        let categorized = discovered.iter().filter(in_category).copied();
         if word == "all" {
-            ALL.iter().map(|plural| Resource::find(plural)).collect()
+            ALL.iter().map(|plural| Resource::find(plural)).chain(categorized.map(Ok)).collect()
+        } else if categorized.clone().next().is_some() {
+            Ok(categorized.collect())
         } else {
-            Ok(vec![Resource::find(word)?])
+            Ok(vec![Resource::find_among(word, discovered)?])
         }
     }
 
     /// Finds the type of a manifest. The kind is compared without regard to case, as the mapper does.
     pub fn of_manifest(api_version: &str, kind: &str) -> Option<Resource> {
-        TABLE.iter().find(|r| r.kind.eq_ignore_ascii_case(kind) && r.api_version() == api_version).copied()
+        Resource::of_manifest_among(api_version, kind, &[])
+    }
+
+    /// The same, also among the types that definitions bring.
+    pub fn of_manifest_among(api_version: &str, kind: &str, discovered: &[Resource]) -> Option<Resource> {
+        TABLE
+            .iter()
+            .chain(discovered)
+            .find(|r| r.kind.eq_ignore_ascii_case(kind) && r.api_version() == api_version)
+            .copied()
     }
 
     fn is_called(&self, name: &str) -> bool {
-        self.plural == name || self.kind.eq_ignore_ascii_case(name) || self.short.contains(&name)
+        self.plural == name
+            || self.kind.eq_ignore_ascii_case(name)
+            || self.short.contains(&name)
+            || self.custom.is_some_and(|custom| custom.singular == name)
     }
 
     /// `rest` is what follows the name: nothing, `GROUP`, or `VERSION.GROUP`.

@@ -60,6 +60,8 @@ pub(crate) struct Session<'a> {
     pub globals: Globals,
     /// For whom kubectl speaks, if not for the admin.
     pub acting: Option<Acting>,
+    /// The types that definitions bring.
+    pub discovered: Vec<Resource>,
     /// kubectl's time: that of the last answer taken. [ns since the Unix epoch]
     pub now: i64,
     taken: usize,
@@ -78,6 +80,7 @@ impl<'a> Session<'a> {
             files,
             globals: Globals::default(),
             acting: None,
+            discovered: process.discovered.iter().map(|one| one.0).collect(),
             now: resume.map_or(process.started, |r| r.now),
             taken: 0,
             before: resume.map_or(0, |r| r.answers),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::Arc;
 
 use wavetank_engine::World;
 use wavetank_engine::apiserver::request::{Answer as EngineAnswer, Delivery};
 use wavetank_engine::apiserver::status::Status;
 use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::{Duration, Instant};
-use wavetank_engine::objects::json;
+use wavetank_engine::objects::{Kind, json};
 use wavetank_engine::world::Mail;
 
 use super::dial::{self, Dial};
@@ -26,6 +27,8 @@ pub(super) struct Kubectl {
     /// The request it waits for.
     request: Option<u64>,
     requests: u64,
+    /// The kinds that the server has beside the built-in ones.
+    kinds: Arc<[Kind]>,
     /// The numbers of its open watches, in the order in which they were opened.
     pub(super) streams: Vec<u64>,
     heard: BTreeMap<u64, VecDeque<Answer>>,
@@ -40,14 +43,18 @@ impl Kubectl {
             waiting: None,
             request: None,
             requests: 0,
+            kinds: Arc::new(Kind::EXTENSIONS),
             streams: Vec::new(),
             heard: BTreeMap::new(),
             dial: None,
         }
     }
 
-    pub(super) fn begin(&mut self, now: i64) {
+    pub(super) fn begin(&mut self, now: i64, world: &World) {
         self.process.started = now;
+        let found = world.discovery();
+        self.kinds = Kind::EXTENSIONS.into_iter().chain(found.iter().map(|defined| defined.kind)).collect();
+        self.process.discovered = found.iter().filter_map(|defined| kubectl::Discovered::of(defined)).collect();
     }
 
     /// A timer is due; true if the process can go on.
@@ -88,7 +95,7 @@ impl Kubectl {
                 }
                 let answer = match (reply.result, call) {
                     (Ok(answer), Some(call)) => {
-                        let body = translate::body(&answer, &call.resource);
+                        let body = translate::body(&answer, translate::kind(call, &self.kinds));
                         Answer::Ok { at: now, body, warnings: reply.warnings }
                     }
                     (Ok(_), None) => return false,
@@ -177,7 +184,7 @@ impl Kubectl {
                     return asked;
                 }
                 self.requests += 1;
-                match translate::request(&call, number, agent, self.requests) {
+                match translate::request(&call, &self.kinds, number, agent, self.requests) {
                     Ok(request) => {
                         *next += 1;
                         if call.verb == ApiVerb::Watch {
@@ -191,7 +198,7 @@ impl Kubectl {
                         if call.verb == ApiVerb::Watch {
                             self.streams.push(0);
                         }
-                        self.answer(match translate::none_of(&call) {
+                        self.answer(match translate::none_of(&call, &self.kinds) {
                             Some(body) => Answer::Ok { at: unix, body, warnings: Vec::new() },
                             None => Answer::Err { at: unix, status },
                         });

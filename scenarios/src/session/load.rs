@@ -23,7 +23,7 @@ impl Session {
     pub fn set_demand(&mut self, target: &str, demand: Demand) -> Result<(), String> {
         let (namespace, object) = target.split_once(':').unwrap_or(("default", target));
         let (resource, name) = spec::demand::target(object)?;
-        let kind = super::kind_of(resource)?;
+        let kind = super::kind_of(resource, &self.custom_kinds())?;
         let key = Key::new(namespace, name);
         if !DEMANDED.contains(&kind) {
             let all: Vec<String> = DEMANDED.iter().map(|kind| kind.name().to_lowercase()).collect();

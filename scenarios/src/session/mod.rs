@@ -325,9 +325,14 @@ impl Session {
         std::mem::take(&mut self.output)
     }
 
+    /// The kinds that definitions have brought so far.
+    pub(crate) fn custom_kinds(&self) -> Vec<Kind> {
+        self.world.discovery().iter().map(|one| one.kind).collect()
+    }
+
     /// Stored objects, sorted by key: the truth in etcd.
     pub fn objects(&self, resource: &str) -> Result<Vec<Value>, String> {
-        let kind = kind_of(resource)?;
+        let kind = kind_of(resource, &self.custom_kinds())?;
         Ok(self.world.objects(kind).iter().map(|object| json::to_json(object)).collect())
     }
 
@@ -534,9 +539,21 @@ fn ready_nodes(world: &World) -> usize {
     world.objects(Kind::Node).iter().filter(|object| settled(object)).count()
 }
 
-/// The kind that a person means by `resource`.
-pub(crate) fn kind_of(resource: &str) -> Result<Kind, String> {
+/// The kind that a person means by `resource`: one of the `custom` ones, or one that every cluster has.
+pub(crate) fn kind_of(resource: &str, custom: &[Kind]) -> Result<Kind, String> {
     let word = resource.to_ascii_lowercase();
+    let defined = Kind::EXTENSIONS.into_iter().chain(custom.iter().copied());
+    let called = |kind: &Kind| {
+        kind.definition().is_some_and(|one| {
+            one.short.contains(&&*word)
+                || one.plural == word
+                || one.kind.eq_ignore_ascii_case(&word)
+                || kind.qualified() == word
+        })
+    };
+    if let Some(kind) = defined.into_iter().find(called) {
+        return Ok(kind);
+    }
     let named =
         |kind: &&Kind| kind.short() == Some(&*word) || kind.plural() == word || kind.name().eq_ignore_ascii_case(&word);
     Kind::ALL.iter().find(named).copied().ok_or_else(|| {

@@ -98,7 +98,7 @@ impl Running {
             (Wake::Timer(_), program) if !self.started => {
                 self.started = true;
                 match program {
-                    Program::Kubectl(kubectl) => kubectl.begin(now),
+                    Program::Kubectl(kubectl) => kubectl.begin(now, world),
                     Program::Etcdctl(etcdctl) => etcdctl.begin(now),
                 }
                 true

@@ -57,7 +57,7 @@ impl Pods {
             None => (text.trim(), "default"),
         };
         let which = match which.split_once('/') {
-            Some((kind, name)) => match kind_of(kind)? {
+            Some((kind, name)) => match kind_of(kind, &[])? {
                 Kind::Pod => Meant::Name(name.to_owned()),
                 kind => Meant::Of(kind, name.to_owned()),
             },

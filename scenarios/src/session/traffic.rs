@@ -41,7 +41,7 @@ impl Session {
         let wrong =
             || format!("requests go to a Service like \"service/web\", or \"shop:service/web\", not to \"{target}\"");
         let (resource, name) = object.split_once('/').ok_or_else(wrong)?;
-        if super::kind_of(resource)? != Kind::Service {
+        if super::kind_of(resource, &[])? != Kind::Service {
             return Err(wrong());
         }
         let key = Key::new(namespace, name);

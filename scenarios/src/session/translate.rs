@@ -15,8 +15,14 @@ use wavetank_engine::objects::{Key, Kind, Object, Uid, json as api_json};
 use crate::kubectl::{self, ApiCall, ApiVerb};
 
 /// The engine's form of a request; the error is the Status a real API server would answer with.
-pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) -> Result<Request, Value> {
-    let kind = Kind::from_plural(&call.resource).ok_or_else(|| not_simulated(call))?;
+pub(super) fn request(
+    call: &ApiCall,
+    kinds: &[Kind],
+    number: u64,
+    agent: Agent,
+    sequence: u64,
+) -> Result<Request, Value> {
+    let kind = kind(call, kinds).ok_or_else(|| not_simulated(call))?;
     let subresource = match call.subresource.as_deref() {
         None => Subresource::None,
         Some("status") => Subresource::Status,
@@ -51,6 +57,12 @@ pub(super) fn request(call: &ApiCall, number: u64, agent: Agent, sequence: u64) 
     };
     let options = WriteOptions { dry_run: call.dry_run, field_validation };
     Ok(Request { from: Endpoint::Outside, number, agent, sequence, verb, kind, subresource, key, body, options })
+}
+
+/// The kind that a request is about; `kinds` are those beside the built-in ones.
+pub(super) fn kind(call: &ApiCall, kinds: &[Kind]) -> Option<Kind> {
+    let defined = kinds.iter().find(|kind| kind.plural() == call.resource && kind.group() == call.group);
+    defined.copied().or_else(|| Kind::from_plural(&call.resource))
 }
 
 fn content(call: &ApiCall) -> Body {
@@ -97,11 +109,10 @@ fn delete_options(body: Option<&Value>) -> DeleteOptions {
 }
 
 /// The JSON of a good reply.
-pub(super) fn body(answer: &Answer, resource: &str) -> Value {
+pub(super) fn body(answer: &Answer, kind: Option<Kind>) -> Value {
     match answer {
         Answer::Object(object) => api_json::to_json(object),
         Answer::List { resource_version, items } => {
-            let kind = Kind::from_plural(resource);
             let (name, version) = kind.map_or(("", "v1"), |kind| (kind.name(), kind.api_version()));
             let items: Vec<Value> = items.iter().map(|item: &Arc<Object>| api_json::to_json(item)).collect();
             json!({
@@ -131,8 +142,8 @@ fn bad_request(message: &str) -> Value {
 
 /// The list of a kind that the simulator does not serve: nobody could create any, so in a namespace of the user's there are none. The
 /// system's own namespaces would have some in a real cluster (the service `kubernetes`), so nothing is said about those.
-pub(super) fn none_of(call: &ApiCall) -> Option<Value> {
-    let unserved = Kind::from_plural(&call.resource).is_none() && call.verb == ApiVerb::List;
+pub(super) fn none_of(call: &ApiCall, kinds: &[Kind]) -> Option<Value> {
+    let unserved = kind(call, kinds).is_none() && call.verb == ApiVerb::List;
     let namespace = call.namespace.as_deref()?;
     let own = namespace != "default" && !namespace.starts_with("kube-");
     (unserved && own)

@@ -11,18 +11,18 @@ use wavetank_engine::objects::selector::{FieldSelector, Selector};
 use super::{keys, known, number, text, time};
 use crate::session::kind_of;
 
-/// A controller as it is described, and how many processes there are of it.
-pub(crate) fn controller(name: &str, map: &Map<String, Value>) -> Result<(CustomSpec, u8), String> {
+/// A controller as it is described, and how many processes there are of it; `custom` are the kinds that definitions have brought.
+pub(crate) fn controller(name: &str, map: &Map<String, Value>, custom: &[Kind]) -> Result<(CustomSpec, u8), String> {
     known("controller(…)", map, keys::CONTROLLER)?;
     process_name("controller", name)?;
     let watches = match map.get("watch") {
         None => return Err("a controller watches something\nsay what: watch: \"pods\"".to_owned()),
         Some(Value::Array(items)) if items.is_empty() => return Err("`watch` is empty".to_owned()),
-        Some(Value::Array(items)) => items.iter().map(watched).collect::<Result<_, _>>()?,
-        Some(one) => vec![watched(one)?],
+        Some(Value::Array(items)) => items.iter().map(|one| watched(one, custom)).collect::<Result<_, _>>()?,
+        Some(one) => vec![watched(one, custom)?],
     };
     let mut spec = CustomSpec { watches, ..CustomSpec::of(name, Kind::Pod) };
-    (spec.owns, spec.reads) = (kinds(map, "owns")?, kinds(map, "reads")?);
+    (spec.owns, spec.reads) = (kinds(map, "owns", custom)?, kinds(map, "reads", custom)?);
     if let Some(namespace) = text(map, "namespace")?.filter(|namespace| *namespace != "*") {
         spec.namespace = namespace.into();
     }
@@ -80,9 +80,9 @@ pub(crate) fn plugin(name: &str, map: &Map<String, Value>) -> Result<PluginSpec,
 }
 
 /// A kind, or a map with `kind`, `labels` and `fields`.
-fn watched(value: &Value) -> Result<Watched, String> {
+fn watched(value: &Value, custom: &[Kind]) -> Result<Watched, String> {
     match value {
-        Value::String(kind) => Ok(Watched { kind: kind_of(kind)?, labels: None, fields: None }),
+        Value::String(kind) => Ok(Watched { kind: kind_of(kind, custom)?, labels: None, fields: None }),
         Value::Object(map) => {
             known("an entry of `watch`", map, keys::WATCH)?;
             let kind = text(map, "kind")?.ok_or("an entry of `watch` needs a `kind`")?;
@@ -93,7 +93,7 @@ fn watched(value: &Value) -> Result<Watched, String> {
                 let read = text.parse::<FieldSelector>();
                 read.map_err(|error| format!("the field selector \"{text}\" cannot be read: {error}"))
             });
-            Ok(Watched { kind: kind_of(kind)?, labels: labels.transpose()?, fields: fields.transpose()? })
+            Ok(Watched { kind: kind_of(kind, custom)?, labels: labels.transpose()?, fields: fields.transpose()? })
         }
         other => {
             Err(format!("`watch` is a kind like \"pods\", or #{{ kind: \"pods\", labels: \"app=web\" }}, not {other}"))
@@ -101,9 +101,9 @@ fn watched(value: &Value) -> Result<Watched, String> {
     }
 }
 
-fn kinds(map: &Map<String, Value>, key: &str) -> Result<Vec<Kind>, String> {
+fn kinds(map: &Map<String, Value>, key: &str, custom: &[Kind]) -> Result<Vec<Kind>, String> {
     let one = |value: &Value| match value {
-        Value::String(kind) => kind_of(kind),
+        Value::String(kind) => kind_of(kind, custom),
         other => Err(format!("`{key}` is a list of kinds like [\"pods\"], not {other}")),
     };
     match map.get(key) {

@@ -167,7 +167,7 @@ fn replaced(
 }
 
 /// Fills in the namespace of the request; returns the name. Upstream: EnsureObjectNamespaceMatchesRequestNamespace.
-fn in_namespace(kind: Kind, meta: &mut ObjectMeta, namespace: &str) -> Result<String, Status> {
+pub(super) fn in_namespace(kind: Kind, meta: &mut ObjectMeta, namespace: &str) -> Result<String, Status> {
     if kind.namespaced() {
         match meta.namespace.as_deref().unwrap_or_default() {
             "" => meta.namespace = Some(namespace.to_owned()),
@@ -183,7 +183,7 @@ fn in_namespace(kind: Kind, meta: &mut ObjectMeta, namespace: &str) -> Result<St
 }
 
 /// Copies what a client may leave out or cannot change, and checks the version.
-fn inherit(new: &mut ObjectMeta, old: &ObjectMeta, current: &Object) -> Result<(), Status> {
+pub(super) fn inherit(new: &mut ObjectMeta, old: &ObjectMeta, current: &Object) -> Result<(), Status> {
     let absent = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
     let version = new.resource_version.clone().unwrap_or_default();
     let version = match version.as_str() {
@@ -266,7 +266,7 @@ pub(crate) fn admitted(spec: &mut PodSpec) {
     }
 }
 
-fn refuse(kind: Kind, name: &str, errors: &[FieldError]) -> Result<(), Status> {
+pub(super) fn refuse(kind: Kind, name: &str, errors: &[FieldError]) -> Result<(), Status> {
     if errors.is_empty() { Ok(()) } else { Err(Status::from_json(&validation::invalid_status(kind, name, errors))) }
 }
 

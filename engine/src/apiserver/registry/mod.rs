@@ -4,6 +4,7 @@
 //! registry/rest/{create,update,delete}.go and the kinds' strategies under pkg/registry.
 
 mod create;
+mod custom;
 mod delete;
 mod manifest;
 mod patch_errors;
@@ -14,6 +15,7 @@ mod update;
 
 use std::sync::Arc;
 
+pub(super) use custom::{CLEANUP, defined};
 pub(crate) use manifest::admitted;
 
 use super::cache::WatchCache;
@@ -58,6 +60,7 @@ pub enum Write {
 pub fn create(context: &mut Context<'_>) -> Result<Write, Status> {
     match context.request.subresource {
         Subresource::Token => create::token(context),
+        _ if context.request.kind.definition().is_some() => custom::create(context),
         _ => create::create(context),
     }
 }
@@ -68,6 +71,10 @@ pub fn change(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write,
     match (request.verb, request.subresource, &request.body) {
         (Verb::Delete | Verb::DeleteCollection, _, _) => delete::delete(context, current),
         (Verb::Create, Subresource::Binding, Body::Binding { node }) => update::bind(context, current, node),
+        (Verb::Get | Verb::Update | Verb::Patch, Subresource::Scale, _) if request.kind.definition().is_some() => {
+            custom::scale(context, current)
+        }
+        (Verb::Update | Verb::Patch, ..) if request.kind.definition().is_some() => custom::change(context, current),
         (Verb::Get | Verb::Update | Verb::Patch, Subresource::Scale, _) => scale::scale(context, current),
         (Verb::Update | Verb::Patch, _, _) => update::update(context, current),
         _ => Err(Status::method_not_allowed(request.verb.as_str(), request.kind)),
@@ -75,7 +82,10 @@ pub fn change(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write,
 }
 
 /// What the client sees of a written object: the part it asked about.
-pub fn shown(request: &Request, object: Arc<Object>) -> Answer {
+pub fn shown(request: &Request, cache: &WatchCache, object: Arc<Object>) -> Answer {
+    if let Some(answer) = request.kind.definition().and_then(|_| custom::shown(request, cache, &object)) {
+        return answer;
+    }
     let scale = if request.subresource == Subresource::Scale { scale::to_json(&object) } else { None };
     scale.map_or(Answer::Object(object), |scale| Answer::Json(Arc::new(scale)))
 }

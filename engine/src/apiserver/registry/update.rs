@@ -54,7 +54,7 @@ pub fn update(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write,
 
 /// Whether an object goes instead of being written: it is to be deleted, and nothing holds it back any more. Upstream:
 /// ShouldDeleteDuringUpdate, ShouldDeleteNamespaceDuringUpdate.
-fn finalized(current: &Object, next: &Object) -> bool {
+pub(super) fn finalized(current: &Object, next: &Object) -> bool {
     let content = if let Object::Namespace(namespace) = next { !namespace.finalizers.is_empty() } else { false };
     next.meta().finalizers.is_empty() && !content && current.meta().deletion.is_some_and(|deletion| deletion.grace == 0)
 }

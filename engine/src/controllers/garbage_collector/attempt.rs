@@ -11,7 +11,7 @@ use crate::apiserver::request::{DeleteOptions, Patch, Propagation};
 use crate::client::connection::Call;
 use crate::client::routine::{Interrupt, Routine, Step};
 use crate::objects::meta::{FOREGROUND, ORPHAN};
-use crate::objects::{Object, OwnerReference, Uid};
+use crate::objects::{Kind, Object, OwnerReference, Uid};
 
 /// How often the removal of a finalizer is tried; Kubernetes: retry.DefaultBackoff.
 const TRIES: usize = 4;
@@ -33,6 +33,8 @@ pub struct Deletion {
     pub circular: bool,
     /// Owners that are known to be absent.
     pub absent: Arc<AbsentOwners>,
+    /// Kinds that are served beside the built-in ones.
+    pub served: Arc<[Kind]>,
 }
 
 /// What an attempt has led to.
@@ -66,7 +68,7 @@ struct Owners {
 
 impl Deletion {
     /// An object that nothing depends on and that is not being deleted.
-    pub fn of(item: &Item, absent: &Arc<AbsentOwners>) -> Self {
+    pub fn of(item: &Item, absent: &Arc<AbsentOwners>, served: &Arc<[Kind]>) -> Self {
         Deletion {
             item: item.clone(),
             deleting_dependents: false,
@@ -75,6 +77,7 @@ impl Deletion {
             has_dependents: false,
             circular: false,
             absent: absent.clone(),
+            served: served.clone(),
         }
     }
 
@@ -137,7 +140,7 @@ impl Deletion {
     ) -> Step<Option<Owners>> {
         let mut owners = Owners::default();
         for reference in references {
-            let Some(owner) = Item::owner(reference, &self.item.key.namespace) else {
+            let Some(owner) = Item::owner(reference, &self.item.key.namespace, &self.served) else {
                 let (version, kind) = (&reference.api_version, &reference.kind);
                 return Err(Interrupt::Failed(
                     format!("no matches for kind \"{kind}\" in version \"{version}\"").into(),

@@ -19,7 +19,8 @@ pub fn known<'a>(caches: &'a Caches, item: &Item) -> Option<&'a Arc<Object>> {
 
 /// The objects one of whose owners has this uid.
 pub fn dependents(caches: &Caches, uid: Uid) -> impl Iterator<Item = &Arc<Object>> {
-    let stores = Caches::kinds().iter().filter_map(|kind| caches.informer(*kind)).map(|informer| &informer.store);
+    let kinds = Caches::kinds().iter().copied().chain(caches.discovered());
+    let stores = kinds.filter_map(|kind| caches.informer(kind)).map(|informer| &informer.store);
     stores.flat_map(move |store| store.owned_by(uid))
 }
 
@@ -58,7 +59,7 @@ impl GarbageCollector {
             let now = |owner: &OwnerReference| new.owners.iter().find(|now| now.uid == owner.uid);
             for owner in old.owners.iter().filter(|owner| owner.block_owner_deletion) {
                 if now(owner).is_none_or(|now| !now.block_owner_deletion) {
-                    self.look_at_owner(owner, &new.namespace, cause);
+                    self.look_at_owner(owner, &new.namespace, caches, cause);
                 }
             }
             let added = new.owners.iter().filter(|owner| old.owners.iter().all(|before| before.uid != owner.uid));
@@ -74,7 +75,7 @@ impl GarbageCollector {
             Arc::make_mut(&mut self.absent).add(Item::of(object));
             self.look_at_dependents(meta.uid, caches, cause);
         }
-        for owner in meta.owners.iter().filter_map(|owner| Item::owner(owner, &meta.namespace)) {
+        for owner in meta.owners.iter().filter_map(|owner| Item::owner(owner, &meta.namespace, caches.served())) {
             if known(caches, &owner).is_some_and(|owner| owner.meta().deleting_dependents()) {
                 self.deletions.add(owner, cause);
             }
@@ -89,7 +90,7 @@ impl GarbageCollector {
         caches: &Caches,
         cause: RecordId,
     ) {
-        for owner in owners.filter_map(|owner| Item::owner(owner, &object.meta().namespace)) {
+        for owner in owners.filter_map(|owner| Item::owner(owner, &object.meta().namespace, caches.served())) {
             if known(caches, &owner).is_some() {
                 continue;
             }
@@ -128,8 +129,8 @@ impl GarbageCollector {
         }
     }
 
-    fn look_at_owner(&mut self, owner: &OwnerReference, namespace: &Name, cause: RecordId) {
-        if let Some(owner) = Item::owner(owner, namespace) {
+    fn look_at_owner(&mut self, owner: &OwnerReference, namespace: &Name, caches: &Caches, cause: RecordId) {
+        if let Some(owner) = Item::owner(owner, namespace, caches.served()) {
             self.deletions.add(owner, cause);
         }
     }
@@ -148,7 +149,7 @@ impl GarbageCollector {
         for dependent in dependents(caches, item.uid) {
             let meta = dependent.meta();
             for owner in meta.owners.iter().filter(|owner| owner.uid == item.uid) {
-                match Item::owner(owner, &meta.namespace) {
+                match Item::owner(owner, &meta.namespace, caches.served()) {
                     Some(owner) if owner == *item => meant.push(Item::of(dependent)),
                     Some(owner) => others.push(owner),
                     None => {}

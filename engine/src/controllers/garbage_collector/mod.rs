@@ -5,8 +5,7 @@
 //! cluster in which nothing is deleted pays for no second copy. Stored is only what the caches do not know: owners that were named but never
 //! seen (virtual nodes), and owners that are known to be absent.
 //!
-//! Models: kubernetes v1.36.2 pkg/controller/garbagecollector/{garbagecollector,graph_builder,operations,uid_cache}.go. Left out: kinds
-//! that come and go (discovery every 30 s), the event OwnerRefInvalidNamespace, pauses between the tries of a finalizer's removal.
+//! Models: kubernetes v1.36.2 pkg/controller/garbagecollector/{garbagecollector,graph_builder,operations,uid_cache}.go. Left out: the event OwnerRefInvalidNamespace, pauses between the tries of a finalizer's removal.
 
 mod absent;
 mod attempt;
@@ -48,8 +47,9 @@ impl Item {
     }
 
     /// The owner that an object of `namespace` names; `None` if the server has no such kind.
-    fn owner(reference: &OwnerReference, namespace: &Name) -> Option<Self> {
-        let kind = Kind::from_name(&reference.kind).filter(|kind| kind.api_version() == &*reference.api_version)?;
+    fn owner(reference: &OwnerReference, namespace: &Name, served: &[Kind]) -> Option<Self> {
+        let meant = |kind: &Kind| kind.name() == &*reference.kind && kind.api_version() == &*reference.api_version;
+        let kind = Kind::from_name(&reference.kind).filter(meant).or_else(|| served.iter().copied().find(meant))?;
         let namespace = if kind.namespaced() { namespace.clone() } else { "".into() };
         Some(Item { uid: reference.uid, kind, key: Key { namespace, name: reference.name.clone() } })
     }
@@ -169,7 +169,7 @@ impl GarbageCollector {
             Some(object) if object.meta().deleting() && !object.meta().deleting_dependents() => return None,
             Some(object) => object.meta().deleting_dependents(),
         };
-        let mut deletion = Deletion { deleting_dependents, ..Deletion::of(item, &self.absent) };
+        let mut deletion = Deletion { deleting_dependents, ..Deletion::of(item, &self.absent, caches.served()) };
         for dependent in graph::dependents(caches, item.uid) {
             let meta = dependent.meta();
             deletion.has_dependents = true;

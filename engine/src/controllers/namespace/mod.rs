@@ -56,6 +56,7 @@ impl Controller for NamespaceController {
         let uid = caches.namespaces().get(key)?.meta().uid.0;
         // Discovery names events twice: in the core group and in one of their own.
         let kinds = Kind::ALL.into_iter().filter(|kind| kind.namespaced() && *kind != Kind::Pod).chain([Kind::Event]);
+        let kinds = kinds.chain(caches.served().iter().copied().filter(|kind| kind.namespaced()));
         let mut order: Vec<(u64, Kind)> = kinds
             .enumerate()
             .map(|(place, kind)| {

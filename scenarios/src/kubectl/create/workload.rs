@@ -102,7 +102,7 @@ pub(crate) fn job(session: &mut Session, args: &Args) -> Step<()> {
 
 fn cron_job_of(session: &mut Session, from: &str) -> Step<Value> {
     let words: Vec<String> = from.split(' ').map(str::to_string).collect();
-    let targets = targets(&words)?;
+    let targets = targets(&words, &[])?;
     let Some((resource, Some(name))) = targets.first().map(|t| (t.resource, t.name.clone())) else {
         return Err(Failure::message("from must be an existing cronjob").into());
     };

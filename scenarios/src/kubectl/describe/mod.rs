@@ -87,7 +87,7 @@ pub(crate) fn describe(session: &mut Session, args: &Args) -> Step<()> {
 /// `describe pod web` also means the pods whose names begin so.
 fn names_with_prefix(session: &mut Session, args: &Args) -> Step<Vec<Info>> {
     let mut infos = Vec::new();
-    for target in targets(&args.words)? {
+    for target in targets(&args.words, &session.discovered)? {
         let prefix = target.name.unwrap_or_default();
         let Ok(found) = attempt(list_objects(session, &target.resource, &Selection::default()))? else { continue };
         let alike = builder::items(&target.resource, &found).filter(|object| name(object).starts_with(&prefix));

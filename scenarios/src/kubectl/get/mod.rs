@@ -132,7 +132,10 @@ fn wanted(session: &Session, args: &Args) -> Step<Wanted> {
         return Ok((wanted.collect(), read.failures));
     }
     let namespace = session.globals.namespace().to_string();
-    Ok((targets(&args.words)?.into_iter().map(|target| (namespace.clone(), target)).collect(), Vec::new()))
+    Ok((
+        targets(&args.words, &session.discovered)?.into_iter().map(|target| (namespace.clone(), target)).collect(),
+        Vec::new(),
+    ))
 }
 
 fn print_tables(session: &mut Session, args: &Args, found: &[Found], no_failure: bool) -> Step<()> {

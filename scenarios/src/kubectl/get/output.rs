@@ -146,7 +146,10 @@ fn full_name(object: &Value) -> String {
     let (version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
     match Resource::of_manifest(version, kind) {
         Some(resource) => format!("{}/{}", resource.kind_group(), name(object)),
-        None => format!("{}/{}", kind.to_lowercase(), name(object)),
+        None => match version.split_once('/') {
+            Some((group, _)) => format!("{}.{group}/{}", kind.to_lowercase(), name(object)),
+            None => format!("{}/{}", kind.to_lowercase(), name(object)),
+        },
     }
 }
 

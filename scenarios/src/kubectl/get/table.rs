@@ -69,7 +69,7 @@ impl Table {
         if self.namespaced() {
             header.push("NAMESPACE".into());
         }
-        for (name, wide) in printers::columns(&self.resource) {
+        for (name, wide) in printers::all_columns(&self.resource) {
             if !wide || self.options.wide {
                 header.push(name.to_uppercase());
             }
@@ -92,12 +92,12 @@ impl Table {
             row.push(namespace(object).to_string());
         }
         let cells = printers::row(&self.resource, object, now);
-        for ((name, wide), cell) in printers::columns(&self.resource).iter().zip(cells) {
-            if *wide && !self.options.wide {
+        for ((name, wide), cell) in printers::all_columns(&self.resource).into_iter().zip(cells) {
+            if wide && !self.options.wide {
                 continue;
             }
             let cell = one_line(cell);
-            row.push(if *name == "Name" && self.options.with_kind {
+            row.push(if name == "Name" && self.options.with_kind {
                 format!("{}/{cell}", self.resource.kind_group())
             } else {
                 cell

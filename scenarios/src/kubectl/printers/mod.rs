@@ -4,6 +4,7 @@
 
 mod apps;
 mod batch;
+mod custom;
 mod deployment;
 mod event;
 mod namespace;
@@ -22,11 +23,19 @@ use super::duration;
 use super::json::{list, text};
 use super::resources::Resource;
 
+/// The names of a type's columns, and whether only `-o wide` shows each.
+pub(crate) fn all_columns(resource: &Resource) -> Vec<Column> {
+    match resource.custom {
+        Some(custom) => custom::columns(custom.columns),
+        None => columns(resource).to_vec(),
+    }
+}
+
 /// A column: its name, and whether only `-o wide` shows it.
 pub(crate) type Column = (&'static str, bool);
 
 /// The columns of a type.
-pub(crate) fn columns(resource: &Resource) -> &'static [Column] {
+fn columns(resource: &Resource) -> &'static [Column] {
     match resource.plural {
         "pods" => pod::COLUMNS,
         "deployments" => deployment::COLUMNS,
@@ -57,7 +66,9 @@ pub(crate) fn columns(resource: &Resource) -> &'static [Column] {
         "horizontalpodautoscalers" => policy::AUTOSCALER,
         "resourcequotas" => policy::QUOTA,
         "priorityclasses" => policy::PRIORITY_CLASS,
-        "limitranges" | "roles" | "clusterroles" | "csistoragecapacities" => policy::CREATED_AT,
+        "limitranges" | "roles" | "clusterroles" | "csistoragecapacities" | "customresourcedefinitions" => {
+            policy::CREATED_AT
+        }
         "rolebindings" | "clusterrolebindings" => rbac::BINDING,
         other => other::columns(other),
     }
@@ -65,6 +76,9 @@ pub(crate) fn columns(resource: &Resource) -> &'static [Column] {
 
 /// The cells of an object, all columns.
 pub(crate) fn row(resource: &Resource, object: &Value, now: i64) -> Vec<String> {
+    if let Some(custom) = resource.custom {
+        return custom::row(custom.columns, object, now);
+    }
     match resource.plural {
         "pods" => pod::row(object, now),
         "deployments" => deployment::row(object, now),
@@ -95,7 +109,9 @@ pub(crate) fn row(resource: &Resource, object: &Value, now: i64) -> Vec<String> 
         "horizontalpodautoscalers" => policy::autoscaler(object, now),
         "resourcequotas" => policy::quota(object, now),
         "priorityclasses" => policy::priority_class(object, now),
-        "limitranges" | "roles" | "clusterroles" | "csistoragecapacities" => policy::created_at(object),
+        "limitranges" | "roles" | "clusterroles" | "csistoragecapacities" | "customresourcedefinitions" => {
+            policy::created_at(object)
+        }
         "rolebindings" | "clusterrolebindings" => rbac::binding(object, now),
         other => other::row(other, object, now),
     }

@@ -12,6 +12,7 @@ const DATA: &[Column] = &[("Name", false), ("Data", false), ("Age", false)];
 const SECRET: &[Column] = &[("Name", false), ("Type", false), ("Data", false), ("Age", false)];
 const HOLDER: &[Column] = &[("Name", false), ("Holder", false), ("Age", false)];
 const HANDLER: &[Column] = &[("Name", false), ("Handler", false), ("Age", false)];
+const WEBHOOKS: &[Column] = &[("Name", false), ("Webhooks", false), ("Age", false)];
 const PLAIN: &[Column] = &[("Name", false), ("Age", false)];
 
 pub(super) fn columns(plural: &str) -> &'static [Column] {
@@ -20,6 +21,7 @@ pub(super) fn columns(plural: &str) -> &'static [Column] {
         "secrets" => SECRET,
         "leases" => HOLDER,
         "runtimeclasses" => HANDLER,
+        "mutatingwebhookconfigurations" | "validatingwebhookconfigurations" => WEBHOOKS,
         _ => PLAIN,
     }
 }
@@ -31,6 +33,9 @@ pub(super) fn row(plural: &str, object: &Value, now: i64) -> Vec<String> {
         "configmaps" => row.push((size("data") + size("binaryData")).to_string()),
         "secrets" => row.extend([text(object, "/type").to_string(), size("data").to_string()]),
         "leases" => row.push(text(object, "/spec/holderIdentity").into()),
+        "mutatingwebhookconfigurations" | "validatingwebhookconfigurations" => {
+            row.push(object.get("webhooks").and_then(Value::as_array).map_or(0, Vec::len).to_string());
+        }
         "runtimeclasses" => row.push(text(object, "/handler").into()),
         _ => {}
     }

@@ -114,7 +114,7 @@ fn parse(session: &Session, words: &[String]) -> Result<Changes, Failure> {
 fn variables_from(session: &mut Session, args: &Args, from: &str) -> Step<Vec<Value>> {
     let (keys, namespace) = (args.list("keys"), session.globals.namespace().to_string());
     let mut variables = Vec::new();
-    for target in targets(&[from.to_string()])? {
+    for target in targets(&[from.to_string()], &[])? {
         let Some(target_name) = &target.name else { continue };
         let object = session.get_info(&target.resource, Some(&namespace), target_name)?;
         let reference = match target.resource.kind {

@@ -327,14 +327,14 @@ fn arg(args: &[Dynamic], place: usize) -> &Dynamic {
 }
 
 fn cache_get(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let key = values::key(arg(args, 1), kind, &run.key)?;
     let found = run.read(kind, |store| store.get(&key).cloned().into_iter().collect())?;
     Ok(found.first().map_or(Dynamic::UNIT, |object| Dynamic::from(Object::stored(object.clone()))))
 }
 
 fn cache_list(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let (namespace, options) = values::which(args.get(1))?;
     if options.fields.is_some() {
         return Err(Problem::new("a cache has no index by field").hint("filter the list, or use api.list(…)").into());
@@ -352,7 +352,7 @@ fn cache_list(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> 
 }
 
 fn api_get(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let key = values::key(arg(args, 1), kind, &run.key)?;
     match run.ask(|| Ok(Call::get(kind, key)))? {
         Err(status) if status.is_not_found() => Ok(Dynamic::UNIT),
@@ -361,14 +361,14 @@ fn api_get(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
 }
 
 fn api_list(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let (namespace, options) = values::which(args.get(1))?;
     answer(run.ask(|| Ok(Call::list(kind, &namespace.as_str().into(), options)))?)
 }
 
 fn written(run: &mut Run, args: &[Dynamic], verb: Verb, subresource: Subresource) -> Fallible<Dynamic> {
-    let near = run.key.clone();
-    answer(run.ask(|| values::write(verb, subresource, arg(args, 0), &near))?)
+    let (near, known) = (run.key.clone(), run.kinds());
+    answer(run.ask(|| values::write(verb, subresource, arg(args, 0), &near, &known))?)
 }
 
 fn api_create(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
@@ -384,13 +384,13 @@ fn api_update_status(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dy
 }
 
 fn api_patch(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let key = values::key(arg(args, 1), kind, &run.key)?;
     answer(run.ask(|| values::patch(kind, key, arg(args, 2), args.get(3)))?)
 }
 
 fn api_delete(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynamic> {
-    let kind = values::kind(arg(args, 0))?;
+    let kind = values::kind(arg(args, 0), &run.kinds())?;
     let key = values::key(arg(args, 1), kind, &run.key)?;
     let _ = answer(run.ask(|| Ok(Call::delete(kind, key, values::deletion(args.get(2))?)))?)?;
     Ok(Dynamic::UNIT)

@@ -89,6 +89,11 @@ impl Run {
         Ok(step)
     }
 
+    /// The kinds of which it has caches: among them what definitions have brought.
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.caches.iter().map(|(kind, _)| *kind).collect()
+    }
+
     /// Reads the cache, once.
     pub fn read(
         &mut self,

@@ -14,12 +14,12 @@ use super::super::convert::to_json;
 use super::super::errors::{Fallible, Problem, readable_type};
 use super::super::object::Object;
 
-/// A kind by any of its names.
-pub fn kind(value: &Dynamic) -> Fallible<Kind> {
+/// A kind by any of its names: one of those `known` to the caller, or one that every cluster has.
+pub fn kind(value: &Dynamic, known: &[Kind]) -> Fallible<Kind> {
     let Ok(name) = value.clone().into_immutable_string() else {
         return Err(wrong("kind", "text such as \"pods\"", value).into());
     };
-    crate::session::kind_of(&name).map_err(|text| Problem::with_lines(&text).into())
+    crate::session::kind_of(&name, known).map_err(|text| Problem::with_lines(&text).into())
 }
 
 /// The key of an object: `"default/web"`, `"web"` in the namespace of what is reconciled, or the object itself.
@@ -93,10 +93,11 @@ pub fn which(value: Option<&Dynamic>) -> Fallible<(String, ListOptions)> {
 }
 
 /// A creation, or an update of an object or of its status.
-pub fn write(verb: Verb, subresource: Subresource, object: &Dynamic, near: &Key) -> Fallible<Call> {
+pub fn write(verb: Verb, subresource: Subresource, object: &Dynamic, near: &Key, known: &[Kind]) -> Fallible<Call> {
     let mut json = content(object)?;
     let name = json["kind"].as_str().unwrap_or_default().to_owned();
-    let Some(kind) = Kind::from_name(&name) else {
+    let own = known.iter().copied().find(|kind| kind.name() == name);
+    let Some(kind) = own.or_else(|| Kind::from_name(&name)) else {
         let problem = match name.is_empty() {
             true => Problem::new("the object has no `kind`"),
             false => Problem::new(format!("there is no kind `{name}`")),

@@ -47,7 +47,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
 fn controller(call: &Call<'_>) -> Fallible<Dynamic> {
     let name = call.text(0, "name")?;
     let (map, mut functions) = described(call, &["reconcile"])?;
-    let (spec, replicas) = spec::controller(&name, &map).map_err(|text| Problem::with_lines(&text))?;
+    let custom = borrow(call.host).session()?.custom_kinds();
+    let (spec, replicas) = spec::controller(&name, &map, &custom).map_err(|text| Problem::with_lines(&text))?;
     let Some(reconcile) = functions.remove(0) else {
         return Err(Problem::new(format!("the controller `{name}` has no `reconcile`"))
             .hint("give it a closure: reconcile: |key, cache, api| { … }")
