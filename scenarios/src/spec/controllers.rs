@@ -129,7 +129,7 @@ mod tests {
     use serde_json::json;
 
     fn of(map: Value) -> Result<(CustomSpec, u8), String> {
-        controller("c", map.as_object().expect("a map"))
+        controller("c", map.as_object().expect("a map"), &[])
     }
 
     #[test]
@@ -151,6 +151,6 @@ mod tests {
         assert!(error(json!({"watch": "pod", "wrokers": 2})).contains("did you mean `workers`?"));
         assert!(error(json!({"watch": "pdos"})).contains("pods"));
         assert!(error(json!({"watch": "pods", "workers": 0})).contains("1 to 1000"));
-        assert!(controller("A b", &Map::new()).is_err());
+        assert!(controller("A b", &Map::new(), &[]).is_err());
     }
 }

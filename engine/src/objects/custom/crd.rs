@@ -147,7 +147,7 @@ mod tests {
     fn names_are_filled_in_and_conditions_keep_their_time() {
         let names = names_of(&json!({"plural": "crontabs", "kind": "CronTab"}));
         assert_eq!((&names["singular"], &names["listKind"]), (&json!("crontab"), &json!("CronTabList")));
-        let at = |s| Instant::from_nanos(s * 1_000_000_000);
+        let at = |s: u64| Instant::from_nanos(s * 1_000_000_000);
         let first = condition(&Value::Null, "Established", ["False", "Installing", "…"], at(1));
         let again = condition(&first, "Established", ["False", "Other", "…"], at(2));
         assert_eq!(first["conditions"][0]["lastTransitionTime"], again["conditions"][0]["lastTransitionTime"]);
