@@ -183,7 +183,9 @@ mod tests {
     #[test]
     fn the_end_of_a_container_leaves_what_it_has_not_answered() {
         let mut server = server();
-        (0..4).for_each(|n| drop(server.take(work(n, 1_000), ms(u64::from(n)))));
+        (0..4).for_each(|n| {
+            let _ = server.take(work(n, 1_000), ms(u64::from(n)));
+        });
         assert_eq!(server.end(ms(10)), [(1, 0), (2, 0), (3, 0)]);
         assert_eq!(server.take(work(7, 1_000), ms(11)), Taken::Until(ms(21)), "another container begins anew");
     }
