@@ -68,7 +68,7 @@ fn every_lab_script_gives_the_reviewed_transcript_trace_and_picture() {
 #[test]
 fn what_is_kept_beside_the_scripts_is_what_they_give() {
     use wavetank::snapshot::{Snapshot, difference};
-    for path in scripts().into_iter().chain(scripts_in("what-if")) {
+    for path in scripts().into_iter().chain(scripts_in("what-if")).chain(scripts_in("controllers")) {
         let run = run(&path, &Options::default());
         let new = Snapshot::of(&run).expect("a snapshot");
         let [transcript, trace] = Snapshot::read(&path).expect("the kept files can be read");
