@@ -49,6 +49,17 @@ pub(crate) enum Role {
     Webhook,
 }
 
+impl Role {
+    /// What a function is called with.
+    fn parameters(self) -> Option<&'static [&'static str]> {
+        match self {
+            Role::Reconcile => Some(&["key", "cache", "api"]),
+            Role::Filter | Role::Score => Some(&["pod", "nodes"]),
+            Role::Webhook => None,
+        }
+    }
+}
+
 /// The compiled script, as its functions need it.
 #[derive(Clone)]
 pub(super) struct Program {
@@ -107,6 +118,15 @@ impl Closures {
         if !ast.iter_functions().any(|function| function.name == closure.fn_name()) {
             return Err(Problem::new("this function is written in another file than the script")
                 .hint("write the closure where it is given; it may call functions of the script")
+                .into());
+        }
+        let captured = closure.iter_curry().count();
+        let taken = ast.iter_functions().find(|function| function.name == closure.fn_name());
+        let taken = taken.map_or(0, |function| function.params.len().saturating_sub(captured));
+        if let Some(wanted) = role.parameters().filter(|wanted| wanted.len() != taken) {
+            let wanted = wanted.join(", ");
+            return Err(Problem::new(format!("this closure has {taken} parameters, but is called with {wanted}"))
+                .hint(format!("write |{wanted}| …; the names are free"))
                 .into());
         }
         let closure = detached(closure)?;

@@ -11,6 +11,10 @@ use wavetank_engine::objects::{Key, Kind, Object, Text};
 use wavetank_engine::scripted::{Again, Caches, Logged, Reconcile, Said};
 
 use super::super::errors::{Fallible, Problem};
+use super::super::limits::readable;
+
+/// Requests of one reconcile: each answer runs it again from its start.
+const MOST_REQUESTS: usize = 1_000;
 
 /// The state of a run, as `api`, `cache` and the rest find it. That of a plugin has nothing in it.
 pub(in crate::script) struct Run {
@@ -127,10 +131,22 @@ impl Run {
                 return Ok(outcome);
             }
             Some(_) => {}
+            None if self.requests() >= MOST_REQUESTS => {
+                self.cursor -= 1;
+                let text = format!("one reconcile has made {} requests", readable(MOST_REQUESTS as u64));
+                return Err(Problem::new(text)
+                    .hint("a loop may never end; do a part of the work and come again: return requeue_after(\"1s\")")
+                    .fatal());
+            }
             None => self.call = Some(call().inspect_err(|_| self.cursor -= 1)?),
         }
         self.stopped = true;
         Err(stop())
+    }
+
+    /// How many requests it has made.
+    fn requests(&self) -> usize {
+        self.log.iter().filter(|step| matches!(step, Logged::Answer(_))).count()
     }
 
     /// Says something to people, once.

@@ -151,6 +151,10 @@ fn mistakes_stop_the_script_and_are_told_with_line_and_hint() {
     assert!(cluster.contains("uses the cluster"), "{cluster}");
     let nothing = mistake("cluster();\ncontroller(\"x\", #{ watch: \"pods\" });");
     assert!(nothing.contains("has no `reconcile`"), "{nothing}");
+    let parameters = mistake("cluster();\ncontroller(\"x\", #{ watch: \"pods\", reconcile: |key| { } });");
+    assert!(parameters.contains("has 1 parameters, but is called with key, cache, api"), "{parameters}");
+    let asks = mistake(&with("qps: 0,", "loop { api.get(\"pods\", key); }", &rest.replace("2s", "1m")));
+    assert!(asks.contains("one reconcile has made 1,000 requests"), "{asks}");
     let alone = mistake("cluster();\nrequeue_after(\"1s\");");
     assert!(alone.contains("belongs inside a reconcile"), "{alone}");
 }
@@ -232,4 +236,55 @@ fn a_plugin_that_fails_is_the_pod_s_error_and_its_author_s() {
     assert!(high.contains("invalid score 101"), "{high}");
     let field = mistake(&script_of("nodes.map(|n| n.nmae)"));
     assert!(field.contains("has no field `nmae`") && field.contains("did you mean `name`?"), "{field}");
+}
+
+#[test]
+fn faults_of_processes_concern_a_controller_too() {
+    well(&format!(
+        r#"let c = cluster(#{{ nodes: 1 }});
+        {AUTO_DELETE}
+        fn gone(name) {{ let pod = get("pod", name); pod == () || pod.deleting }}
+        kubectl("run a --image=nginx:1.25 --labels=auto-delete=true");
+        hang("controller/auto-delete");
+        run_for("70s");
+        expect(!gone("a"), "it hangs");
+        resume("controller/auto-delete");
+        run_for("1s");
+        expect(gone("a"), "it goes on");
+        kubectl("run b --image=nginx:1.25 --labels=auto-delete=true");
+        run_for("30s");
+        partition("controller/auto-delete", "kube-apiserver");
+        run_for("40s");
+        expect(!gone("b"), "nothing gets through");
+        heal();
+        run_for("30s");
+        expect(gone("b"), "what was sent arrives in the end");"#
+    ));
+}
+
+#[test]
+fn an_operator_s_objects_belong_to_it_and_wake_it() {
+    let text = well(
+        r#"let c = cluster(#{ nodes: 1 });
+        controller("pairs", #{
+            watch: #{ kind: "configmaps", labels: "pair=yes" }, owns: "secrets", reads: ["nodes"], workers: 3,
+            reconcile: |key, cache, api| {
+                let map = cache.get("configmaps", key);
+                if map == () || cache.list("nodes").len() != 1 || cache.get("secrets", key) != () { return; }
+                api.create(#{ kind: "Secret", metadata: #{ name: key.name, ownerReferences: [owner_reference(map)] } });
+                log(`${key.kind}: made`);
+            }
+        });
+        kubectl("create configmap one");
+        kubectl("label configmap one pair=yes");
+        run_for("1s");
+        expect(get("secret", "one") != (), "the secret is made");
+        kubectl("delete secret one");
+        run_for("1s");
+        expect(get("secret", "one") != (), "and made again");
+        kubectl("delete configmap one");
+        run_for("5s");
+        expect(get("secret", "one") == (), "it goes with its owner");"#,
+    );
+    assert_eq!(text.matches("configmaps: made").count(), 2, "{text}");
 }
