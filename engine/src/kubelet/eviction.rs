@@ -26,7 +26,7 @@ use crate::objects::{Pod, Uid};
 use crate::setup::Setup;
 
 /// Between looks; Kubernetes: evictionMonitoringPeriod.
-const EVERY: Duration = Duration::from_secs(10);
+pub(super) const EVERY: Duration = Duration::from_secs(10);
 /// How long an evicted pod is waited for, and how often; Kubernetes: podCleanupTimeout, podCleanupPollFreq.
 const CLEANUP: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1));
 /// What pods get that a hard threshold evicts; Kubernetes: immediateEvictionGracePeriodSeconds. [s]
@@ -47,6 +47,8 @@ pub(super) struct Evictions {
     unresolved: Vec<usize>,
     /// When pressure was last seen.
     seen: BTreeMap<Pressure, Instant>,
+    /// Whether the kernel's OOM killer is due.
+    pub(super) oom_due: bool,
     /// The pod that was evicted last, and until when it is waited for.
     awaited: Option<(Uid, Instant)>,
 }
@@ -108,10 +110,12 @@ impl Kubelet {
         }
         if let Some(uid) = self.reclaim(setup, out) {
             self.evictions.awaited = Some((uid, out.now() + CLEANUP.0));
+            self.foresee_oom(setup, out);
             return self.look_after(CLEANUP.1, out);
         }
         self.evictions.looks = self.may_be_short(setup);
         if self.evictions.looks {
+            self.foresee_oom(setup, out);
             self.look_after(EVERY, out);
         }
     }
@@ -163,32 +167,32 @@ impl Kubelet {
 
     /// What is left of what is looked at, and what there is in all.
     pub(super) fn observe(&self, setup: &Setup, now: Instant) -> BTreeMap<Signal, (i64, i64)> {
-        let spec = setup.nodes.get(self.index as usize);
-        let disk = spec.and_then(|spec| spec.disk).map(|bytes| bytes as i64);
-        let mut observed = BTreeMap::new();
-        for signal in Signal::ALL {
-            let base = match (self.evictions.bases.get(&signal), signal) {
-                (Some(base), _) => Some(*base),
-                // One filesystem is both.
-                (None, Signal::ImageFs) => self.evictions.bases.get(&Signal::NodeFs).copied().or(disk),
-                (None, Signal::NodeFs) => disk,
-                (None, _) => None,
-            };
-            let capacity = self.capacity(signal, setup);
-            let left = match base {
-                Some(base) => Some(base - self.used(signal, now)),
-                None if signal == Signal::Memory => self.memory_said(now).map(|used| capacity - used),
-                None => None,
-            };
-            if let Some(left) = left {
-                observed.insert(signal, (left.clamp(0, capacity), capacity));
-            }
+        let see = |signal: Signal| {
+            let (left, capacity) = (self.left(signal, setup, now)?, self.capacity(signal, setup));
+            Some((signal, (left.clamp(0, capacity), capacity)))
+        };
+        Signal::ALL.into_iter().filter_map(see).collect()
+    }
+
+    /// What is left, if anybody looks at it; below zero if more is used than there is.
+    pub(super) fn left(&self, signal: Signal, setup: &Setup, now: Instant) -> Option<i64> {
+        let bases = &self.evictions.bases;
+        let disk = || Some(setup.nodes.get(self.index as usize)?.disk? as i64);
+        let base = match signal {
+            // One filesystem is both.
+            Signal::ImageFs => bases.get(&signal).or(bases.get(&Signal::NodeFs)).copied().or_else(disk),
+            Signal::NodeFs => bases.get(&signal).copied().or_else(disk),
+            Signal::Memory | Signal::Pid => bases.get(&signal).copied(),
+        };
+        match base {
+            Some(base) => Some(base - self.used(signal, now)),
+            None if signal == Signal::Memory => Some(self.capacity(signal, setup) - self.memory_said(now)?),
+            None => None,
         }
-        observed
     }
 
     /// How much there is in all. Of process ids it is what the kernel allows on a machine of that memory: one for 128 KiB.
-    fn capacity(&self, signal: Signal, setup: &Setup) -> i64 {
+    pub(super) fn capacity(&self, signal: Signal, setup: &Setup) -> i64 {
         let Some(spec) = setup.nodes.get(self.index as usize) else { return 0 };
         let read = |text: &str| Quantity::parse(text).map_or(0, Quantity::value);
         match signal {

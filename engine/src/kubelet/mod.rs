@@ -5,7 +5,7 @@
 //! `probes`, `restart`, `termination`, `status` and `phase` (what is reported of a pod), `report` (how reports are batched and sent),
 //! `outage` (what is left when the process or the whole machine is gone). What runs in the containers is played: `life` (when a program
 //! ends), `program` (what its command says), `listening`, `health`, `memory`, `logs`, each from annotations of the pod (`schedule`). Then what
-//! the node does to its pods: `configuration`, `eviction` with `ranking` and `image_gc`, `preemption`, `shutdown`, `fate`; and `statics`, the
+//! the node does to its pods: `configuration`, `eviction` with `ranking`, `system_oom` and `image_gc`, `preemption`, `shutdown`, `fate`; and `statics`, the
 //! pods that no API server knows of.
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/{kubelet,pod_workers,kubelet_node_status}.go, status/status_manager.go, images/image_manager.go. Left
@@ -43,6 +43,7 @@ mod serving;
 mod shutdown;
 mod statics;
 mod status;
+mod system_oom;
 mod termination;
 pub mod told;
 mod volumes;
@@ -104,6 +105,8 @@ pub enum KubeletEvent {
     Pressed,
     /// Time to look at what is left of the node's resources.
     Evict,
+    /// No memory is left on the node.
+    OutOfMemory,
     /// Time to look for images that can go.
     CollectImages,
     /// The machine is told to shut down.
@@ -281,6 +284,7 @@ impl Kubelet {
             }
             KubeletEvent::Pressed => self.watch_pressure(setup, out),
             KubeletEvent::Evict => self.look_at_pressure(setup, out),
+            KubeletEvent::OutOfMemory => self.out_of_memory(setup, out),
             KubeletEvent::CollectImages => self.collect_images(setup, out),
             KubeletEvent::Shutdown => self.begin_shutdown(setup, out),
             KubeletEvent::ShutdownGoesOn => self.go_on_with_shutdown(setup, out),

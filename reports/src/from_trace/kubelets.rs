@@ -29,7 +29,16 @@ struct OnLane {
     failing: Option<Instant>,
     was_ready: bool,
     cordoned: bool,
+    /// Under pressure since then, as its kubelet tells people.
+    pressed: BTreeMap<&'static str, Instant>,
 }
+
+/// The events by which pressure begins and ends, and what it is called.
+const PRESSURES: [(&str, &str, &str); 3] = [
+    ("NodeHasInsufficientMemory", "NodeHasSufficientMemory", "MemoryPressure"),
+    ("NodeHasDiskPressure", "NodeHasNoDiskPressure", "DiskPressure"),
+    ("NodeHasInsufficientPID", "NodeHasSufficientPID", "PIDPressure"),
+];
 
 /// What is under way for a pod.
 #[derive(Default)]
@@ -46,8 +55,13 @@ struct PodOnNode {
 impl Kubelets {
     pub fn new(window: Window, setup: &Setup) -> Self {
         let drawing = |name: &str| Drawing::new(window, format!("kubelet {name}"), LaneGroup::Node);
-        let on_lane =
-            |node: &NodeSpec| OnLane { name: node.name.to_string(), failing: None, was_ready: false, cordoned: false };
+        let on_lane = |node: &NodeSpec| OnLane {
+            name: node.name.to_string(),
+            failing: None,
+            was_ready: false,
+            cordoned: false,
+            pressed: BTreeMap::new(),
+        };
         Kubelets {
             drawings: setup.nodes.iter().map(|node| drawing(&node.name)).collect(),
             nodes: setup.nodes.iter().map(on_lane).collect(),
@@ -71,9 +85,38 @@ impl Kubelets {
                 }
             }
             (What::Event { kind: EventType::Normal, .. }, Some((Kind::Pod, _))) => {}
+            (What::Event { reason, .. }, Some((Kind::Node, _))) => {
+                drawing.tick(at, TickKind::Event, reason);
+                self.pressure_changed(at, node as usize, reason);
+            }
             (What::Event { reason, .. }, _) => drawing.tick(at, TickKind::Event, reason),
+            (What::Ended { .. }, _) => self.broke_off(at, node),
             (What::Started, _) => drawing.tick(at, TickKind::Other, "started"),
             _ => {}
+        }
+    }
+
+    /// A kubelet says that its node is short of something, or is not any more.
+    fn pressure_changed(&mut self, at: Instant, node: usize, reason: &str) {
+        let (Some(on_lane), Some(drawing)) = (self.nodes.get_mut(node), self.drawings.get_mut(node)) else { return };
+        for (begins, ends, name) in PRESSURES {
+            if reason == begins {
+                on_lane.pressed.entry(name).or_insert(at);
+            } else if reason == ends
+                && let Some(since) = on_lane.pressed.remove(name)
+            {
+                drawing.span(since, at, SpanKind::Outage, name);
+            }
+        }
+    }
+
+    /// A kubelet has ended, and with it what it was about to do.
+    fn broke_off(&mut self, at: Instant, node: u32) {
+        let Some(drawing) = self.drawings.get_mut(node as usize) else { return };
+        for (_, pod) in self.pods.iter_mut().filter(|((on, _), _)| *on == node) {
+            for (image, since) in std::mem::take(&mut pod.pulls) {
+                drawing.span(since, at, SpanKind::Image, short_image(&image));
+            }
         }
     }
 
@@ -108,6 +151,9 @@ impl Kubelets {
         for (node, drawing) in self.nodes.iter().zip(&mut self.drawings) {
             if let Some(since) = node.failing {
                 drawing.open_span(since, SpanKind::Outage, "NotReady");
+            }
+            for (name, since) in &node.pressed {
+                drawing.open_span(*since, SpanKind::Outage, name);
             }
         }
         for ((node, key), pod) in &mut self.pods {

@@ -366,6 +366,22 @@ fn a_pod_that_is_deleted_gives_up_its_pull() {
     assert_eq!(drawn(&run.timeline(1, 20), "kubelet worker-1"), expected);
 }
 
+#[test]
+fn a_node_under_pressure_is_tinted_and_one_without_power_pulls_no_more() {
+    let mut run = Run::default();
+    let said =
+        |reason: &'static str| What::Event { kind: EventType::Normal, reason: reason.into(), message: "".into() };
+    run.about(0, Agent::Kubelet(0), Kind::Node, "worker-1", said("NodeHasSufficientMemory"));
+    run.about(5, Agent::Kubelet(0), Kind::Node, "worker-1", said("NodeHasInsufficientMemory"));
+    run.step(10, PodStep::PullStarted, "nginx");
+    run.about(15, Agent::Kubelet(0), Kind::Node, "worker-1", said("NodeHasSufficientMemory"));
+    run.about(16, Agent::Kubelet(0), Kind::Node, "worker-1", said("NodeHasDiskPressure"));
+    run.by(18, Agent::Kubelet(0), What::Ended { how: wavetank_engine::Ending::Killed });
+    let drawn = drawn(&run.timeline(1, 20), "kubelet worker-1");
+    let expected = ["5..15 outage MemoryPressure", "10..18 image pull nginx", "16..20 outage DiskPressure"];
+    assert_eq!(drawn[..3], expected, "{drawn:?}");
+}
+
 /// What comes out can be drawn.
 #[test]
 fn the_timeline_can_be_drawn() {

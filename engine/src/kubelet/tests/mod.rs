@@ -2,6 +2,7 @@
 
 mod lives;
 mod machines;
+mod pressure;
 mod probes;
 
 use serde_json::{Value, json};

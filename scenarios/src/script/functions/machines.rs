@@ -70,7 +70,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         signatures: &["node_pressure(node, #{ … })"],
         summary: "A node, or each of a list, has so much left: `memory_available`, `nodefs_available`, `imagefs_available` as sizes \
             or percentages, `pids` as a number or percentage. From then on what its pods (and, on a disk, images) take and give back \
-            counts: a container uses what it requests. The kubelet looks every 10 s; below a threshold it reports pressure, \
+            counts: a container uses the memory that its pod's annotation `wavetank.dev/memory` says, else what it requests. Pods that \
+            say so can bring a node into pressure without this. The kubelet looks every 10 s; below a threshold it reports pressure, \
             deletes unused images if the disk is short, and evicts pods, one at a time. Thresholds are the kubelet's defaults \
             (100Mi; 10 % of nodefs, 15 % of imagefs; none for pids) or what `eviction_hard` and `eviction_soft` of the cluster's \
             `kubelet` say.",
