@@ -49,6 +49,7 @@ impl PodWorker {
         let name = container.name.clone();
         self.note(PodStep::ContainerStarted, &name, around);
         self.event(EventType::Normal, "Started", "Container started".to_owned(), n, around);
+        self.check_annotations(n, around);
         self.begin_listening(n, around);
         match self.post_start(n, begun) {
             Some(hook) => self.begin_post_start(n, hook, around),

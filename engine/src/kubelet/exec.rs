@@ -54,7 +54,7 @@ impl PodWorker {
         if let Some((tool, path)) = program::looks_at(command) {
             let files = program::files(spec);
             let since = now.since(container.life.begun);
-            let known = files.iter().filter(|(at, of, _)| *of == path && *at <= since).next_back();
+            let known = files.iter().rfind(|(at, of, _)| *of == path && *at <= since);
             return match known {
                 Some((_, _, true)) => at_once(if tool == "ls" { format!("{path}\n") } else { String::new() }, 0),
                 Some((_, _, false)) if tool == "cat" => {

@@ -47,6 +47,11 @@ impl Usage {
     }
 }
 
+/// Whether a text says how much memory a container uses.
+pub(super) fn understood(text: &str) -> bool {
+    Schedule::parse(text, Usage::parse).is_ok()
+}
+
 /// A container's use of memory since its start.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Memory(Schedule<Usage>);

@@ -337,6 +337,11 @@ impl PodWorker {
         } else if !Arc::ptr_eq(&pod_of(&before).meta.annotations, &self.pod().meta.annotations) {
             self.look_at_health(around);
         }
+        if self.pod().spec.api.readiness_gates.is_some()
+            && pod_of(&before).status.conditions != self.pod().status.conditions
+        {
+            self.report_soon(around);
+        }
         if self.pod().meta.deleting() && self.stage < Stage::Terminating {
             self.terminate(around);
         } else if self.pod().meta.deleting() && self.stage == Stage::Terminating {

@@ -71,7 +71,11 @@ fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Sur
         Phase::Failed => Some("PodFailed"),
         _ => None,
     };
+    let gates = gates(worker, stored);
     let ready = |kind: &'static str| match terminal {
+        None if kind == "Ready" && not_ready.is_empty() && !gates.is_empty() => {
+            (kind, false, "ReadinessGatesNotReady".into(), gates.as_str().to_owned().into())
+        }
         Some(reason) => (kind, false, Text::from(reason), Text::default()),
         None if not_ready.is_empty() => (kind, true, Text::default(), Text::default()),
         None => (kind, false, "ContainersNotReady".into(), list("unready", &not_ready)),
@@ -107,6 +111,23 @@ fn conditions(worker: &PodWorker, stored: &Pod, status: &PodStatus, around: &Sur
             condition
         })
         .collect()
+}
+
+/// What is wrong with the conditions that the pod names as its readiness gates, as they are stored.
+fn gates(worker: &PodWorker, stored: &Pod) -> String {
+    let gates = pod_of(&worker.object).spec.api.readiness_gates.iter().flatten();
+    let wrong = gates.filter_map(|gate| {
+        let kind = &gate.condition_type;
+        match condition::find(&stored.status.conditions, kind) {
+            None => Some(format!("corresponding condition of pod readiness gate {kind:?} does not exist.")),
+            Some(condition) if condition.holds() => None,
+            Some(condition) => {
+                let status = condition.status.as_str();
+                Some(format!("the status of pod readiness gate {kind:?} is not \"True\", but {status}"))
+            }
+        }
+    });
+    wrong.collect::<Vec<_>>().join(", ")
 }
 
 fn statuses(containers: &[Container], worker: &PodWorker, init: bool) -> Arc<[ContainerStatus]> {

@@ -31,7 +31,7 @@ pub(crate) fn exec(session: &mut Session, args: &Args) -> Step<()> {
             return Err(usage(text).into());
         }
     };
-    let Some(pod) = pods_of(session, args, target)?.into_iter().next() else {
+    let Some(pod) = pods_of(session, args, target, false)?.into_iter().next() else {
         return Err(Failure::message("timed out waiting for the condition").into());
     };
     let phase = text(&pod, "/status/phase");
@@ -47,7 +47,7 @@ pub(crate) fn exec(session: &mut Session, args: &Args) -> Step<()> {
             }
             wanted
         }
-        None => default_container(session, &pod),
+        None => default_container(session, &pod, args.bool("quiet")),
     };
     let answer = session.call(ApiCall {
         name: Some(name(&pod).into()),

@@ -61,7 +61,15 @@ pub(crate) fn logs(session: &mut Session, args: &Args) -> Step<()> {
     }
     let pods = match target {
         None => selected(session, args)?,
-        Some(target) => pods_of(session, args, target)?,
+        Some(target) => match attempt(pods_of(session, args, target, true))? {
+            Ok(pods) => pods,
+            Err(failure) if failure.is_not_found() => {
+                let namespace = session.globals.namespace();
+                let text = format!("error from server (NotFound): {} in namespace \"{namespace}\"", failure.text());
+                return Err(Failure::Message(format!("error: {text}")).into());
+            }
+            Err(failure) => return Err(failure.into()),
+        },
     };
     let mut streams = Vec::new();
     for pod in &pods {
@@ -168,20 +176,13 @@ fn selected(session: &mut Session, args: &Args) -> Step<Vec<Value>> {
     Ok(pods)
 }
 
-/// The pod, or the pods of a workload, that a word on the command line means.
-pub(super) fn pods_of(session: &mut Session, args: &Args, word: &str) -> Step<Vec<Value>> {
+/// The pod, or the pods of a workload, that a word on the command line means; `aloud` if it is said which of several it is.
+pub(super) fn pods_of(session: &mut Session, args: &Args, word: &str, aloud: bool) -> Step<Vec<Value>> {
     let namespace = session.globals.namespace().to_owned();
     let words = if word.contains('/') { vec![word.to_owned()] } else { vec!["pods".to_owned(), word.to_owned()] };
     let target = targets(&words, &[])?.into_iter().next().ok_or_else(|| Failure::message("expected a resource"))?;
     let named = target.name.unwrap_or_default();
-    let object = match attempt(session.get_info(&target.resource, Some(&namespace), &named))? {
-        Ok(object) => object.clone(),
-        Err(failure) if failure.is_not_found() => {
-            let text = format!("error from server (NotFound): {} in namespace \"{namespace}\"", failure.text());
-            return Err(Failure::Message(format!("error: {text}")).into());
-        }
-        Err(failure) => return Err(failure.into()),
-    };
+    let object = session.get_info(&target.resource, Some(&namespace), &named)?.clone();
     if target.resource.plural == "pods" {
         return Ok(vec![object]);
     }
@@ -189,7 +190,7 @@ pub(super) fn pods_of(session: &mut Session, args: &Args, word: &str) -> Step<Ve
     let at = if target.resource.plural == "services" { "/spec/selector" } else { "/spec/selector/matchLabels" };
     let labels: Vec<String> = pairs(&info.object, at).iter().map(|(key, value)| format!("{key}={value}")).collect();
     if labels.is_empty() {
-        let text = format!("cannot get the logs from {}: there is no selector in it", info.full_name());
+        let text = format!("cannot find the pods of {}: there is no selector in it", info.full_name());
         return Err(Failure::message(text).into());
     }
     let selection = Selection { label_selector: Some(labels.join(",")), ..Selection::default() };
@@ -198,7 +199,7 @@ pub(super) fn pods_of(session: &mut Session, args: &Args, word: &str) -> Step<Ve
         let mut pods: Vec<Value> = list_objects(session, &Resource::PODS, &selection)?.items().cloned().collect();
         pods.sort_by_cached_key(best_first);
         if let (false, Some(first)) = (args.bool("all-pods"), pods.first().cloned()) {
-            if pods.len() > 1 {
+            if pods.len() > 1 && aloud {
                 session.error_line(&format!("Found {} pods, using pod/{}", pods.len(), name(&first)));
             }
             return Ok(vec![first]);
@@ -244,7 +245,7 @@ fn containers(session: &mut Session, args: &Args, pod: &Value, wanted: Option<&s
         return Ok(all("/spec/initContainers").into_iter().chain(all("/spec/containers")).collect());
     }
     match wanted {
-        None => Ok(vec![default_container(session, pod)]),
+        None => Ok(vec![default_container(session, pod, false)]),
         Some(wanted) => {
             let known = all("/spec/initContainers").into_iter().chain(all("/spec/containers"));
             if known.into_iter().any(|name| name == wanted) {
@@ -257,7 +258,7 @@ fn containers(session: &mut Session, args: &Args, pod: &Value, wanted: Option<&s
 }
 
 /// The container that is meant when none is named; kubectl says so when there are others.
-pub(super) fn default_container(session: &mut Session, pod: &Value) -> String {
+pub(super) fn default_container(session: &mut Session, pod: &Value, quiet: bool) -> String {
     let containers = list(pod, "/spec/containers");
     let known = |wanted: &str| containers.iter().any(|container| text(container, "/name") == wanted);
     let annotated = text(pod, "/metadata/annotations/kubectl.kubernetes.io~1default-container");
@@ -265,6 +266,9 @@ pub(super) fn default_container(session: &mut Session, pod: &Value) -> String {
         return annotated.to_owned();
     }
     let first = containers.first().map_or("", |container| text(container, "/name")).to_owned();
+    if quiet {
+        return first;
+    }
     if containers.len() > 1 || !list(pod, "/spec/initContainers").is_empty() {
         session.error_line(&format!("Defaulted container \"{first}\" out of: {}", names(pod)));
     }

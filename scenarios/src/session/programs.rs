@@ -148,7 +148,9 @@ impl Session {
         let count = self.tell(pods, None, &word)?;
         let of = if probe == "all" { "probes".to_owned() } else { format!("{probe} probes") };
         let now = if text.is_empty() { "as their annotations say" } else { outcome.trim() };
-        Ok(format!("{of} of {count}: {now}"))
+        let said = format!("{of} of {count}: {now}");
+        self.note(&said);
+        Ok(said)
     }
 
     /// Programs print something now.

@@ -87,17 +87,16 @@ impl Prober {
         let earliest = from.max(started + self.delay);
         let mut tick = if exact && earliest == from { from } else { self.tick(earliest) };
         let settled = self.last == Some(true) && self.result == Some(true) && self.run >= self.successes;
-        while settled {
-            let (succeeds, until) = outlook(tick);
-            if !succeeds {
-                break;
-            }
-            if until == Instant::NEVER {
-                return None;
-            }
-            tick = self.tick(until);
+        if !settled {
+            return Some(tick);
         }
-        Some(tick)
+        loop {
+            match outlook(tick) {
+                (false, _) => return Some(tick),
+                (true, Instant::NEVER) => return None,
+                (true, until) => tick = self.tick(until),
+            }
+        }
     }
 
     /// A look has found something; whether what the probe says has changed or is said for the first time.

@@ -118,7 +118,7 @@ fn words(container: &Container) -> Vec<&str> {
 }
 
 /// `5s exit 1`, `5s`, `exit 1`, `forever`.
-fn annotated(text: &str) -> Option<Program> {
+pub(super) fn annotated(text: &str) -> Option<Program> {
     let mut words = text.split_whitespace().peekable();
     if words.peek() == Some(&"forever") {
         return Some(Program::Forever);

@@ -187,3 +187,32 @@ fn too_much_memory_is_killed_and_started_again() {
     assert_eq!((&last["reason"], &last["exitCode"]), (&json!("OOMKilled"), &json!(137)), "{state}");
     assert_eq!(state["restartCount"], 1);
 }
+
+#[test]
+fn a_kubelet_that_is_back_goes_on_with_a_pod_s_end() {
+    let mut cluster = Cluster::new();
+    let hook = json!({"preStop": {"exec": {"command": ["sleep", "5"]}}});
+    let spec = json!({"containers": [{"name": "a", "image": "nginx:1.25", "lifecycle": hook}]});
+    cluster.create(Kind::Pod, "default", pod("web", spec));
+    cluster.run(8_000);
+    delete(&mut cluster, "web", None);
+    cluster.run(2_000);
+    cluster.world.kill(crate::process::Process::Kubelet(0));
+    cluster.run(10_000);
+    assert_eq!(cluster.names(Kind::Pod), ["web"]);
+    cluster.world.start(crate::process::Process::Kubelet(0));
+    cluster.run(3_000);
+    assert_eq!(cluster.names(Kind::Pod), ["web"], "the hook runs again");
+    cluster.run(5_000);
+    assert!(cluster.names(Kind::Pod).is_empty());
+}
+
+#[test]
+fn what_a_pod_says_and_nobody_understands_is_an_event() {
+    let mut cluster = Cluster::new();
+    cluster.create(Kind::Pod, "default", annotated("web", json!({}), json!({"wavetank.dev/stop": "soon"})));
+    cluster.run(8_000);
+    let why = "InvalidAnnotation: annotation wavetank.dev/stop of container a: \"soon\" is not understood; it could be \"never\", \
+               \"20s\", or \"5s exit 143\"";
+    assert!(said(&cluster, "web").contains(&why.to_owned()), "{:?}", said(&cluster, "web"));
+}

@@ -140,3 +140,43 @@ fn probes_start_over_with_another_kubelet_and_readiness_is_kept() {
     cluster.patch(Kind::Pod, key, json!({"metadata": {"labels": {"x": "y"}}}));
     assert_eq!(container(&cluster, "web")["restartCount"], 0);
 }
+
+#[test]
+fn while_a_pod_is_deleted_readiness_is_asked_for_and_life_is_not() {
+    let mut cluster = Cluster::new();
+    let probe = json!({"httpGet": {"port": 80}, "periodSeconds": 1, "failureThreshold": 2});
+    let mut pod =
+        probed("web", json!({"livenessProbe": probe, "readinessProbe": probe}), json!({"wavetank.dev/stop": "12s"}));
+    pod["metadata"]["finalizers"] = json!(["example.com/look"]);
+    cluster.create(Kind::Pod, "default", pod);
+    cluster.run(10_000);
+    assert_eq!(container(&cluster, "web")["ready"], json!(true));
+    let body = crate::apiserver::request::Body::Delete(Default::default());
+    assert!(cluster.ask(crate::apiserver::request::Verb::Delete, Kind::Pod, Key::new("default", "web"), body).is_ok());
+    cluster.run(6_000);
+    let state = container(&cluster, "web");
+    assert_eq!((&state["ready"], state["state"]["running"].is_object()), (&json!(false), true), "{state}");
+    let texts = said(&cluster, "web");
+    assert!(texts.iter().any(|text| text.starts_with("Unhealthy: Readiness probe failed: Get ")), "{texts:?}");
+    assert!(!texts.iter().any(|text| text.contains("iveness probe")), "{texts:?}");
+}
+
+#[test]
+fn readiness_gates_hold_a_pod_back() {
+    let mut cluster = Cluster::new();
+    let gated = pod("gated", json!({"readinessGates": [{"conditionType": "example.com/lb"}]}));
+    cluster.create(Kind::Pod, "default", gated);
+    cluster.run(10_000);
+    let ready = |cluster: &Cluster| {
+        let conditions = shown(cluster, "gated")["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap_or_default()
+    };
+    let before = ready(&cluster);
+    assert_eq!((&before["status"], &before["reason"]), (&json!("False"), &json!("ReadinessGatesNotReady")));
+    assert_eq!(before["message"], "corresponding condition of pod readiness gate \"example.com/lb\" does not exist.");
+    let mut conditions = shown(&cluster, "gated")["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.push(json!({"type": "example.com/lb", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}));
+    cluster.patch_status(Kind::Pod, Key::new("default", "gated"), json!({"status": {"conditions": conditions}}));
+    cluster.run(3_000);
+    assert_eq!(ready(&cluster)["status"], "True");
+}
