@@ -187,7 +187,11 @@ impl World {
         }
         let number = self.kubelets.len() as u32;
         Arc::make_mut(&mut self.setup).nodes.push(spec);
-        self.kubelets.push(Kubelet::new(number, &self.setup));
+        let mut kubelet = Kubelet::new(number, &self.setup);
+        if let Some(first) = self.kubelets.first() {
+            kubelet.stand_as(first);
+        }
+        self.kubelets.push(kubelet);
         self.now_at(Event::Kubelet(number, KubeletEvent::Start), RecordId(0));
         self.proxy_joins(number);
         Some(number)

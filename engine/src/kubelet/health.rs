@@ -74,11 +74,13 @@ pub(super) struct Health {
     /// What the annotations say of each kind of probe, and what follows from the program.
     annotated: [Option<Schedule<Outcome>>; 3],
     unready: bool,
+    /// The container has been started before.
+    begun: bool,
 }
 
 impl Health {
-    /// The container begins anew: what its annotations say counts from now.
-    pub(super) fn begin(&mut self, meta: &ObjectMeta, container: &api::Container) {
+    /// The container begins anew: what its annotations say counts from now. Whether it is its first time.
+    pub(super) fn begin(&mut self, meta: &ObjectMeta, container: &api::Container) -> bool {
         self.told.retain(|told| !told.until_restart);
         let of = |which: Which| {
             let own = said(meta, which.annotation(), &container.name).or_else(|| said(meta, HEALTH, &container.name));
@@ -87,6 +89,7 @@ impl Health {
         };
         self.annotated = Which::ALL.map(of);
         self.look(meta);
+        !std::mem::replace(&mut self.begun, true)
     }
 
     /// Whether what may change while the container runs has changed.

@@ -65,7 +65,7 @@ use self::pod_worker::{PodEvent, PodWorker, Stage};
 use self::shutdown::ShuttingDown;
 use self::statics::Statics;
 pub use self::statics::read as read_static_pod;
-use self::told::Told;
+use self::told::{Standing, Told};
 use crate::apiserver::request::{Answer, Delivery, ListOptions, Reply};
 use crate::apiserver::status::Status;
 use crate::client::informer::Change;
@@ -158,6 +158,8 @@ pub struct Kubelet {
     requests: BTreeMap<u64, Purpose>,
     next_ip: u32,
     containers: u64,
+    /// What a script says of pods that start later.
+    standing: Vec<Arc<Standing>>,
 }
 
 /// What a request was sent for.
@@ -201,6 +203,7 @@ pub(crate) struct Surroundings<'a, 'b> {
     next_ip: &'a mut u32,
     containers: &'a mut u64,
     node_ip: std::net::Ipv4Addr,
+    standing: &'a [Arc<Standing>],
 }
 
 impl Kubelet {
@@ -231,6 +234,7 @@ impl Kubelet {
             requests: BTreeMap::new(),
             next_ip: 2,
             containers: 0,
+            standing: Vec::new(),
             name,
         }
     }
@@ -434,6 +438,7 @@ impl Kubelet {
             next_ip: &mut self.next_ip,
             containers: &mut self.containers,
             node_ip: node::node_ip(self.index),
+            standing: &self.standing,
         };
         work(worker, &mut around);
         if let Some(before) = before {

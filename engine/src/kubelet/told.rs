@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
-use super::Surroundings;
 use super::health::Outcome;
 use super::pod_worker::{PodWorker, Run};
 use super::probes::Which;
 use super::schedule::Schedule;
-use crate::objects::{Name, Uid};
+use super::{Kubelet, Surroundings};
+use crate::kernel::Instant;
+use crate::objects::selector::Selector;
+use crate::objects::{Name, ObjectMeta, Uid};
 
 /// Something a script tells the programs of a pod.
 #[derive(Clone, Debug)]
@@ -38,6 +40,46 @@ pub enum Word {
     },
     /// What to print, now.
     Prints(Arc<str>),
+}
+
+/// How the programs of some pods answer probes, whichever pods they are: it counts for those that start later.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The pods' namespace.
+    pub namespace: Name,
+    /// Their labels.
+    pub pods: Selector,
+    /// Which probes; `None` is all.
+    pub which: Option<Which>,
+    /// When it was said: the schedule's times count from here.
+    pub since: Instant,
+    /// The answers; empty takes back what was said before.
+    pub schedule: Schedule<Outcome>,
+}
+
+impl Standing {
+    pub(super) fn is_for(&self, pod: &ObjectMeta) -> bool {
+        pod.namespace == self.namespace && self.pods.matches(&pod.labels)
+    }
+
+    /// Whether it says all that `other` says, and so makes it needless.
+    fn covers(&self, other: &Standing) -> bool {
+        let same = self.namespace == other.namespace && self.pods == other.pods;
+        same && (self.which.is_none() || self.which == other.which)
+    }
+}
+
+impl Kubelet {
+    /// How programs answer probes from now on in pods that start later.
+    pub(crate) fn stand(&mut self, word: &Arc<Standing>) {
+        self.standing.retain(|before| !word.covers(before));
+        self.standing.push(word.clone());
+    }
+
+    /// The same as on another node.
+    pub(crate) fn stand_as(&mut self, other: &Kubelet) {
+        self.standing.clone_from(&other.standing);
+    }
 }
 
 impl PodWorker {

@@ -1,9 +1,11 @@
 //! What runs in the containers, looked at and told from outside: a script plays the programs.
 
+use std::sync::Arc;
+
 use super::World;
 use crate::event::Event;
 use crate::kernel::out::RecordId;
-use crate::kubelet::told::Told;
+use crate::kubelet::told::{Standing, Told};
 use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::objects::Uid;
 
@@ -16,6 +18,12 @@ impl World {
     /// Tells the programs of a pod on the n-th node something, at once.
     pub fn tell(&mut self, node: u32, told: Told) {
         self.now_at(Event::Kubelet(node, KubeletEvent::Told(Box::new(told))), RecordId(0));
+    }
+
+    /// How programs answer probes in pods that start later, on whichever node.
+    pub fn tell_later(&mut self, word: Standing) {
+        let word = Arc::new(word);
+        self.kubelets.iter_mut().for_each(|kubelet| kubelet.stand(&word));
     }
 
     /// Whether every regular container of a pod on the n-th node takes connections now.

@@ -110,7 +110,11 @@ health(\"deployment/web\", \"readiness\", \"500, 20s: ok\"); run_for(\"5s\");
 expect(pods().filter(|p| p.ready).len() == 0, \"no pod is ready\"); run_for(\"18s\");
 expect(pods().filter(|p| p.ready).len() == 2, \"both are again\");
 health(pods()[0], \"liveness\", \"timeout until restart\"); run_for(\"40s\");
-expect(pods().map(|p| p.restarts).reduce(|a, b| a + b, 0) == 1, \"one has been restarted, once\");",
+expect(pods().map(|p| p.restarts).reduce(|a, b| a + b, 0) == 1, \"one has been restarted, once\");
+health(\"deployment/web\", \"readiness\", \"refused\"); kubectl(\"delete pod \" + pods()[0].name); run_for(\"20s\");
+expect(pods().len() == 2 && pods().filter(|p| p.ready).len() == 0, \"the new pod is not ready either\");
+health(\"deployment/web\", \"readiness\", \"\"); run_for(\"5s\");
+expect(pods().filter(|p| p.ready).len() == 2, \"now both are\");",
     );
     assert!(text.contains("↯ readiness probes of 2 pods: 500, 20s: ok") && !text.contains('✗'), "{text}");
 }

@@ -6,9 +6,9 @@ use wavetank_engine::World;
 use wavetank_engine::kubelet::health::Outcome;
 use wavetank_engine::kubelet::probes::Which;
 use wavetank_engine::kubelet::schedule::Schedule;
-use wavetank_engine::kubelet::told::{Told, Word};
+use wavetank_engine::kubelet::told::{Standing, Told, Word};
 use wavetank_engine::objects::selector::Selector;
-use wavetank_engine::objects::{Kind, Name, Object, Pod, Uid};
+use wavetank_engine::objects::{Key, Kind, Name, Object, Pod, Uid, json};
 
 use super::{Session, kind_of};
 
@@ -103,6 +103,24 @@ impl Pods {
         }
     }
 
+    /// The namespace and labels of those that come later, if that can be said.
+    fn later(&self, world: &World) -> Option<(String, Selector)> {
+        let Pods::Words { namespace, which } = self else { return None };
+        match which {
+            Meant::Name(_) => None,
+            Meant::Labels(selector) => Some((namespace.clone(), (**selector).clone())),
+            Meant::Of(kind, name) => {
+                let objects = world.objects(*kind);
+                let key = Key::new(namespace, name);
+                let object = json::to_json(objects.iter().find(|object| object.meta().key() == key)?);
+                let labels = object.pointer("/spec/selector/matchLabels")?.as_object()?;
+                let labels: Vec<String> =
+                    labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+                Some((namespace.clone(), labels.join(",").parse().ok()?))
+            }
+        }
+    }
+
     /// Whether a pod is among them now.
     pub(super) fn has(&self, world: &World, uid: Uid) -> bool {
         let between = self.between(world);
@@ -144,8 +162,16 @@ impl Session {
                  TEXT\", with times: \"20s: 500, 50s: ok\", and \"500 until restart\""
             )
         })?;
-        let word = Word::Health { which, schedule, until_restart };
+        let word = Word::Health { which, schedule: schedule.clone(), until_restart };
         let count = self.tell(pods, None, &word)?;
+        if !until_restart {
+            let later: Vec<_> = pods.iter().filter_map(|pods| pods.later(&self.world)).collect();
+            for (namespace, selector) in later {
+                let (namespace, since) = (namespace.as_str().into(), self.world.now());
+                let standing = Standing { namespace, pods: selector, which, since, schedule: schedule.clone() };
+                self.world.tell_later(standing);
+            }
+        }
         let of = if probe == "all" { "probes".to_owned() } else { format!("{probe} probes") };
         let now = if text.is_empty() { "as their annotations say" } else { outcome.trim() };
         let said = format!("{of} of {count}: {now}");

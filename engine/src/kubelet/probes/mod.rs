@@ -129,11 +129,18 @@ impl PodWorker {
 
     /// The n-th container has started.
     pub(super) fn begin_probes(&mut self, n: usize, around: &mut Surroundings<'_, '_>) {
+        if self.locate(n).1.probes.is_none() {
+            return;
+        }
         let object = self.object.clone();
-        let Some(spec) = self.spec_of(n).cloned() else { return };
-        let Some(probes) = self.probes(n) else { return };
+        let pod = super::pod_of(&object);
+        let mut specs = pod.spec.api.init_containers.iter().flatten().chain(&pod.spec.api.containers);
+        let (Some(spec), Some(probes)) = (specs.nth(n), self.probes(n)) else { return };
         probes.each().for_each(Prober::anew);
-        probes.health.begin(&super::pod_of(&object).meta, &spec);
+        if probes.health.begin(&pod.meta, spec) {
+            let standing = around.standing.iter().filter(|word| word.is_for(&pod.meta));
+            standing.for_each(|word| probes.health.tell(word.which, word.since, word.schedule.clone(), false));
+        }
         self.plan(n, Which::Startup, around.out.now(), false, around);
     }
 

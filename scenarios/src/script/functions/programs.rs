@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         signatures: &["health(pods, probe, outcome)"],
         summary: "How the programs of some pods answer their probes from now on, without anything being written to the API. Pods are \
             meant by name, by workload (`\"deployment/web\"`), by labels (`\"app=web\"`), each with ` -n NAMESPACE` behind it, or by what \
-            `pods()` returns, one or a list; pods that come later are not meant. The probe is `\"liveness\"`, `\"readiness\"`, \
+            `pods()` returns, one or a list; by workload or labels, pods that come later are meant, too. The probe is `\"liveness\"`, `\"readiness\"`, \
             `\"startup\"` or `\"all\"`. The outcome is `ok`, an HTTP status such as `500`, `refused`, `timeout`, `slow 3s` (the answer \
             takes so long), `fail` or `fail TEXT` (a command with that output), with times from now: `\"500, 30s: ok\"`. With \
             `until restart` behind it a container that is started again is as its annotations say, as after a deadlock; `\"\"` takes back \
