@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::apiserver::webhooks::WebhookServer;
 use crate::custom::CustomProcess;
 use crate::etcd::{EtcdSettings, Formation};
 use crate::kernel::{Duration, Endpoint, Latency, Luck, Seed, hash_bytes};
@@ -57,6 +58,8 @@ pub struct Setup {
     pub custom: Vec<CustomProcess>,
     /// What the user wrote: reconciles, scheduler plugins, webhooks.
     pub scripts: Arc<dyn Scripts>,
+    /// The programs behind webhooks.
+    pub webhook_servers: Vec<WebhookServer>,
 }
 
 /// Most API servers, controller managers, or schedulers in all.
@@ -266,6 +269,7 @@ impl Setup {
             image_sizes: BTreeMap::new(),
             custom: Vec::new(),
             scripts: Arc::new(NoScripts),
+            webhook_servers: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod keys;
 pub(crate) mod kubelet;
 pub(crate) mod load;
 pub(crate) mod traffic;
+pub(crate) mod webhooks;
 
 use serde_json::{Map, Value};
 use wavetank_engine::apiserver::validation::names;

@@ -6,6 +6,7 @@ use super::addresses::{Addresses, Held};
 use super::eviction::Eviction;
 use super::quotas::Charge;
 use super::request::Request;
+use super::webhooks::Review;
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant};
 use crate::objects::{Key, Object};
@@ -35,6 +36,8 @@ pub(super) struct InFlight {
     /// A write that waits for quotas, and that it need not wait again.
     pub(super) charge: Option<Box<Charge>>,
     pub(super) charged: bool,
+    /// What webhooks have to say to a write.
+    pub(super) review: Option<Box<Review>>,
 }
 
 /// The objects of a kind in a namespace, deleted one after another (upstream: one worker).
@@ -101,5 +104,6 @@ pub(super) fn index(request: &Request) -> u64 {
 /// The bits of the counter in a request's number.
 pub(super) const ATTEMPTS: u64 = 7;
 /// The trace's places for the steps.
+pub(super) const ADMISSION: usize = 2;
 pub(super) const STORAGE: usize = 4;
 pub(super) const REPLY: usize = 5;

@@ -2,14 +2,14 @@
 //!
 //! Reading order: `request` (what is said), `authentication`, `authorization`, `admission`, `defaulting` and `validation`, `registry` (what a
 //! request makes of an object), `quotas`, `storing`, `storage` and `etcd_client` (how that reaches etcd), `cache` (watches), `caching` (how it is filled),
-//! `deadline`, `compactor`, `status` (errors).
+//! `deadline`, `compactor`, `status` (errors); `extending` and `webhooks` (what users add: definitions, admission).
 //!
 //! A request's way: it arrives; authentication, authorization, admission and validation take their time; then the registry says what is to
 //! be written, storage writes it on the condition that nobody else has, and the reply goes out. If somebody else has, the
 //! registry is asked again with the newer state, up to the point where the request itself names a version: then it is a conflict.
 //!
 //! Models: kubernetes v1.36.2 staging/src/k8s.io/apiserver/pkg/server/config.go (DefaultBuildHandlerChain), registry/generic/registry/store.go,
-//! storage/etcd3/store.go. Left out: flow control, audit, impersonation, webhooks.
+//! storage/etcd3/store.go. Left out: flow control, audit, impersonation.
 
 mod addresses;
 pub mod admission;
@@ -35,6 +35,7 @@ pub mod status;
 mod storage;
 mod storing;
 pub mod validation;
+pub mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,6 +117,13 @@ pub enum ApiServerEvent {
     Refill(Kind),
     /// Time to forget history.
     Compact,
+    /// A webhook's answer to a request has come, or its time is up.
+    Reviewed {
+        /// The request.
+        id: u64,
+        /// Which of the webhooks that it concerns.
+        webhook: u16,
+    },
     /// The cluster is extended by objects of this kind from now on.
     Extend(Kind),
 }
@@ -181,6 +189,7 @@ impl ApiServer {
             }
             ApiServerEvent::AskProgress(kind) => self.storage.client.ask_progress(kind, out),
             ApiServerEvent::Refill(kind) => self.storage.list_all(kind, out),
+            ApiServerEvent::Reviewed { id, webhook } => self.webhook_answered(id, webhook.into(), setup, out),
             ApiServerEvent::Extend(kind) => self.extend(kind, setup, out),
             ApiServerEvent::Compact => {
                 self.compactor.tick(&mut self.storage.client, out);
@@ -306,6 +315,7 @@ impl ApiServer {
             addresses: None,
             charge: None,
             charged: false,
+            review: None,
         };
         self.mind_deadline(&flight, out);
         self.in_flight.insert(id, flight);
@@ -345,14 +355,20 @@ impl ApiServer {
             Verb::List | Verb::DeleteCollection => self.list(id, out),
             Verb::Watch => self.watch(id, setup, out),
             Verb::Create if request.subresource == Subresource::Eviction => self.evict(id, out),
-            Verb::Create if request.subresource != Subresource::Binding => {
-                let mut context = Self::context(&self.cache, flight, setup, out.now());
-                let write = registry::create(&mut context);
-                flight.warnings = context.warnings;
-                self.carry_out(id, None, write, false, setup, out);
-            }
-            _ => self.change_cached(id, setup, out),
+            _ => self.proceed(id, setup, out),
         }
+    }
+
+    /// The registry has its say about a write.
+    fn proceed(&mut self, id: u64, setup: &Setup, out: &mut Effects) {
+        let Some(flight) = self.in_flight.get_mut(&id) else { return };
+        if flight.request.verb != Verb::Create || flight.request.subresource == Subresource::Binding {
+            return self.change_cached(id, setup, out);
+        }
+        let mut context = Self::context(&self.cache, flight, setup, out.now());
+        let write = registry::create(&mut context);
+        flight.warnings = context.warnings;
+        self.carry_out(id, None, write, false, setup, out);
     }
 
     /// A request to an aggregated API goes on to the server behind it, if there is one. Upstream: kube-aggregator, handler_proxy.go.
@@ -418,6 +434,8 @@ impl ApiServer {
         }
         let Some(mut flight) = self.in_flight.remove(&id) else { return };
         flight.steps[STORAGE] = out.now().since(flight.since);
+        let said = flight.webhook_warnings();
+        flight.warnings.extend(said);
         let request = flight.request;
         let (code, reason) = match &result {
             Ok(_) if request.verb == Verb::Create => (201, "".into()),

@@ -30,6 +30,9 @@ impl ApiServer {
         setup: &Setup,
         out: &mut Effects,
     ) {
+        if self.reviewed(id, current.as_ref(), &write, setup, out) {
+            return;
+        }
         if let Ok(registry::Write::Put(next)) = &write
             && self.charge(id, current.as_ref(), next, live, setup, out)
         {

@@ -151,6 +151,7 @@ pub fn what_name(what: &What) -> &'static str {
         What::Scaling(_) => "scaling",
         What::Rules { .. } => "rules",
         What::Traffic(_) => "traffic",
+        What::Webhook(_) => "webhook",
     }
 }
 
@@ -179,6 +180,11 @@ fn fields(what: &What, names: &dyn Fn(Agent) -> String, json: &mut Json) {
             if let Some(age) = scaling.age {
                 json.value("age", age.as_nanos());
             }
+        }
+        What::Webhook(call) => {
+            json.text("webhook", &call.webhook);
+            json.text("outcome", &call.outcome);
+            json.value("took", call.took.as_nanos());
         }
         What::Command { line } => json.text("line", line),
         What::Exited { code } => json.value("code", code),

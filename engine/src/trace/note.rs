@@ -144,6 +144,8 @@ pub enum What {
     },
     /// A stream of requests begins, or loses some.
     Traffic(Box<Passing>),
+    /// The API server asks an admission webhook about a request.
+    Webhook(Box<WebhookCall>),
 }
 
 /// What is said of a stream of requests; single requests are not in the trace.
@@ -183,6 +185,17 @@ impl TrafficStep {
             TrafficStep::Lost => "lost",
         }
     }
+}
+
+/// A call of an admission webhook.
+#[derive(Clone, Debug, Hash, PartialEq)]
+pub struct WebhookCall {
+    /// Its name.
+    pub webhook: Arc<str>,
+    /// `allowed`, `changed`, `denied`, or why the call fails.
+    pub outcome: Arc<str>,
+    /// From the call to the answer, or to the end of the wait for one.
+    pub took: Duration,
 }
 
 /// What the HorizontalPodAutoscaler made of its metrics.

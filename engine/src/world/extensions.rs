@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::World;
 use crate::apiserver::ApiServerEvent;
+use crate::apiserver::webhooks::{WebhookServer, WebhookTrouble};
 use crate::controllers::ControllerManagerEvent;
 use crate::event::Event;
 use crate::kernel::out::RecordId;
@@ -63,6 +64,20 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// The program behind a webhook runs from now on, or is another one.
+    pub fn add_webhook_server(&mut self, server: WebhookServer) {
+        let servers = &mut Arc::make_mut(&mut self.setup).webhook_servers;
+        servers.retain(|other| other.name != server.name);
+        servers.push(server);
+    }
+
+    /// The program behind a webhook fares so from now on; false if there is none of that name.
+    pub fn trouble_webhook(&mut self, name: &str, trouble: WebhookTrouble) -> bool {
+        let servers = &mut Arc::make_mut(&mut self.setup).webhook_servers;
+        let server = servers.iter_mut().find(|server| &*server.name == name);
+        server.map(|server| server.trouble = trouble).is_some()
     }
 
     /// What definitions bring, as discovery would say now: the answer of the first API server that runs.

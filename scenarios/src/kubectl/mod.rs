@@ -78,6 +78,11 @@ pub use get::watch::GetWatch;
 pub use rollout::status::StatusWatch;
 use session::{Session, Stop};
 
+/// An object as `kubectl -o yaml` prints it.
+pub fn yaml_text(object: &Value) -> String {
+    yaml_out::yaml(object)
+}
+
 /// A type that a CustomResourceDefinition brings.
 #[derive(Clone, Copy, Debug)]
 pub struct Discovered(resources::Resource);

@@ -43,6 +43,13 @@ pub fn markdown() -> String {
             if function.name == "controller" {
                 out.push_str(&spec::keys::table(spec::keys::CONTROLLER));
             }
+            if function.name == "webhook" {
+                out.push_str(&spec::keys::table(spec::keys::WEBHOOK));
+                out += "\nWhat `admit` may answer:\n\n| answer | says |\n|---|---|\n";
+                for (answer, meaning) in closures::webhook::ANSWERS {
+                    let _ = writeln!(out, "| `{answer}` | {meaning} |");
+                }
+            }
             if function.name == "scheduler_plugin" {
                 out.push_str(&spec::keys::table(spec::keys::PLUGIN));
             }
@@ -68,7 +75,7 @@ const TITLES: [(Group, &str); 10] = [
     (Group::Time, "Virtual time"),
     (Group::Faults, "Load, and what goes wrong"),
     (Group::Waiting, "Waiting for a state"),
-    (Group::Controllers, "Controllers and scheduler plugins of one's own"),
+    (Group::Controllers, "Controllers, scheduler plugins and webhooks of one's own"),
     (Group::Objects, "Reading objects"),
     (Group::Checks, "Expectations"),
     (Group::Prose, "Text for the reader"),

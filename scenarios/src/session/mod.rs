@@ -16,6 +16,7 @@ mod programs;
 pub mod sampler;
 pub mod traffic;
 mod translate;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

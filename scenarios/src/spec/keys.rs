@@ -148,6 +148,47 @@ pub const PLUGIN: &[Key] = &[
     key("scheduler", "\"my-scheduler\"", "the process it joins (default: every scheduler)"),
 ];
 
+/// Keys of a webhook, besides its `admit`.
+pub const WEBHOOK: &[Key] = &[
+    key("kind", "\"mutating\"", "`\"mutating\"` or `\"validating\"` (default): whether it may change what it sees"),
+    key(
+        "rules",
+        "[#{ resources: [\"pods\"] }]",
+        "what it is called for: maps with `resources`, `operations` (default `[\"CREATE\"]`) and `api_groups` (default all)",
+    ),
+    key("namespaces", "[\"shop\"]", "only in these namespaces"),
+    key(
+        "namespace_selector",
+        "#{ injection: \"on\" }",
+        "only in namespaces with these labels (or a whole label selector)",
+    ),
+    key("object_selector", "#{ app: \"web\" }", "only objects with these labels (or a whole label selector)"),
+    key(
+        "failure_policy",
+        "\"Ignore\"",
+        "what becomes of a request when the call fails: `\"Fail\"` (default) or `\"Ignore\"`",
+    ),
+    key("timeout", "\"5s\"", "how long the API server waits for the answer (default 10s, at most 30s)"),
+    key(
+        "latency",
+        "\"20ms\"",
+        "how long it takes to answer: always the same, or `#{ median: \"15ms\", p90: \"30ms\" }`, which is the default",
+    ),
+    key("side_effects", "\"NoneOnDryRun\"", "`\"None\"` (default) or `\"NoneOnDryRun\"`"),
+    key(
+        "reinvocation_policy",
+        "\"IfNeeded\"",
+        "whether it is asked again when a later one has changed the object (default `\"Never\"`)",
+    ),
+];
+
+/// Keys of a rule of a webhook.
+pub const RULE: &[Key] = &[
+    key("resources", "[\"pods\"]", "plural names, with a subresource after a slash"),
+    key("operations", "[\"CREATE\"]", "CREATE, UPDATE, DELETE"),
+    key("api_groups", "[\"apps\"]", "API groups; the core group is the empty text"),
+];
+
 /// Keys of `etcd`.
 pub const ETCD: &[Key] = &[
     key("members", "3", "members: 1 (default), 3, 5 or 7"),

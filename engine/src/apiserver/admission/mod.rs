@@ -1,7 +1,7 @@
 //! Admission: what may be created where, and what is added to it.
 //!
 //! Models: kubernetes v1.36.2 NamespaceLifecycle, LimitRanger, ServiceAccount, TaintNodesByCondition, DefaultTolerationSeconds, Priority,
-//! DefaultStorageClass, StorageObjectInUseProtection, ResourceQuota (pkg/kubeapiserver/options/plugins.go). Left out: PodSecurity, webhooks.
+//! DefaultStorageClass, StorageObjectInUseProtection, ResourceQuota (pkg/kubeapiserver/options/plugins.go). Left out: PodSecurity. Webhooks are in `webhooks.rs`.
 
 pub mod limit_ranger;
 pub mod pod;

@@ -14,7 +14,7 @@ use crate::process::Ending;
 use crate::profiles;
 use crate::scheduler::explain::{DryRun, Explanation, InVainNodes, NodeScore, Rejected, Woken};
 use crate::trace::Note;
-use crate::trace::note::{Passing, PodState, PodStep, Scaling, Scheduling, TrafficStep};
+use crate::trace::note::{Passing, PodState, PodStep, Scaling, Scheduling, TrafficStep, WebhookCall};
 use crate::traffic::Loss;
 
 const SCHEMA: &str = include_str!("../SCHEMA.md");
@@ -280,7 +280,12 @@ fn next(what: &What) -> Option<What> {
             lost: [1, 2, 3, 4],
             lasted: Duration::ZERO,
         })),
-        What::Traffic(_) => return None,
+        What::Traffic(_) => What::Webhook(Box::new(WebhookCall {
+            webhook: "sidecar.wavetank.dev".into(),
+            outcome: "changed".into(),
+            took: Duration::from_millis(20),
+        })),
+        What::Webhook(_) => return None,
     })
 }
 

@@ -13,6 +13,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod values;
+pub(super) mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -214,6 +215,7 @@ impl Closures {
         limits.install(&mut engine);
         inside::register(&mut engine, &slot, self.zero);
         plugin::register(&mut engine);
+        webhook::register(&mut engine);
         let (count, limit) = (operations.clone(), limits.reconcile);
         engine.on_progress(move |_| {
             if count.fetch_add(1, Ordering::Relaxed) < limit {
@@ -267,11 +269,15 @@ impl Scripts for Closures {
         plugin::scores(&answer?, nodes).map_err(|problem| self.misfit(Role::Score, plugin, problem))
     }
 
-    fn admit(&self, webhook: &str, request: &Arc<Value>) -> Result<Value, Mistake> {
+    fn admit(&self, name: &str, request: &Arc<Value>) -> Result<Value, Mistake> {
         let args = vec![to_script(request)];
-        let (_, answer) = self.call(Role::Webhook, webhook, &mut Dynamic::from(Map::new()), Run::default(), args);
-        to_json(&answer?).map_err(|problem| {
-            self.misfit(Role::Webhook, webhook, Problem::new(format!("the webhook's answer is no data: {problem}")))
+        let (_, answer) = self.call(Role::Webhook, name, &mut Dynamic::from(Map::new()), Run::default(), args);
+        webhook::response(&answer?).map_err(|error| match *error {
+            EvalAltResult::ErrorRuntime(problem, _) => {
+                let problem = problem.try_cast::<Problem>().unwrap_or_else(|| Problem::new("the answer is no answer"));
+                self.misfit(Role::Webhook, name, problem)
+            }
+            other => self.misfit(Role::Webhook, name, Problem::new(other.to_string())),
         })
     }
 }

@@ -89,7 +89,10 @@ fn scheduler_plugin(call: &Call<'_>) -> Fallible<Dynamic> {
 
 /// The map given as second argument without its functions, and those of these names.
 #[allow(clippy::type_complexity)]
-fn described(call: &Call<'_>, functions: &[&str]) -> Fallible<(serde_json::Map<String, Value>, Vec<Option<FnPtr>>)> {
+pub(super) fn described(
+    call: &Call<'_>,
+    functions: &[&str],
+) -> Fallible<(serde_json::Map<String, Value>, Vec<Option<FnPtr>>)> {
     let arg = call.arg(1)?;
     let Some(map) = arg.read_lock::<Map>() else { return Err(call.wrong("description", "a map", arg).into()) };
     let mut map = map.clone();
@@ -113,7 +116,7 @@ fn described(call: &Call<'_>, functions: &[&str]) -> Fallible<(serde_json::Map<S
 }
 
 /// Gives functions to the cluster under a name.
-fn register(host: &mut Host, call: &Call<'_>, functions: Vec<(Role, FnPtr)>, name: &str) -> Fallible<()> {
+pub(super) fn register(host: &mut Host, call: &Call<'_>, functions: Vec<(Role, FnPtr)>, name: &str) -> Fallible<()> {
     let zero = host.session()?.zero();
     let mut closures = match (&host.closures, &host.program) {
         (Some(closures), _) => closures.clone(),

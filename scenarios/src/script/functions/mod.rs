@@ -20,6 +20,7 @@ mod prose;
 mod time;
 pub(super) mod traffic;
 mod waiting;
+mod webhooks;
 
 use super::duration;
 use super::errors::{Fallible, Place, Problem, readable_type};
@@ -106,6 +107,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         faults::FUNCTIONS,
         programs::FUNCTIONS,
         machines::FUNCTIONS,
+        webhooks::FUNCTIONS,
         waiting::FUNCTIONS,
         objects::FUNCTIONS,
         controllers::FUNCTIONS,
