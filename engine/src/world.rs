@@ -696,6 +696,8 @@ impl etcd::Value for Arc<Object> {
 #[cfg(test)]
 mod balancer_tests;
 #[cfg(test)]
+mod extension_tests;
+#[cfg(test)]
 mod hang_tests;
 #[cfg(test)]
 mod outages;

@@ -23,6 +23,8 @@ pub mod duration;
 pub mod errors;
 #[cfg(test)]
 mod etcd_tests;
+#[cfg(test)]
+mod extension_tests;
 pub mod functions;
 pub mod hints;
 mod host;

@@ -85,7 +85,10 @@ impl Names {
     pub(super) fn functions(&self) -> impl Iterator<Item = &str> {
         let host = functions::all().map(|function| function.name);
         let inside = super::closures::inside::alone().map(|name| -> &str { name });
-        host.chain(inside).chain(["allow", "deny", "patch"]).chain(BUILTINS.split_whitespace()).chain(self.defined.iter().map(String::as_str))
+        host.chain(inside)
+            .chain(["allow", "deny", "patch"])
+            .chain(BUILTINS.split_whitespace())
+            .chain(self.defined.iter().map(String::as_str))
     }
 
     /// Variables and parameters anywhere in the script.
