@@ -5,7 +5,7 @@
 //!
 //! The map, in reading order:
 //!
-//! * [`cli`] – the commands: `run`, `explain`, `compare`, `new`, `test`, `reference`.
+//! * [`cli`] – the commands: `run`, `explain`, `compare`, `new`, `test`, `swarm`, `reference`.
 //! * [`script`] – the Rhai host: what a script may call, its bounds, its errors.
 //! * [`session`] – the cluster as a script sees it; [`spec`] – how it is described.
 //! * [`scheduler_file`] – how its scheduler is configured; [`files`] – the files a script may name.
@@ -15,6 +15,7 @@
 //! * [`explaining`] – why the scheduler put a pod where it is, from a trace.
 //! * [`measures`] – what became of a workload, for comparisons.
 //! * [`snapshot`] – a run against what it gave before.
+//! * [`swarm`] – random clusters under random faults, and what must hold in them.
 
 pub mod artifacts;
 pub mod charts;
@@ -31,4 +32,5 @@ pub mod session;
 pub mod shell;
 pub mod snapshot;
 pub mod spec;
+pub mod swarm;
 pub mod transcript;

@@ -1,4 +1,4 @@
-//! The command line: `wavetank run`, `explain`, `compare`, `new`, `test`, `reference`.
+//! The command line: `wavetank run`, `explain`, `compare`, `new`, `test`, `swarm`, `reference`.
 //!
 //! Exit codes: 0 all is well; 1 an expectation failed or a snapshot differs; 2 the command or the script has a mistake.
 
@@ -7,6 +7,7 @@ mod explain;
 mod new;
 mod reference;
 mod run;
+mod swarm;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,7 @@ Examples:
   wavetank run my-lab.rhai --seed 7       the same, with other luck
   wavetank explain pod/web-0 --out out/my-lab   why is that pod where it is?
   wavetank test scripts/                  does every script give what it gave before?
+  wavetank swarm --seeds 1..200           random clusters, work and faults: does all hold?
   wavetank reference | less               everything a script may call
 
 Exit codes:
@@ -51,6 +53,8 @@ enum Command {
     New(new::NewArgs),
     /// Run scripts and compare transcript and trace with what they gave before
     Test(test::TestArgs),
+    /// Run random clusters with random work and faults, and check what must hold
+    Swarm(swarm::SwarmArgs),
     /// Print the script reference (Markdown): every function with an example
     Reference,
 }
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::compare(&args),
         Command::New(args) => new::new(&args),
         Command::Test(args) => test::test(&args),
+        Command::Swarm(args) => swarm::swarm(&args),
         Command::Reference => reference::reference(),
     };
     ExitCode::from(code)

@@ -1,0 +1,33 @@
+//! Quotas.
+//!
+//! Always, while nothing has been wrong for a while: a pod is created only where the namespace's pods that are not finished stay within the quota that has been in force
+//! for ten seconds. (A quota that is new, or lower than before, takes no pods away.)
+
+use k8s_openapi::api::core::v1::ResourceQuota;
+use wavetank_engine::objects::Kind;
+
+use super::{Around, Broken, Held, Stored};
+
+/// Until a quota's usage is known. [ns]
+const SETTLED: u64 = 10_000_000_000;
+
+pub(super) fn stored(change: &Stored<'_>, around: &Around<'_>) -> Held {
+    if change.kind != Kind::Pod || change.before.is_some() || change.now.is_none() {
+        return Ok(());
+    }
+    for object in around.objects.in_namespace(Kind::ResourceQuota, &change.key) {
+        let Some(quota) = object.as_resource::<ResourceQuota>() else { continue };
+        let hard = quota.api.spec.as_ref().and_then(|spec| spec.hard.as_ref()?.get("pods")?.0.parse::<usize>().ok());
+        let Some(hard) = hard else { continue };
+        if around.now.since(quota.meta.created).as_nanos() < SETTLED || !around.calm_for(60) {
+            continue;
+        }
+        let pods = around.objects.in_namespace(Kind::Pod, &change.key).filter_map(|object| object.as_pod());
+        let count = pods.filter(|pod| !pod.status.phase.terminal()).count();
+        if count > hard {
+            let text = format!("with {} there are {count} pods, and {hard} are allowed", change.key);
+            return Err(Broken::new("no quota is exceeded", &quota.meta.name, text));
+        }
+    }
+    Ok(())
+}
