@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_was_true_of_late_counts() {
-        let at = |s| Instant::from_nanos(s * 1_000_000_000);
+        let at = |s: u64| Instant::from_nanos(s * 1_000_000_000);
         let mut recent = Recent::default();
         recent.set(8, at(1));
         recent.set(3, at(10));
