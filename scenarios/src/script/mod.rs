@@ -39,6 +39,8 @@ mod program_tests;
 pub mod reference;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod traffic_tests;
 pub mod words;
 
 pub use errors::{Place, Problem, Report};
