@@ -19,6 +19,7 @@ mod faults;
 mod kubelets;
 mod pods;
 mod scheduler;
+mod traffic;
 
 use std::collections::BTreeMap;
 
@@ -38,6 +39,7 @@ use self::faults::Faults;
 use self::kubelets::Kubelets;
 use self::pods::Pods;
 use self::scheduler::Schedulers;
+use self::traffic::Users;
 use crate::timeline::{Band, Mark, PodGroups, Timeline};
 
 /// The timeline of what the records tell between `zero`, which becomes its zero, and `end`. What began before is cut
@@ -45,6 +47,7 @@ use crate::timeline::{Band, Mark, PodGroups, Timeline};
 pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, end: Instant) -> Timeline {
     let window = Window { zero, end };
     let mut clients = Clients::new(window);
+    let mut users = Users::new(window);
     let mut apiservers = ApiServers::new(window, setup);
     let mut etcd = Etcd::new(window, setup);
     let mut controllers = Controllers::new(window, setup);
@@ -56,6 +59,7 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
     for record in records.iter().take_while(|record| record.at <= end).filter(|record| !several || told.is_new(record))
     {
         clients.take(record);
+        users.take(record);
         apiservers.take(record);
         etcd.take(record);
         controllers.take(record);
@@ -66,6 +70,7 @@ pub fn timeline(records: &[Record], setup: &Setup, title: &str, zero: Instant, e
     }
     let (client, marks) = clients.finish();
     let mut lanes = vec![client];
+    lanes.extend(users.finish());
     lanes.extend(apiservers.finish());
     lanes.extend(etcd.finish());
     lanes.extend(controllers.finish());
