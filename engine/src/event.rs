@@ -45,6 +45,10 @@ pub enum Event {
     Traffic(TrafficEvent),
     /// The supervisor starts a process again.
     Restart(Process),
+    /// A process that gets too little CPU has time again.
+    CpuFree(Process),
+    /// The watches of a client break.
+    DropWatches(Endpoint),
     /// A client has heard nothing from an API server for a while.
     Silence {
         /// Who.
@@ -96,6 +100,19 @@ impl Event {
         if let Delivery::Reply(reply) = delivery { Some(reply.number) } else { None }
     }
 
+    /// The number of the watch whose changes it delivers.
+    pub fn watch_number(&self) -> Option<u64> {
+        match self {
+            Event::ControllerManager(_, ControllerManagerEvent::Delivery(Delivery::Watch { number, .. }))
+            | Event::Scheduler(_, SchedulerEvent::Delivery(Delivery::Watch { number, .. }))
+            | Event::Kubelet(_, KubeletEvent::Delivery(Delivery::Watch { number, .. }))
+            | Event::Proxy(_, ProxyEvent::Delivery(Delivery::Watch { number, .. }))
+            | Event::Custom(_, CustomEvent::Delivery(Delivery::Watch { number, .. }))
+            | Event::Outside(Delivery::Watch { number, .. }) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The component that handles it.
     pub fn receiver(&self) -> Endpoint {
         match self {
@@ -111,6 +128,8 @@ impl Event {
             | Event::PowerOff(_)
             | Event::Traffic(_)
             | Event::Restart(_)
+            | Event::CpuFree(_)
+            | Event::DropWatches(_)
             | Event::Silence { .. }
             | Event::Outside(_)
             | Event::Operator(..) => Endpoint::Outside,

@@ -20,6 +20,7 @@ pub mod controllers;
 pub mod custom;
 pub mod etcd;
 pub mod event;
+pub mod faults;
 pub mod kernel;
 pub mod kubelet;
 pub mod metrics_server;
@@ -35,6 +36,7 @@ pub mod trace;
 pub mod traffic;
 pub mod world;
 
+pub use faults::{Fault, FaultId};
 pub use process::{Ending, Process};
 pub use setup::Setup;
 pub use world::World;

@@ -149,6 +149,8 @@ pub enum Ending {
     Terminated,
     /// It could not renew its leader lease in time, and ended itself.
     LeaseLost,
+    /// A member of etcd could not write to its disk, which is full, and ended itself.
+    DiskFull,
 }
 
 impl Ending {
@@ -158,6 +160,7 @@ impl Ending {
             Ending::Killed => "killed",
             Ending::Terminated => "terminated",
             Ending::LeaseLost => "lease-lost",
+            Ending::DiskFull => "disk-full",
         }
     }
 
@@ -166,7 +169,7 @@ impl Ending {
         match self {
             Ending::Killed => Some(137),
             Ending::Terminated => None,
-            Ending::LeaseLost => Some(1),
+            Ending::LeaseLost | Ending::DiskFull => Some(1),
         }
     }
 }

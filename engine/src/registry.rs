@@ -111,6 +111,19 @@ impl Registries {
         self.left.remove(scope);
     }
 
+    /// This is wrong no longer; what else is wrong with the scope stays.
+    pub fn end(&mut self, scope: &Scope, trouble: Trouble) {
+        self.faults.remove(&(scope.clone(), trouble.sort()));
+        if let Trouble::Limited(_) = trouble {
+            self.left.remove(scope);
+        }
+    }
+
+    /// Whether both are of one sort, so that one replaces the other.
+    pub fn alike(a: Trouble, b: Trouble) -> bool {
+        a.sort() == b.sort()
+    }
+
     /// Says whether an image can be had.
     fn answer(&mut self, image: &Name, now: Instant) -> PullAnswer {
         if self.faults.is_empty() {

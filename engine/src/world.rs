@@ -7,12 +7,14 @@ mod balancer;
 mod containers;
 mod custom;
 mod extensions;
-mod faults;
+pub mod faults;
 mod hanging;
 mod machines;
 mod metrics;
 mod processes;
+mod starving;
 mod traffic;
+mod watches;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,6 +58,7 @@ pub struct World {
     traffic: Option<Box<Traffic>>,
     processes: Processes,
     hanging: hanging::Hanging,
+    starving: starving::Starving,
     balancer: balancer::Balancer,
     extensions: extensions::Extensions,
     mailbox: VecDeque<Mail>,
@@ -132,13 +135,14 @@ impl World {
             traffic: None,
             processes: Processes::default(),
             hanging: hanging::Hanging::new(),
+            starving: starving::Starving::new(),
             balancer: balancer::Balancer::default(),
             extensions: extensions::Extensions::default(),
             mailbox: VecDeque::new(),
             told: Vec::new(),
             operators: VecDeque::new(),
             held: Vec::new(),
-            faults: faults::Faults::new(),
+            faults: faults::Faults::default(),
             registries: Registries::default(),
             handled: 0,
             buffer: Vec::new(),
@@ -397,6 +401,20 @@ impl World {
             .collect()
     }
 
+    /// Everything written after `revision` of the kinds whose keys begin with these prefixes ([`Kind::key_prefix`]), in the order of the
+    /// writes; `None` is a deletion.
+    pub fn changes(&self, revision: u64, prefixes: &[(Kind, String)]) -> Vec<(Kind, Key, Option<Arc<Object>>)> {
+        let Some(member) = self.latest() else { return Vec::new() };
+        let events = member.store().events_from(revision + 1);
+        let read = events.filter_map(|event| {
+            let (kind, name) =
+                prefixes.iter().find_map(|(kind, prefix)| Some((*kind, event.key.strip_prefix(prefix.as_str())?)))?;
+            let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+            Some((kind, Key::new(namespace, name), event.kv.as_ref().and_then(|kv| kv.value.object().cloned())))
+        });
+        read.collect()
+    }
+
     /// etcd's revision: it changes whenever anything stored does.
     pub fn revision(&self) -> u64 {
         self.latest().map_or(0, |member| member.store().revision())
@@ -433,11 +451,24 @@ impl World {
 
     fn handle(&mut self, Queued { event, cause, life }: Queued) {
         self.handled += 1;
-        let receiver = event.receiver();
+        let event = self.arrives(event, life, cause).and_then(|event| self.hold_up(event, cause, life));
+        let Some(event) = event.and_then(|event| self.starve(event, cause, life)) else { return };
+        self.carry_out(event, cause);
+    }
+
+    /// Handles what has waited for its process to have time.
+    fn handle_now(&mut self, Queued { event, cause, life }: Queued) {
         let event = self.arrives(event, life, cause).and_then(|event| self.hold_up(event, cause, life));
         let Some(event) = event else { return };
+        self.carry_out(event, cause);
+    }
+
+    /// The one match from what happens to whom it concerns.
+    fn carry_out(&mut self, event: Event, cause: RecordId) {
+        let receiver = event.receiver();
         let buffer = std::mem::take(&mut self.buffer);
-        let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer);
+        let mut out: Effects = Out::new(self.now, cause, self.trace.next_id().0, buffer)
+            .on_machine(self.clock_of(receiver), self.slowness_of(receiver));
         let setup = &*self.setup;
         let starts = matches!(
             event,
@@ -499,6 +530,14 @@ impl World {
                 }
                 return;
             }
+            Event::CpuFree(process) => {
+                self.buffer = out.into_actions();
+                return self.cpu_free(process);
+            }
+            Event::DropWatches(client) => {
+                self.buffer = out.into_actions();
+                return self.drop_watches(client, cause);
+            }
             Event::Silence { client, server } => {
                 self.buffer = out.into_actions();
                 return self.silence(client, server);
@@ -537,7 +576,9 @@ impl World {
                 Action::Send { to, delay, event, cause } => {
                     let (to, event) = self.route(from, to, event);
                     let life = self.processes.life(to);
-                    self.transmit(from, to, delay, Queued { event, cause, life });
+                    if let Some((delay, event)) = self.disturb_watch(from, to, delay, event, cause) {
+                        self.transmit(from, to, delay, Queued { event, cause, life });
+                    }
                 }
                 Action::Timer { at, event: Event::Registry(request), cause } => {
                     let life = self.processes.life(from);
@@ -554,7 +595,12 @@ impl World {
         self.buffer = actions;
         if let (Some(cause), Some(process)) = (ended, Process::at(from)) {
             let told = self.processes.told_to_stop(process);
-            self.end(process, if told { Ending::Terminated } else { Ending::LeaseLost }, cause);
+            let how = match process {
+                _ if told => Ending::Terminated,
+                Process::Etcd(_) => Ending::DiskFull,
+                _ => Ending::LeaseLost,
+            };
+            self.end(process, how, cause);
         }
     }
 
@@ -641,6 +687,10 @@ impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
         self.calm
     }
 
+    fn exit(&mut self) {
+        self.out.exit();
+    }
+
     fn disturb(&mut self) {
         for member in 0..self.members {
             self.out.after(Duration::ZERO, Event::Etcd(member, EtcdEvent::Disturbed));
@@ -697,6 +747,8 @@ impl etcd::Value for Arc<Object> {
 mod balancer_tests;
 #[cfg(test)]
 mod extension_tests;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod hang_tests;
 #[cfg(test)]

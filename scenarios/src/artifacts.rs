@@ -30,11 +30,11 @@ impl Format {
     /// The names of its files.
     pub fn file_names(self) -> &'static [&'static str] {
         match self {
-            Format::Svg => &[TIMELINE_SVG, "series.svg"],
-            Format::Png => &[TIMELINE_PNG, "series.png"],
-            Format::Csv => &["series.csv"],
+            Format::Svg => &[TIMELINE_SVG, "series.svg", RESILIENCE_SVG],
+            Format::Png => &[TIMELINE_PNG, "series.png", RESILIENCE_PNG],
+            Format::Csv => &["series.csv", RESILIENCE_JSON],
             Format::Trace => &[TRACE],
-            Format::Transcript => &["transcript.txt"],
+            Format::Transcript => &["transcript.txt", RESILIENCE_TXT],
         }
     }
 }
@@ -43,6 +43,11 @@ impl Format {
 pub const TRACE: &str = "trace.jsonl";
 const TIMELINE_SVG: &str = "timeline.svg";
 const TIMELINE_PNG: &str = "timeline.png";
+/// Only of runs with faults.
+const RESILIENCE_SVG: &str = "resilience.svg";
+const RESILIENCE_PNG: &str = "resilience.png";
+const RESILIENCE_JSON: &str = "resilience.json";
+const RESILIENCE_TXT: &str = "resilience.txt";
 
 /// Draws a run. `None` means that there is nothing to draw.
 pub trait Charts {
@@ -52,6 +57,10 @@ pub trait Charts {
     fn png(&self, run: &Run, title: &str) -> Result<Option<Vec<u8>>, String>;
     /// The time series in a format: SVG, PNG or CSV.
     fn series(&self, run: &Run, title: &str, format: Format) -> Result<Option<Vec<u8>>, String>;
+    /// What faults did to workloads, as SVG or PNG.
+    fn resilience(&self, _run: &Run, _title: &str, _format: Format) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
 }
 
 /// Draws nothing.
@@ -99,6 +108,15 @@ pub fn write(
         let path = folder.join(name);
         let drawn = |chart: Result<Option<Vec<u8>>, String>| chart.map_err(|error| failed(&path, &error));
         let done = match (format, &run.session) {
+            (Format::Transcript, session) if name == RESILIENCE_TXT => {
+                let report = session.as_ref().and_then(crate::resilience::report);
+                bytes(&path, report.map(|report| crate::resilience::text(&report).into_bytes()))
+            }
+            (Format::Csv, session) if name == RESILIENCE_JSON => {
+                let report = session.as_ref().and_then(crate::resilience::report);
+                let json = report.map(|report| serde_json::to_vec_pretty(&report)).transpose();
+                json.map_err(io::Error::from).and_then(|json| bytes(&path, json))
+            }
             (Format::Transcript, _) => {
                 whole(&path, |out| out.write_all(run.transcript.text().as_bytes())).map(|()| true)
             }
@@ -106,6 +124,9 @@ pub fn write(
             (Format::Trace, None) => Ok(false),
             (Format::Svg, _) if name == TIMELINE_SVG => bytes(&path, drawn(charts.svg(run, title))?),
             (Format::Png, _) if name == TIMELINE_PNG => bytes(&path, drawn(charts.png(run, title))?),
+            (Format::Svg | Format::Png, _) if [RESILIENCE_SVG, RESILIENCE_PNG].contains(&name) => {
+                bytes(&path, drawn(charts.resilience(run, title, format))?)
+            }
             (Format::Svg | Format::Png | Format::Csv, _) => bytes(&path, drawn(charts.series(run, title, format))?),
         };
         match done.map_err(|error| failed(&path, &error))? {

@@ -53,4 +53,16 @@ impl Charts for Drawings {
         };
         drawn.map(Some).map_err(|error| error.to_string())
     }
+
+    fn resilience(&self, run: &Run, title: &str, format: Format) -> Result<Option<Vec<u8>>, String> {
+        let Some(chart) = run.session.as_ref().and_then(|session| crate::resilience::chart(session, title)) else {
+            return Ok(None);
+        };
+        let drawn = match format {
+            Format::Svg => series::svg(&chart, &self.theme).map(String::into_bytes),
+            Format::Png => series::png(&chart, &self.theme, SCALE),
+            Format::Csv | Format::Trace | Format::Transcript => return Ok(None),
+        };
+        drawn.map(Some).map_err(|error| error.to_string())
+    }
 }

@@ -14,6 +14,7 @@
 //! * [`artifacts`] – the files a run leaves behind; [`charts`] – the pictures among them.
 //! * [`explaining`] – why the scheduler put a pod where it is, from a trace.
 //! * [`measures`] – what became of a workload, for comparisons.
+//! * [`resilience`] – what a run's faults did to its workloads.
 //! * [`snapshot`] – a run against what it gave before.
 //! * [`swarm`] – random clusters under random faults, and what must hold in them.
 
@@ -25,6 +26,7 @@ pub mod explaining;
 pub mod files;
 pub mod kubectl;
 pub mod measures;
+pub mod resilience;
 pub mod scheduler_file;
 pub mod script;
 pub mod series;

@@ -65,7 +65,7 @@ impl ApiServer {
         let mut luck = setup.luck("kube-apiserver", "address", &address.name, out.now().as_nanos());
         let like = ObjectMeta {
             uid: Uid::random(u128::from(luck.bits()) << 64 | u128::from(luck.bits())),
-            created: crate::kernel::Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000),
+            created: crate::kernel::Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000),
             ..ObjectMeta::named("", "")
         };
         let object = Arc::new(registry::address_object(&address, service, &like));

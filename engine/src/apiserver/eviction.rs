@@ -198,7 +198,7 @@ impl ApiServer {
         let Some(budget) = budget.as_resource::<PodDisruptionBudget>() else { return };
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let Some(eviction) = &mut flight.eviction else { return };
-        let next = match decremented(budget, &pod.meta().name, out.now()) {
+        let next = match decremented(budget, &pod.meta().name, out.wall()) {
             Ok(next) => next,
             Err(status) => return self.reply(id, Err(status), out),
         };
@@ -230,7 +230,7 @@ impl ApiServer {
         if eviction.dry_run {
             return self.evicted(id, out);
         }
-        let second = Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let second = Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000);
         let mut marked = pod.clone();
         let target =
             Condition::new("DisruptionTarget", true, second).because("EvictionByEvictionAPI", "Eviction API: evicting");
@@ -250,7 +250,7 @@ impl ApiServer {
         // From here on the mark is what the version is about.
         eviction.version = None;
         let options = DeleteOptions { resource_version: None, ..eviction.options.clone() };
-        let second = Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let second = Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000);
         let version = object.meta().resource_version;
         let _ = setup;
         match registry::delete_with(&options, &object, second) {

@@ -123,7 +123,7 @@ impl ApiServer {
         if one.meta.deleting() {
             return self.finalize(one, defined.kind, setup, out);
         }
-        let now = Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let now = Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000);
         let decided = custom::condition_is(&one.content, "NamesAccepted", "True");
         let established = custom::accepted(&one.content);
         let status = one.field("status");
@@ -193,7 +193,7 @@ impl ApiServer {
         if !one.meta.has_finalizer(registry::CLEANUP) {
             return;
         }
-        let now = Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let now = Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000);
         if !custom::condition_is(&one.content, "Terminating", "True") {
             let deleting = ["True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"];
             let next = custom::condition(one.field("status"), "Terminating", deleting, now);

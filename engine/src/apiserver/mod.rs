@@ -365,7 +365,7 @@ impl ApiServer {
         if flight.request.verb != Verb::Create || flight.request.subresource == Subresource::Binding {
             return self.change_cached(id, setup, out);
         }
-        let mut context = Self::context(&self.cache, flight, setup, out.now());
+        let mut context = Self::context(&self.cache, flight, setup, out.wall());
         let write = registry::create(&mut context);
         flight.warnings = context.warnings;
         self.carry_out(id, None, write, false, setup, out);

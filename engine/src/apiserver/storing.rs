@@ -15,7 +15,7 @@ impl ApiServer {
     /// Asks the registry what to make of the present state, and does it.
     pub(super) fn change(&mut self, id: u64, current: Arc<Object>, live: bool, setup: &Setup, out: &mut Effects) {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let mut context = Self::context(&self.cache, flight, setup, out.now());
+        let mut context = Self::context(&self.cache, flight, setup, out.wall());
         let write = registry::change(&mut context, &current);
         flight.warnings = context.warnings;
         self.carry_out(id, Some(current), write, live, setup, out);

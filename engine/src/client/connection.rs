@@ -142,6 +142,7 @@ impl Connection {
     pub fn send(&mut self, agent: Agent, call: Call, work: Duration, out: &mut Effects) -> u64 {
         let number = self.next;
         self.next += 1;
+        let work = out.cpu(work);
         let leaves = out.now() + work;
         let (qps, burst) = (self.qps, self.burst);
         let limit = self.agents.entry(agent).or_insert_with(|| Limit { sent: 0, bucket: bucket(agent, qps, burst) });

@@ -186,7 +186,7 @@ impl LeaderElection {
         self.tries += 1;
         match &self.observed {
             Some((lease, since)) if self.leading && *since + self.election.lease > now => {
-                let renewed = Lease { renewed: now, ..lease.clone() };
+                let renewed = Lease { renewed: out.wall(), ..lease.clone() };
                 self.write(renewed, true, connection, out);
             }
             _ => self.ask(Call::get(Kind::Lease, self.key.clone()), Asking::Get, connection, out),
@@ -215,7 +215,7 @@ impl LeaderElection {
         };
         Some(match (asking, outcome, lease) {
             (Asking::Get, Err(status), _) if status.is_not_found() => {
-                let lease = self.lease(now);
+                let lease = self.lease(out.wall());
                 self.ask(Call::create(Object::Lease(lease)), Asking::Write { optimistic: false }, connection, out);
                 Turn::Same
             }
@@ -226,8 +226,13 @@ impl LeaderElection {
                 Turn::Same
             }
             (Asking::ReadToRelease, Ok(_), Some(lease)) if lease.holder == self.identity => {
-                let released =
-                    Lease { holder: "".into(), duration_seconds: 1, renewed: now, acquired: Some(now), ..lease };
+                let released = Lease {
+                    holder: "".into(),
+                    duration_seconds: 1,
+                    renewed: out.wall(),
+                    acquired: Some(out.wall()),
+                    ..lease
+                };
                 self.ask(Call::update(Object::Lease(released)), Asking::Release, connection, out);
                 Turn::Same
             }
@@ -253,7 +258,7 @@ impl LeaderElection {
         if !mine && !lease.holder.is_empty() && since + length > now {
             return self.failed(connection, setup, out);
         }
-        let mut taken = Lease { meta: lease.meta.clone(), ..self.lease(now) };
+        let mut taken = Lease { meta: lease.meta.clone(), ..self.lease(out.wall()) };
         taken.transitions = lease.transitions;
         if mine {
             taken.acquired = lease.acquired;

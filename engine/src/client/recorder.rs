@@ -162,10 +162,10 @@ impl Recorder {
             message,
             component: self.component.clone(),
             host: if self.newer { "".into() } else { self.host.clone() },
-            first: (!self.newer).then_some(now),
-            last: (!self.newer).then_some(now),
+            first: (!self.newer).then_some(out.wall()),
+            last: (!self.newer).then_some(out.wall()),
             count: i32::from(!self.newer),
-            event_time: self.newer.then_some(now),
+            event_time: self.newer.then_some(out.wall()),
             action: action.into(),
             instance: self.host.clone(),
         };
@@ -180,7 +180,7 @@ impl Recorder {
             let namespace = sending.event.meta.namespace.clone();
             let key = Key { namespace, name: sending.event.meta.name.clone() };
             let call = if sending.patch {
-                let last = sending.event.last.unwrap_or(out.now());
+                let last = sending.event.last.unwrap_or(out.wall());
                 let (count, message) = (sending.event.count, sending.event.message.clone());
                 Call::patch(Kind::Event, key, Patch::EventCount { count, last, message })
             } else {

@@ -76,8 +76,10 @@ pub trait Controller {
 /// What a reconcile may look at besides the caches.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// When it begins.
+    /// When it begins, by the process' clock: to compare with what stands in objects.
     pub now: Instant,
+    /// When it begins, for lengths of time.
+    pub monotonic: Instant,
     /// What the controller waits to see.
     pub expectations: &'a Expectations,
     /// What is constant.
@@ -87,6 +89,7 @@ pub struct View<'a> {
 /// How a controller reacts to a change.
 pub struct Wake<'a> {
     pub(super) now: Instant,
+    pub(super) wall: Instant,
     pub(super) cause: RecordId,
     pub(super) queue: &'a mut WorkQueue,
     pub(super) expectations: &'a mut Expectations,
@@ -130,8 +133,13 @@ impl Wake<'_> {
         self.said.push((regarding, reason, message()));
     }
 
-    /// Now.
+    /// Now, for lengths of time.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// Now, by the process' clock: to compare with what stands in objects.
+    pub fn wall(&self) -> Instant {
+        self.wall
     }
 }

@@ -119,6 +119,7 @@ impl<C: Controller> Running<C> {
     fn wake(&mut self, cause: RecordId, out: &mut Effects, react: impl FnOnce(&mut C, &mut Wake<'_>)) {
         let mut wake = Wake {
             now: out.now(),
+            wall: out.wall(),
             cause,
             queue: &mut self.queue,
             expectations: &mut self.expectations,
@@ -216,11 +217,11 @@ impl<C: Controller> Running<C> {
         out.because(cause);
         let (kind, subject) = C::subject(&key);
         out.note(Note::about(C::AGENT, kind, subject, What::Reconcile));
-        let now = out.now();
+        let now = out.wall();
         if let Some(error) = self.stale(&key, around.caches) {
             return self.end(&key, Err(Interrupt::Failed(error)), around);
         }
-        let view = View { now, expectations: &self.expectations, setup: around.setup };
+        let view = View { now, monotonic: out.now(), expectations: &self.expectations, setup: around.setup };
         let Some(inputs) = self.controller.inputs(&key, around.caches, view) else {
             self.expectations.delete(&key);
             self.turns.remove(&key);

@@ -79,8 +79,8 @@ impl Controller for TaintEvictionController {
 
     fn inputs(&mut self, key: &Key, _caches: &Caches, view: View<'_>) -> Option<Inputs> {
         let due = self.doomed.get(key)?.due;
-        if due > view.now {
-            return Some(Inputs::Wait(due.since(view.now)));
+        if due > view.monotonic {
+            return Some(Inputs::Wait(due.since(view.monotonic)));
         }
         self.doomed.remove(key);
         self.evicted.insert(key.clone());

@@ -4,10 +4,19 @@
 //! lets etcd commit more often than its disk can sync. A commit of the database at the same time slows the fsync down,
 //! for both share the device.
 //!
-//! Models: etcd v3.6 server/storage/wal/wal.go (`Save`, `sync`). Left out: segments, preallocation, reads from disk.
+//! A full disk is not noticed at once: the log's present segment was reserved in advance, and the database finds room in its free
+//! pages. When the next segment is to be cut, or the database's file to grow, the write fails with ENOSPC, and the process ends
+//! itself ("failed to save Raft hard state and entries", "failed to commit tx": both fatal), as it will after each start until there
+//! is room.
+//!
+//! Models: etcd v3.6 server/storage/wal/wal.go (`Save`, `sync`, `cut`), server/etcdserver/raft.go (`start`),
+//! server/storage/backend/batch_tx.go (`commit`). Left out: reads from disk, the names of segments.
 
 use super::settings::EtcdCosts;
 use crate::kernel::{Duration, Instant, Seed, hash_bytes};
+
+/// Bytes of log for which space is reserved at once. – constant; etcd: SegmentSizeBytes, 64 MB.
+const SEGMENT: u64 = 64 * 1_000 * 1_000;
 
 /// The disk of a member.
 #[derive(Clone, Debug)]
@@ -22,11 +31,29 @@ pub struct Disk {
     narrowness: f64,
     /// Which part of its time others take. [0..1]
     load: f64,
+    /// No space is left on it.
+    full: bool,
+    /// Something could not be written for want of space.
+    failed: bool,
+    /// The database has more in memory than its file has room for.
+    owed: bool,
+    /// Bytes of log written so far: segments of it are reserved in advance.
+    logged: u64,
 }
 
 impl Default for Disk {
     fn default() -> Self {
-        Disk { busy_since: None, syncs: 0, slowness: 1.0, narrowness: 1.0, load: 0.0 }
+        Disk {
+            busy_since: None,
+            syncs: 0,
+            slowness: 1.0,
+            narrowness: 1.0,
+            load: 0.0,
+            full: false,
+            failed: false,
+            owed: false,
+            logged: 0,
+        }
     }
 }
 
@@ -50,6 +77,9 @@ impl Disk {
         let mut luck = seed.luck(hash_bytes(b"etcd"), hash_bytes(b"fsync"), u64::from(member), self.syncs);
         self.syncs += 1;
         self.busy_since = Some(now);
+        let segment = self.logged / SEGMENT;
+        self.logged += bytes as u64;
+        self.failed |= self.full && self.logged / SEGMENT > segment;
         let written = costs.fsync_per_kib.fraction(bytes as u64, 1_024);
         self.slowed(costs.fsync.sample(&mut luck), written) + commit.since(now).fraction(1, 2)
     }
@@ -72,6 +102,24 @@ impl Disk {
     /// Makes writing bytes take `factor` times as long as the setup says; 1 is healthy.
     pub fn narrow(&mut self, factor: f64) {
         self.narrowness = factor.max(0.0);
+    }
+
+    /// No space is left on it, or there is again.
+    pub fn fill(&mut self, full: bool) {
+        self.full = full;
+        self.failed &= full;
+        self.owed &= full;
+    }
+
+    /// The database is committed; `grows` says whether its file needs more pages than it has.
+    pub fn commit(&mut self, grows: bool) {
+        self.owed |= self.full && grows;
+        self.failed |= self.owed;
+    }
+
+    /// Whether something could not be written for want of space; asked once.
+    pub fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.failed)
     }
 
     /// Others keep the disk busy for this part of its time (0 to 0.99): what is asked of it takes 1/(1 - part) as long.

@@ -228,6 +228,8 @@ pub trait Effects<V> {
     /// Whether no fault is in force among the members and the links between them: then heartbeats may rest, for they
     /// would all arrive. Whoever makes this false must deliver [`EtcdEvent::Disturbed`] to every member at once.
     fn calm(&self) -> bool;
+    /// Ends the member's own process.
+    fn exit(&mut self) {}
     /// Delivers [`EtcdEvent::Disturbed`] to every member, this one too, at once: one is about to fail the others.
     fn disturb(&mut self);
 }

@@ -187,6 +187,9 @@ impl<V: Value> Member<V> {
         if self.running {
             self.pump(setup, out);
         }
+        if self.running && self.disk.take_failure() {
+            out.exit();
+        }
     }
 
     /// Its number.
@@ -409,8 +412,10 @@ impl<V: Value> Member<V> {
     pub(super) fn settle(&mut self, setup: Setup, out: &impl Effects<V>) {
         let work =
             Work { member: self.me, now: out.now(), seed: setup.seed, settings: setup.settings, disk: &self.disk };
+        let before = self.database.size();
         if let Some(took) = self.database.settle(work) {
             self.metrics.backend_commit.observe(took);
+            self.disk.commit(self.database.size() > before);
         }
     }
 

@@ -53,6 +53,10 @@ pub struct Out<E, N> {
     now: Instant,
     cause: RecordId,
     next_record: u64,
+    /// By how much the component's clock is wrong. [ns]
+    skew: i64,
+    /// What its work takes more than it should. [hundredths]
+    slower: u64,
     actions: Vec<Action<E, N>>,
 }
 
@@ -60,12 +64,28 @@ impl<E, N> Out<E, N> {
     /// An empty `Out` for an event that happens at `now` because of `cause`; `next_record` is the id the next note gets.
     pub fn new(now: Instant, cause: RecordId, next_record: u64, mut buffer: Vec<Action<E, N>>) -> Self {
         buffer.clear();
-        Out { now, cause, next_record, actions: buffer }
+        Out { now, cause, next_record, skew: 0, slower: 0, actions: buffer }
+    }
+
+    /// The component's clock is wrong by `skew` nanoseconds, and its CPU takes `slower` hundredths more than it should.
+    pub fn on_machine(self, skew: i64, slower: u64) -> Self {
+        Out { skew, slower, ..self }
     }
 
     /// The present instant.
     pub fn now(&self) -> Instant {
         self.now
+    }
+
+    /// What the component's clock shows: what it writes into objects as the present, and compares with what stands in them. Timers
+    /// and waits follow [`Out::now`], as a process' monotonic clock does.
+    pub fn wall(&self) -> Instant {
+        Instant::from_nanos(self.now.as_nanos().saturating_add_signed(self.skew))
+    }
+
+    /// How long work takes on the component's CPU that takes `time` on a healthy one.
+    pub fn cpu(&self, time: Duration) -> Duration {
+        if self.slower == 0 { time } else { time.fraction(100 + self.slower, 100) }
     }
 
     /// The record that everything asked from here on is caused by: the last note, or the event's own cause.

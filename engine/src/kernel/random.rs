@@ -7,6 +7,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::time::Duration;
+
 /// The seed of a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seed(pub u64);
@@ -46,6 +48,12 @@ impl Luck {
     /// A uniform float in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// A time without memory: exponential with this mean, at least a nanosecond.
+    pub fn exponential(&mut self, mean: Duration) -> Duration {
+        let nanos = -(mean.as_nanos() as f64) * libm::log(1.0 - self.unit());
+        Duration::from_nanos((nanos as u64).max(1))
     }
 
     /// The generator itself, for distributions.

@@ -382,7 +382,7 @@ impl Kubelet {
             }
             let mut worker = PodWorker::new(object.clone());
             if let Some(past) = self.pasts.remove(&uid) {
-                worker.remember(past, second(out.now()));
+                worker.remember(past, second(out.wall()));
             }
             place.insert(worker);
             self.with_worker(uid, setup, out, PodWorker::seen);
@@ -453,9 +453,12 @@ impl Kubelet {
     }
 }
 
+/// Draws of the kubelet's and the runtime's own work, which a slow CPU makes longer.
+const OWN_WORK: [&str; 5] = ["admit", "sandbox", "create", "start", "status-lag"];
+
 impl Surroundings<'_, '_> {
     fn now(&self) -> Instant {
-        second(self.out.now())
+        second(self.out.wall())
     }
 
     fn agent(&self) -> Agent {
@@ -464,7 +467,8 @@ impl Surroundings<'_, '_> {
 
     /// A draw for a pod.
     fn draw(&self, latency: &Latency, purpose: &'static str, pod: &Pod, counter: u64) -> Duration {
-        self.setup.draw(latency, "kubelet", purpose, &pod.meta.name, counter)
+        let time = self.setup.draw(latency, "kubelet", purpose, &pod.meta.name, counter);
+        if OWN_WORK.contains(&purpose) { self.out.cpu(time) } else { time }
     }
 
     /// Comes back to the pod after `delay`.

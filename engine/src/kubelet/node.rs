@@ -112,10 +112,10 @@ pub(super) fn pod_network(index: u32) -> Ipv4Addr {
 impl Kubelet {
     /// Creates the node's object.
     pub(super) fn register(&mut self, setup: &Setup, out: &mut Effects) {
-        self.node.started = second(out.now());
+        self.node.started = second(out.wall());
         self.node.pressures = [(false, self.node.started); 3];
         let Some(spec) = setup.nodes.get(self.index as usize) else { return };
-        let node = Object::Node(self.node_object(spec, out.now()));
+        let node = Object::Node(self.node_object(spec, out.wall()));
         let number = self.connection.send(self.agent(), Call::create(node), Duration::ZERO, out);
         self.requests.insert(number, Purpose::Register);
     }
@@ -175,7 +175,7 @@ impl Kubelet {
     }
 
     pub(super) fn node_ready(&mut self, setup: &Setup, out: &mut Effects) {
-        self.node.ready = Some(second(out.now()));
+        self.node.ready = Some(second(out.wall()));
         if !self.node.was_ready {
             self.node_event("NodeReady", out);
         }
@@ -198,7 +198,7 @@ impl Kubelet {
         let timing = &setup.profile.kubelet;
         let Some(spec) = setup.nodes.get(self.index as usize) else { return };
         self.note_pressures(out);
-        let status = self.node_status(spec, out.now());
+        let status = self.node_status(spec, out.wall());
         let due = out.now().since(self.node.reported_at) >= timing.status_report;
         if due || self.node.reported.as_ref().is_none_or(|reported| differs(reported, &status)) {
             self.node.reported = Some(status.clone());
@@ -216,7 +216,7 @@ impl Kubelet {
         for (n, pressure) in Pressure::ALL.into_iter().enumerate() {
             let under = self.evictions.under(pressure);
             if self.node.pressures[n].0 != under {
-                self.node.pressures[n] = (under, second(out.now()));
+                self.node.pressures[n] = (under, second(out.wall()));
                 self.node_event(pressure.words(under).2, out);
             }
         }
@@ -239,7 +239,7 @@ impl Kubelet {
                     holder: self.name.clone(),
                     duration_seconds: 40,
                     acquired: None,
-                    renewed: out.now(),
+                    renewed: out.wall(),
                     transitions: 0,
                 };
                 let number =
@@ -271,7 +271,7 @@ impl Kubelet {
         let Some(Object::Lease(lease)) = self.node.lease.as_deref() else {
             return self.get_lease(out);
         };
-        let lease = Lease { renewed: out.now(), ..lease.clone() };
+        let lease = Lease { renewed: out.wall(), ..lease.clone() };
         let number = self.connection.send(self.agent(), Call::update(Object::Lease(lease)), Duration::ZERO, out);
         self.requests.insert(number, Purpose::LeaseRenew);
     }

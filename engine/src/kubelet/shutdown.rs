@@ -39,7 +39,7 @@ impl Kubelet {
             return;
         }
         self.say_of_node(EventType::Normal, "Shutdown", "Shutdown manager detected shutdown event".to_owned(), out);
-        let since = super::second(out.now());
+        let since = super::second(out.wall());
         self.shutting_down = Some(ShuttingDown { since, step: 0, ending: Vec::new(), until: out.now() });
         self.node_event("NodeNotReady", out);
         self.report_node(setup, out);

@@ -161,7 +161,7 @@ impl Kubelet {
             }
             let mut worker = PodWorker::new(pod);
             if let Some(past) = self.pasts.remove(&uid) {
-                worker.remember(past, super::second(out.now()));
+                worker.remember(past, super::second(out.wall()));
             }
             self.pods.insert(uid, worker);
             self.with_worker(uid, setup, out, PodWorker::seen);

@@ -71,7 +71,7 @@ impl Scheduler {
             let fixed = &setup.profile.scheduler_cycle;
             let cost = setup.draw(fixed, "kube-scheduler", "cycle", &waiting.pod.key.name, u64::from(waiting.attempts));
             out.after(
-                cost + running.decision.work.takes(fixed.median()),
+                out.cpu(cost + running.decision.work.takes(fixed.median())),
                 Event::Scheduler(self.me(), SchedulerEvent::Decide(uid.into())),
             );
             self.running = Some(Box::new(running));
@@ -224,7 +224,7 @@ impl Scheduler {
         nominated: Option<Option<Name>>,
         out: &mut Effects,
     ) {
-        let mut condition = Condition::new("PodScheduled", false, whole_second(out.now())).because(reason, message);
+        let mut condition = Condition::new("PodScheduled", false, whole_second(out.wall())).because(reason, message);
         condition.observed_generation = pod.meta.generation;
         let news = pod.condition("PodScheduled").is_none_or(|old| {
             (old.status, &old.reason, &old.message, old.observed_generation)

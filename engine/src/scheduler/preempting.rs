@@ -77,7 +77,7 @@ impl Scheduler {
         preempting.busy += 1;
         let by = &preempting.pod.terms().scheduler;
         let message = format!("{by}: preempting to accommodate a higher priority pod");
-        let now = Instant::from_nanos(out.now().as_nanos() / 1_000_000_000 * 1_000_000_000);
+        let now = Instant::from_nanos(out.wall().as_nanos() / 1_000_000_000 * 1_000_000_000);
         let mut condition = Condition::new(DISRUPTION_TARGET, true, now).because(PREEMPTED, message);
         condition.observed_generation = pod.meta.generation;
         let patch = Patch::PodCondition { uid: victim.uid, condition: Some(Box::new(condition)), nominated: None };

@@ -45,10 +45,7 @@ impl World {
 
     /// A machine is off after a shutdown.
     pub(super) fn powers_off(&mut self, node: u32) {
-        let name = self.setup.nodes.get(node as usize).map(|spec| spec.name.clone()).unwrap_or_default();
         self.supervise(Process::Kubelet(node), false);
-        self.fault_ended(&format!("node/{name} shuts down"));
-        self.fault_began(&format!("node/{name} down"));
         self.lose_power(node);
     }
 

@@ -127,9 +127,10 @@ impl World {
         let cause = self.trace.record(self.now, cause, Note::new(process.agent(), What::Ended { how }));
         let endpoint = process.endpoint();
         let unread = self.forget_hanging(process);
+        let unhandled = self.forget_starving(process);
         match process {
             Process::Etcd(member) => {
-                let event = if how == Ending::Killed { EtcdEvent::Killed } else { EtcdEvent::Stopped };
+                let event = if how == Ending::Terminated { EtcdEvent::Stopped } else { EtcdEvent::Killed };
                 self.now_at(Event::Etcd(member, event), cause);
             }
             Process::ApiServer(number) => {
@@ -177,7 +178,7 @@ impl World {
                 self.transmit(endpoint, to, Duration::ZERO, Queued::anybody(event, cause));
             }
         }
-        unread.into_iter().for_each(|queued| self.handle(queued));
+        unread.into_iter().chain(unhandled).for_each(|queued| self.handle(queued));
         if let Some(after) = self.processes.restart_after(process, self.now) {
             let what = What::Restarting { after };
             let cause = self.trace.record(self.now, cause, Note::new(process.agent(), what));

@@ -113,7 +113,7 @@ impl World {
         let Some(mut traffic) = self.traffic.take() else { return };
         let node = Endpoint::Kubelet;
         let cut = |a: u32, b: u32| self.network.is_cut(node(a), node(b)) || self.network.is_cut(node(b), node(a));
-        let fault = self.faults.values().copied().max().unwrap_or_default();
+        let fault = self.faults.records().copied().max().unwrap_or_default();
         traffic.handle(event, &Ground { setup: &self.setup, cut: &cut, fault }, out);
         self.traffic = Some(traffic);
     }
@@ -146,7 +146,7 @@ impl World {
             record.note.by == agent && matches!(record.note.what, crate::trace::What::Ended { .. })
         };
         let found = self.trace.records().iter().rev().take(LOOK_BACK).find(ended).map(|record| record.id);
-        found.or_else(|| self.faults.values().copied().max()).unwrap_or_default()
+        found.or_else(|| self.faults.records().copied().max()).unwrap_or_default()
     }
 
     /// What somebody outside the cluster asks for now.

@@ -3,11 +3,14 @@
 //! All events of one instant are handled before anything looks at the result: what a script sees does not hang on their
 //! order. Closures given to `at` run when every event of their instant has been handled.
 
+use super::chaos::ChaosFault;
 use super::errors::{Fallible, Problem};
 use super::functions::Call;
-use super::host::borrow;
+use super::host::{Plan, borrow};
 use crate::session::{Exit, Nanos, ProcessId};
+use crate::transcript::Kind;
 use rhai::{Dynamic, FnPtr};
+use wavetank_engine::FaultId;
 
 /// How often a wait's end is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,23 +105,72 @@ fn one_instant(call: &Call<'_>, limit: Nanos) -> Fallible<(bool, Nanos)> {
 fn run_due(call: &Call<'_>) -> Fallible<bool> {
     let mut ran = false;
     loop {
-        let closure = {
+        let due = {
             let mut host = borrow(call.host);
             let now = host.now();
             let Some(entry) = host.schedule.first_entry().filter(|entry| entry.key().0 <= now) else { return Ok(ran) };
-            let due = entry.remove();
-            if host.nested >= MAX_NESTED {
-                let text = format!("{MAX_NESTED} closures given to at(…) are waiting one inside the other");
-                return Err(Problem::new(text).hint("let them do their work without waiting").fatal());
-            }
-            host.nested += 1;
-            due.closure
+            entry.remove()
         };
-        let result = closure.call_within_context::<Dynamic>(call.context, ());
-        borrow(call.host).nested -= 1;
-        let _ = result?;
+        match due {
+            Plan::At { closure, .. } => drop(scoped(call, &closure, false)?),
+            Plan::During { closure, until, .. } => begin_for(call, &closure, until)?,
+            Plan::End(faults) => end(call, &faults)?,
+            Plan::Chaos(fault) => strike(call, &fault)?,
+        }
         ran = true;
     }
+}
+
+/// Runs a closure now whose faults are over at a time.
+pub(super) fn begin_for(call: &Call<'_>, closure: &FnPtr, until: Nanos) -> Fallible<()> {
+    let faults = scoped(call, closure, true)?;
+    if faults.is_empty() {
+        return Err(Problem::new("the closure given to `during` begins no fault")
+            .hint("let it break something: during(\"30s\", \"2m\", || crash(\"etcd-0\")); for anything else there is at(…)")
+            .into());
+    }
+    borrow(call.host).plan(until, Plan::End(faults));
+    Ok(())
+}
+
+/// Runs a closure; the answer are the faults that belong to it, if it is to own any.
+fn scoped(call: &Call<'_>, closure: &FnPtr, owns: bool) -> Fallible<Vec<FaultId>> {
+    {
+        let mut host = borrow(call.host);
+        if host.nested >= MAX_NESTED {
+            let text = format!("{MAX_NESTED} closures given to at(…) or during(…) are waiting one inside the other");
+            return Err(Problem::new(text).hint("let them do their work without waiting").fatal());
+        }
+        host.session()?.open_scope(owns);
+        host.nested += 1;
+    }
+    let result = closure.call_within_context::<Dynamic>(call.context, ());
+    let mut host = borrow(call.host);
+    host.nested -= 1;
+    let faults = host.session()?.close_scope();
+    let _ = result?;
+    Ok(faults)
+}
+
+/// Faults are over.
+fn end(call: &Call<'_>, faults: &[FaultId]) -> Fallible<()> {
+    let mut host = borrow(call.host);
+    for name in host.session()?.end_faults(faults) {
+        host.say(Kind::Fault, &format!("↯ over: {name}"))?;
+    }
+    Ok(())
+}
+
+/// Chance breaks something, until it is over.
+fn strike(call: &Call<'_>, fault: &ChaosFault) -> Fallible<()> {
+    let mut host = borrow(call.host);
+    let session = host.session()?;
+    session.open_scope(true);
+    let said = fault.begin(session);
+    let faults = session.close_scope();
+    let said = said.map_err(|text| Problem::with_lines(&text))?;
+    host.plan(fault.until, Plan::End(faults));
+    host.say(Kind::Fault, &format!("↯ {said}"))
 }
 
 /// Lets virtual time pass until a process ends, at most until `deadline`; then it has no exit.

@@ -4,6 +4,7 @@
 //! Functions of the script reach it through a mutex because Rhai's closures must be shareable; there is one thread, and
 //! the lock is never held while script code runs.
 
+use super::chaos::ChaosFault;
 use super::closures::{Closures, Program};
 use super::errors::{Fallible, Place, Problem, Report};
 use super::imports::lock;
@@ -15,6 +16,7 @@ use crate::transcript::{Kind, Transcript};
 use rhai::FnPtr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use wavetank_engine::FaultId;
 use wavetank_engine::custom::{Told, Word};
 use wavetank_engine::kernel::Instant;
 
@@ -28,7 +30,7 @@ pub(super) struct Host {
     pub options: Options,
     pub checks: Checks,
     /// Closures waiting for their time; those of the same instant in the order they were given.
-    pub schedule: BTreeMap<(Nanos, u64), Scheduled>,
+    pub schedule: BTreeMap<(Nanos, u64), Plan>,
     pub scheduled: u64,
     /// Scheduled closures that are running now, one inside the other.
     pub nested: usize,
@@ -47,11 +49,17 @@ pub(super) struct Host {
     progress: Nanos,
 }
 
-/// A closure given to `at`.
+/// What is to be done at a time.
 #[derive(Clone)]
-pub(super) struct Scheduled {
-    pub closure: FnPtr,
-    pub given_at: Place,
+pub(super) enum Plan {
+    /// A closure given to `at`.
+    At { closure: FnPtr, given_at: Place },
+    /// A closure given to `during`, whose faults are over at a time.
+    During { closure: FnPtr, until: Nanos, given_at: Place },
+    /// These faults are over.
+    End(Vec<FaultId>),
+    /// Chance breaks something.
+    Chaos(Box<ChaosFault>),
 }
 
 /// How the expectations went.
@@ -122,6 +130,12 @@ impl Host {
             warnings: Vec::new(),
             progress: 0,
         }
+    }
+
+    /// Plans something; what is planned for the same instant is done in the order of the calls.
+    pub fn plan(&mut self, at: Nanos, plan: Plan) {
+        self.scheduled += 1;
+        self.schedule.insert((at, self.scheduled), plan);
     }
 
     /// The cluster; a problem if there is none yet.

@@ -7,7 +7,7 @@
 //!
 //! * [`functions`] – what a script may call, a file per subject; the reference comes from the same tables.
 //! * `drive` – how virtual time passes while a script waits.
-//! * `host` – the state of a run.
+//! * `host` – the state of a run; `chaos` – faults that chance brings.
 //! * `closures` – functions of the script that the cluster itself runs: controllers, scheduler plugins.
 //! * [`errors`], `names`, [`hints`] – mistakes: what is wrong, where, what was probably meant.
 //! * [`limits`], `imports` – what keeps a script in bounds.
@@ -16,6 +16,7 @@
 //!
 //! Left out: more than one cluster in a script.
 
+mod chaos;
 pub(crate) mod closures;
 pub mod convert;
 mod drive;
@@ -25,6 +26,8 @@ pub mod errors;
 mod etcd_tests;
 #[cfg(test)]
 mod extension_tests;
+#[cfg(test)]
+mod fault_tests;
 pub mod functions;
 pub mod hints;
 mod host;
@@ -316,9 +319,10 @@ fn finish(host: &Shared, settings_are_known: bool) -> Run {
         warnings.extend(unread.map(|(key, _)| format!("the script never read the setting `{key}`")));
     }
     let now = duration::text(host.now());
-    warnings.extend(host.schedule.iter().map(|((at, _), scheduled)| {
+    warnings.extend(host.schedule.iter().filter_map(|((at, _), plan)| {
+        let (host::Plan::At { given_at, .. } | host::Plan::During { given_at, .. }) = plan else { return None };
         let at = duration::text(*at);
-        format!("the action planned for {at} at {} did not run: the script ended at {now}", scheduled.given_at)
+        Some(format!("the action planned for {at} at {given_at} did not run: the script ended at {now}"))
     }));
     Run {
         transcript: std::mem::take(&mut host.transcript),

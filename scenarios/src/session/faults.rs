@@ -1,15 +1,16 @@
-//! Faults of links and disks by the names people use: `etcd-0`, `kube-apiserver`, `worker-2`.
+//! Faults by the names people use, and what undoes them.
+//!
+//! A fault that begins within a scope ([`Session::open_scope`]) belongs to it: when the scope's time is over, it is undone, and nothing
+//! else is ([`Session::end_faults`]). All faults begin in [`Session::begin_fault`], so that a new kind has its scope for nothing; how to add
+//! one says [`wavetank_engine::faults`].
 
+use wavetank_engine::faults::{DropWhen, Fault, FaultId};
 use wavetank_engine::kernel::{Duration, Endpoint, Trouble};
 use wavetank_engine::process::Process;
 
 use super::Session;
-use crate::script::hints;
-
-/// What the name of a node's kube-proxy begins with.
-const PROXY: &str = "kube-proxy/";
-/// What the name of a whole node begins with.
-pub(super) const NODE: &str = "node/";
+use super::places::NODE;
+use crate::script::duration::text as time;
 
 /// A disk as a script describes it; what is `None` is as the profile says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,61 +21,65 @@ pub struct DiskSpeed {
     pub bandwidth: Option<u64>,
 }
 
+/// Faults that are undone together; those of plain calls belong to nobody.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scopes {
+    /// The scopes that are open, one inside the other; `None` keeps what is begun from the scope around it.
+    open: Vec<Option<Vec<FaultId>>>,
+    /// Everything that ever belonged to a scope.
+    owned: std::collections::BTreeSet<FaultId>,
+}
+
 impl Session {
-    /// The place in the network of a name: an etcd member, a process of the control plane, a node.
-    pub fn endpoint(&self, name: &str) -> Result<Endpoint, String> {
-        let setup = self.world().setup();
-        if let Some(process) = Process::control_plane(setup).find(|process| process.name(setup) == name) {
-            return Ok(process.endpoint());
-        }
-        if let Some(member) = self.etcd_number(name) {
-            return Ok(Endpoint::Etcd(member));
-        }
-        let nodes = &setup.nodes;
-        if let Some(node) = name.strip_prefix(PROXY) {
-            return self.proxy_of(node);
-        }
-        if let Some(node) = nodes.iter().position(|node| &*node.name == name) {
-            return Ok(Endpoint::Kubelet(node as u32));
-        }
-        let members = (0..self.world().etcd().len()).map(|member| format!("etcd-{member}"));
-        let mut known: Vec<String> =
-            members.chain(Process::control_plane(setup).map(|process| process.name(setup))).collect();
-        let hint =
-            hints::did_you_mean(name, known.iter().map(String::as_str).chain(nodes.iter().map(|node| &*node.name)));
-        known.push("the name of a node".to_owned());
-        Err(format!("there is no `{name}`; there are {}\n{}", known.join(", "), hint.unwrap_or_default()))
+    /// From now on faults belong to a scope of their own, or, with `owns` false, to none.
+    pub fn open_scope(&mut self, owns: bool) {
+        self.scopes.open.push(owns.then(Vec::new));
     }
 
-    /// The kube-proxy of a node.
-    fn proxy_of(&self, node: &str) -> Result<Endpoint, String> {
-        let nodes = &self.world().setup().nodes;
-        let Some(place) = nodes.iter().position(|spec| &*spec.name == node) else {
-            let hint = hints::did_you_mean(node, nodes.iter().map(|spec| &*spec.name)).unwrap_or_default();
-            return Err(format!("there is no node `{node}`\n{hint}"));
-        };
-        let place = place as u32;
-        match self.world().proxies().any(|node| node == place) {
-            true => Ok(Endpoint::Proxy(place)),
-            false => Err(format!(
-                "no kube-proxy runs on `{node}`\ngive every node one, cluster(#{{ kube_proxy: true }}), or send traffic from there"
-            )),
-        }
+    /// Ends what [`Session::open_scope`] began; the answer are the faults that belong to the scope.
+    pub fn close_scope(&mut self) -> Vec<FaultId> {
+        self.scopes.open.pop().flatten().unwrap_or_default()
     }
 
-    /// The number of an etcd member: by its own name, or as `etcd-N`.
-    fn etcd_number(&self, name: &str) -> Option<u8> {
-        if let Some(member) = self.etcd_named(name) {
-            return Some(member);
+    /// Undoes faults; the answer are the names of those that were still in force.
+    pub fn end_faults(&mut self, faults: &[FaultId]) -> Vec<String> {
+        let mut over = Vec::new();
+        for id in faults {
+            let name = self.world.faults_in_force().find(|(other, ..)| other == id).map(|(_, name, _)| name.to_owned());
+            self.world.end_fault(*id);
+            self.follower.look(&self.world, self.zero);
+            over.extend(name.filter(|name| !name.is_empty()));
         }
-        let number: u8 = name.strip_prefix("etcd-")?.parse().ok()?;
-        (usize::from(number) < self.world().etcd().len()).then_some(number)
+        over
     }
 
-    /// The process of a name; a node's name stands for its kubelet.
-    pub(super) fn process(&self, name: &str) -> Result<Process, String> {
-        let endpoint = self.endpoint(name.strip_prefix("kubelet/").unwrap_or(name))?;
-        Process::at(endpoint).ok_or_else(|| format!("`{name}` is no process"))
+    /// Breaks something: the one place where faults begin.
+    pub fn begin_fault(&mut self, name: &str, parts: Vec<Fault>) -> FaultId {
+        let id = self.world.begin_fault(name, parts);
+        self.follower.look(&self.world, self.zero);
+        if let Some(Some(scope)) = self.scopes.open.last_mut() {
+            scope.push(id);
+            self.scopes.owned.insert(id);
+        }
+        id
+    }
+
+    /// Whether a scope is open, whose faults are undone later.
+    fn scoped(&self) -> bool {
+        matches!(self.scopes.open.last(), Some(Some(_)))
+    }
+
+    /// Ends faults of plain calls that a new call replaces: those whose parts are all of this kind.
+    pub(super) fn replace(&mut self, which: impl Fn(&Fault) -> bool) {
+        if self.scoped() {
+            return;
+        }
+        let faults = self.world.faults_in_force();
+        let over = faults.filter(|(id, _, parts)| !self.scopes.owned.contains(id) && parts.iter().all(&which));
+        let over: Vec<FaultId> = over.map(|(id, ..)| id).collect();
+        for id in over {
+            self.world.end_fault(id);
+        }
     }
 
     /// Another node joins the cluster: a map as in the cluster's `nodes`.
@@ -87,85 +92,79 @@ impl Session {
         }
     }
 
-    /// Ends a process, which stays away until it is started again; `gently` is SIGTERM, else SIGKILL. A whole node,
-    /// `node/worker-2`, loses its power: its containers are gone as well.
+    /// Ends a process or each of a group, which stay away until they are started again; `gently` is SIGTERM, else SIGKILL. Whole
+    /// nodes, `node/worker-2` or `zone/a`, lose their power: their containers are gone as well.
     pub fn crash(&mut self, name: &str, gently: bool) -> Result<String, String> {
-        if let Some(node) = name.strip_prefix(NODE) {
-            return self.lose_power(node, gently);
+        if let Some(nodes) = self.machines(name) {
+            return self.lose_power(name, nodes?, gently);
         }
-        let process = self.process(name)?;
-        self.world.supervise(process, false);
-        let ran = if gently { self.world.terminate(process) } else { self.world.kill(process) };
-        if !ran {
+        let processes = self.processes_of(name)?;
+        if !self.scoped() && !processes.iter().any(|process| self.world.is_running(*process)) {
             return Err(format!("`{name}` does not run\nstart it with restart(\"{name}\")"));
         }
-        if !self.world.is_hanging(process) {
-            self.world.fault_ended(&format!("{name}{HANGS}"));
-        }
-        self.world.fault_began(&self.down(process, name));
+        let down = self.down(&processes, name);
+        self.begin_fault(&down, processes.into_iter().map(|process| Fault::Down { process, gently }).collect());
         Ok(format!("{name} {}", if gently { "is told to stop (SIGTERM)" } else { "is killed (SIGKILL)" }))
     }
 
-    /// A node loses its power.
-    fn lose_power(&mut self, node: &str, gently: bool) -> Result<String, String> {
-        let name = format!("{NODE}{node}");
-        let Process::Kubelet(index) = self.process(node)? else {
-            return Err(format!("`{node}` is no node"));
-        };
+    /// Nodes lose their power.
+    fn lose_power(&mut self, name: &str, nodes: Vec<u32>, gently: bool) -> Result<String, String> {
         if gently {
-            return self.shut_down(node);
+            let texts: Result<Vec<String>, String> = nodes.iter().map(|node| self.shut_down_node(*node)).collect();
+            return Ok(texts?.join("\n"));
         }
-        self.world.fault_ended(&format!("{name} shuts{DOWN}"));
-        self.world.supervise(Process::Kubelet(index), false);
-        self.world.fault_began(&format!("{name}{DOWN}"));
-        self.world.lose_power(index);
+        self.begin_fault(&format!("{name}{DOWN}"), nodes.into_iter().map(Fault::NoPower).collect());
         Ok(format!("{name} loses its power"))
     }
 
-    /// Starts a process again; from then on it is supervised as before. A whole node, `node/worker-2`, boots.
+    /// Starts a process or a group again; from then on it is supervised as before. Whole nodes, `node/worker-2`, boot.
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
-        let process = self.process(name.strip_prefix(NODE).unwrap_or(name))?;
-        if !self.world.start(process) {
+        let processes = self.processes_of(name.strip_prefix(NODE).unwrap_or(name))?;
+        let supervised = self.world.setup().supervised;
+        let mut started = false;
+        for process in &processes {
+            started |= self.world.start(*process);
+        }
+        if !started {
             return Err(format!("`{name}` runs already"));
         }
-        let supervised = self.world.setup().supervised;
-        self.world.supervise(process, supervised);
-        let down = self.down(process, name);
-        self.world.fault_ended(&down);
-        if let Some(node) = down.strip_prefix("kubelet/") {
-            self.world.fault_ended(&format!("{NODE}{node}"));
-            self.world.fault_ended(&format!("{NODE}{} shuts{DOWN}", node.trim_end_matches(DOWN)));
-        }
+        processes.iter().for_each(|process| self.world.supervise(*process, supervised));
+        self.world.mended(|part| processes.iter().any(|process| part.keeps_down(*process)));
         Ok(format!("{name} is started"))
     }
 
-    /// Holds a process up: it handles nothing until it is resumed.
+    /// Holds a process up, or each of a group: it handles nothing until it is resumed.
     pub fn hang(&mut self, name: &str) -> Result<String, String> {
-        let process = self.process(name)?;
-        if !self.world.hang(process) {
-            return Err(match self.world.is_running(process) {
+        let processes = self.processes_of(name)?;
+        let can = |process: &Process| self.world.is_running(*process) && !self.world.is_hanging(*process);
+        if !self.scoped() && !processes.iter().any(can) {
+            return Err(match processes.iter().any(|process| self.world.is_running(*process)) {
                 true => format!("`{name}` hangs already\nlet it go on with resume(\"{name}\")"),
                 false => format!("`{name}` does not run\nstart it with restart(\"{name}\")"),
             });
         }
-        self.world.fault_began(&format!("{name}{HANGS}"));
+        self.begin_fault(&format!("{name}{HANGS}"), processes.into_iter().map(Fault::Hangs).collect());
         Ok(format!("{name} hangs (SIGSTOP)"))
     }
 
-    /// Lets a process that hangs go on.
+    /// Lets a process that hangs, or each of a group, go on.
     pub fn resume(&mut self, name: &str) -> Result<String, String> {
-        let process = self.process(name)?;
-        if !self.world.resume(process) {
+        let processes = self.processes_of(name)?;
+        let mut resumed = false;
+        for process in &processes {
+            resumed |= self.world.resume(*process);
+        }
+        if !resumed {
             return Err(format!("`{name}` does not hang"));
         }
-        self.world.fault_ended(&format!("{name}{HANGS}"));
+        self.world.mended(|part| matches!(part, Fault::Hangs(process) if processes.contains(process)));
         Ok(format!("{name} goes on (SIGCONT)"))
     }
 
-    /// The name of the fault that a process is down. A kubelet's has the process' own name, whatever a script calls it.
-    fn down(&self, process: Process, name: &str) -> String {
-        match process {
-            Process::Kubelet(_) => format!("{}{DOWN}", process.name(self.world.setup())),
+    /// The name of the fault that processes are down. A kubelet's has the process' own name, whatever a script calls it.
+    fn down(&self, processes: &[Process], name: &str) -> String {
+        match processes {
+            [process @ Process::Kubelet(_)] => format!("{}{DOWN}", process.name(self.world.setup())),
             _ => format!("{name}{DOWN}"),
         }
     }
@@ -173,47 +172,33 @@ impl Session {
     /// Cuts every link from one of `from` to one of `to`, and with `both` the ways back.
     pub fn cut(&mut self, from: &[&str], to: &[&str], both: bool) -> Result<String, String> {
         let pairs = self.pairs(from, to)?;
-        for (a, b) in pairs {
-            self.world.cut_link(a, b);
-            if both {
-                self.world.cut_link(b, a);
-            }
-        }
         let arrow = if both { "|" } else { "→" };
         let name = format!("cut {} {arrow} {}", from.join(", "), to.join(", "));
-        self.world.fault_began(&name);
+        let ways = |(a, b)| [Some(Fault::Cut { from: a, to: b }), both.then_some(Fault::Cut { from: b, to: a })];
+        self.begin_fault(&name, pairs.into_iter().flat_map(ways).flatten().collect());
         Ok(name)
     }
 
     /// Makes every link between one of `a` and one of `b` lossy or slow, both ways.
     pub fn trouble(&mut self, a: &[&str], b: &[&str], trouble: Trouble, what: &str) -> Result<String, String> {
-        for (from, to) in self.pairs(a, b)? {
-            for (from, to) in [(from, to), (to, from)] {
-                self.world.trouble_link(from, to, trouble);
-            }
-        }
+        let pairs = self.pairs(a, b)?;
         let name = format!("{what} {} – {}", a.join(", "), b.join(", "));
-        self.world.fault_began(&name);
+        if !self.scoped() {
+            // What a plain call says of a link is from then on all that is wrong with it.
+            let links = |part: &Fault| {
+                let Fault::Link { from, to, .. } = part else { return false };
+                pairs.contains(&(*from, *to)) || pairs.contains(&(*to, *from))
+            };
+            self.replace(links);
+        }
+        let ways = |(a, b)| [Fault::Link { from: a, to: b, trouble }, Fault::Link { from: b, to: a, trouble }];
+        self.begin_fault(&name, pairs.iter().copied().flat_map(ways).collect());
         Ok(name)
     }
 
-    /// Mends every link and every disk.
+    /// Mends every link and every disk, and gives back every CPU and clock.
     pub fn heal(&mut self) -> String {
-        for (from, to) in self.world.unhealthy_links() {
-            self.world.trouble_link(from, to, Trouble::default());
-            self.world.mend_link(from, to);
-        }
-        for member in 0..self.world.etcd().len() as u8 {
-            self.set_disk(member, DiskSpeed::default());
-        }
-        for server in 0..self.world().apiservers().len() as u8 {
-            self.world.slow_api_server(server, 100);
-        }
-        self.heal_machines();
-        let over: Vec<String> = self.world.faults().map(str::to_owned).collect();
-        let over: Vec<&str> =
-            over.iter().map(String::as_str).filter(|name| !name.ends_with(DOWN) && !name.ends_with(HANGS)).collect();
-        over.iter().for_each(|name| self.world.fault_ended(name));
+        let over = self.world.heal();
         match over.is_empty() {
             true => "nothing to mend".to_owned(),
             false => format!("mended: {}", over.join("; ")),
@@ -222,51 +207,118 @@ impl Session {
 
     /// Gives an etcd member another disk from now on.
     pub fn disk(&mut self, name: &str, speed: DiskSpeed) -> Result<String, String> {
-        let Some(member) = self.etcd_number(name) else {
-            let members = self.world().etcd().len();
-            return Err(match self.endpoint(name) {
-                Ok(_) => format!("only members of etcd have a disk: etcd-0 to etcd-{}", members.saturating_sub(1)),
-                Err(text) => text,
-            });
-        };
-        let prefix = format!("slow disk of {name}");
-        let over: Vec<String> =
-            self.world.faults().filter(|fault| fault.starts_with(&*prefix)).map(str::to_owned).collect();
-        over.iter().for_each(|fault| self.world.fault_ended(fault));
-        let slow = self.set_disk(member, speed);
-        let fsync = speed.fsync.map(|fsync| format!("fsync {}", crate::script::duration::text(fsync.as_nanos())));
+        let member = self.member(name, "have a disk")?;
+        self.replace(|part| matches!(part, Fault::Disk { member: other, .. } if *other == member));
+        let (slower, narrower) = self.factors(speed);
+        let fsync = speed.fsync.map(|fsync| format!("fsync {}", time(fsync.as_nanos())));
         let bandwidth = speed.bandwidth.map(|bytes| format!("{} MB/s", bytes / 1_000_000));
         let what: Vec<String> = fsync.into_iter().chain(bandwidth).collect();
         let what = what.join(", ");
-        if !slow {
+        let part = Fault::Disk { member, slower, narrower };
+        if slower <= 1.0 && narrower <= 1.0 {
             let what = if what.is_empty() { "the profile's".to_owned() } else { what };
+            self.begin_fault("", vec![part]);
             return Ok(format!("disk of {name}: {what}"));
         }
-        let fault = format!("{prefix} ({what})");
-        self.world.fault_began(&fault);
+        let fault = format!("slow disk of {name} ({what})");
+        self.begin_fault(&fault, vec![part]);
         Ok(fault)
     }
 
-    /// Gives an API server a CPU on which everything takes `factor` times as long; 1 is the profile's.
-    pub fn slow_cpu(&mut self, name: &str, factor: f64) -> Result<String, String> {
-        let Endpoint::ApiServer(server) = self.endpoint(name)? else {
-            return Err(format!("only API servers can have a slow CPU, not `{name}`"));
+    /// Leaves no space on the disk of a member of etcd, or of each.
+    pub fn full_disk(&mut self, name: &str) -> Result<String, String> {
+        let members: Vec<u8> = match self.endpoints(name)?.into_iter().map(etcd_member).collect() {
+            Some(members) => members,
+            None => vec![self.member(name, "have a disk")?],
         };
-        self.world.slow_api_server(server, (factor * 100.0) as u64);
-        let prefix = format!("slow CPU of {name} ");
-        let over: Vec<String> =
-            self.world.faults().filter(|fault| fault.starts_with(&*prefix)).map(str::to_owned).collect();
-        over.iter().for_each(|fault| self.world.fault_ended(fault));
+        let fault = format!("full disk of {name}");
+        self.begin_fault(&fault, members.into_iter().map(Fault::FullDisk).collect());
+        Ok(fault)
+    }
+
+    /// Gives a process, or each of a group, a CPU on which everything takes `factor` times as long; 1 is the profile's.
+    pub fn slow_cpu(&mut self, name: &str, factor: f64) -> Result<String, String> {
+        let processes = self.processes_of(name)?;
+        self.replace(|part| matches!(part, Fault::Cpu { process, .. } if processes.contains(process)));
+        let hundredths = (factor * 100.0) as u64;
+        let parts = processes.iter().map(|process| Fault::Cpu { process: *process, hundredths }).collect();
         if factor <= 1.0 {
+            self.begin_fault("", parts);
             return Ok(format!("CPU of {name}: the profile's"));
         }
-        let fault = format!("{prefix}(×{factor})");
-        self.world.fault_began(&fault);
+        let fault = format!("slow CPU of {name} (×{factor})");
+        self.begin_fault(&fault, parts);
         Ok(fault)
     }
 
-    /// Sets a disk's speed; true if it is now slower than the profile's.
-    fn set_disk(&mut self, member: u8, speed: DiskSpeed) -> bool {
+    /// Makes the clock of a process, or of each of a group, wrong by so many nanoseconds; 0 is right.
+    pub fn clock_skew(&mut self, name: &str, by: i64) -> Result<String, String> {
+        let processes = self.processes_of(name)?;
+        if processes.iter().any(|process| matches!(process, Process::Etcd(_))) {
+            return Err("etcd reads no clock: its leases and elections count time that has passed\n\
+                        clocks matter to kube-apiserver, kube-controller-manager, kube-scheduler and nodes"
+                .to_owned());
+        }
+        self.replace(|part| matches!(part, Fault::Clock { process, .. } if processes.contains(process)));
+        let parts = processes.iter().map(|process| Fault::Clock { process: *process, by }).collect();
+        if by == 0 {
+            self.begin_fault("", parts);
+            return Ok(format!("clock of {name}: right"));
+        }
+        let sign = if by < 0 { "-" } else { "+" };
+        let fault = format!("clock of {name} {sign}{}", time(by.unsigned_abs()));
+        self.begin_fault(&fault, parts);
+        Ok(fault)
+    }
+
+    /// Makes what a client watches arrive late.
+    pub fn watch_delay(&mut self, name: &str, by: Duration) -> Result<String, String> {
+        let clients = self.watching(name)?;
+        self.replace(|part| matches!(part, Fault::WatchDelay { client, .. } if clients.contains(client)));
+        if by == Duration::ZERO {
+            return Ok(format!("watches of {name}: in time"));
+        }
+        let fault = format!("watches of {name} late (+{})", time(by.as_nanos()));
+        self.begin_fault(&fault, clients.into_iter().map(|client| Fault::WatchDelay { client, by }).collect());
+        Ok(fault)
+    }
+
+    /// Breaks the watches of a client again and again.
+    pub fn watch_drop(&mut self, name: &str, when: DropWhen, expired: bool) -> Result<String, String> {
+        let clients = self.watching(name)?;
+        self.replace(|part| matches!(part, Fault::WatchDrop { client, .. } if clients.contains(client)));
+        let often = match when {
+            DropWhen::Every(every) => format!("every {}", time(every.as_nanos())),
+            DropWhen::Share(share) => format!("{} % of deliveries", share * 100.0),
+        };
+        let how = if expired { "expire" } else { "break" };
+        let fault = format!("watches of {name} {how} ({often})");
+        let part = |client| Fault::WatchDrop { client, when, expired };
+        self.begin_fault(&fault, clients.into_iter().map(part).collect());
+        Ok(fault)
+    }
+
+    /// Clients of the API server that watch.
+    fn watching(&self, name: &str) -> Result<Vec<Endpoint>, String> {
+        let clients = self.endpoints(name)?;
+        match clients.iter().any(|client| matches!(client, Endpoint::Etcd(_) | Endpoint::ApiServer(_))) {
+            true => Err(format!(
+                "`{name}` is no client of the API server\nkube-scheduler, kube-controller-manager and nodes watch it"
+            )),
+            false => Ok(clients),
+        }
+    }
+
+    fn member(&self, name: &str, what: &str) -> Result<u8, String> {
+        let members = self.world().etcd().len();
+        self.etcd_number(name).ok_or_else(|| match self.endpoints(name) {
+            Ok(_) => format!("only members of etcd {what}: etcd-0 to etcd-{}", members.saturating_sub(1)),
+            Err(text) => text,
+        })
+    }
+
+    /// How much slower and narrower a disk is than the profile's.
+    fn factors(&self, speed: DiskSpeed) -> (f64, f64) {
         let costs = &self.world.setup().profile.etcd.costs;
         let (fsync, per_kib) = (costs.fsync.median(), costs.fsync_per_kib);
         let slower = speed.fsync.map_or(1.0, |wanted| wanted.as_millis_f64() / fsync.as_millis_f64().max(1e-6));
@@ -274,26 +326,33 @@ impl Session {
             let ms = 1_024.0 * 1_000.0 / bytes.max(1) as f64;
             ms / per_kib.as_millis_f64().max(1e-9)
         });
-        if let Some(disk) = self.world.etcd_disk(member) {
-            disk.slow_down(slower);
-            disk.narrow(narrower);
-        }
-        slower > 1.0 || narrower > 1.0
+        (slower, narrower)
     }
 
+    /// Every link between one of these and one of those; what is in both groups has no link to itself.
     fn pairs(&self, from: &[&str], to: &[&str]) -> Result<Vec<(Endpoint, Endpoint)>, String> {
         let mut pairs = Vec::new();
         for a in from {
-            let endpoint = self.endpoint(a)?;
+            let these = self.endpoints(a)?;
             for b in to {
-                if a == b {
-                    return Err(format!("`{a}` has no link to itself"));
+                let those = self.endpoints(b)?;
+                let all = these.iter().flat_map(|a| those.iter().map(|b| (*a, *b)));
+                let before = pairs.len();
+                pairs.extend(all.filter(|(a, b)| a != b));
+                if pairs.len() == before {
+                    return Err(match a == b {
+                        true => format!("`{a}` has no link to itself"),
+                        false => format!("`{a}` and `{b}` are the same: there is no link between them"),
+                    });
                 }
-                pairs.push((endpoint, self.endpoint(b)?));
             }
         }
         Ok(pairs)
     }
+}
+
+fn etcd_member(endpoint: Endpoint) -> Option<u8> {
+    if let Endpoint::Etcd(member) = endpoint { Some(member) } else { None }
 }
 
 /// How the name of a fault ends that a start ends, not `heal`.
@@ -357,7 +416,6 @@ mod tests {
         assert_eq!(session.world().faults().collect::<Vec<_>>(), ["kubelet/worker-1 down"]);
         assert!(session.hang("worker-1").is_err_and(|text| text.contains("does not run")));
         assert_eq!(session.slow_cpu("kube-apiserver", 2.5), Ok("slow CPU of kube-apiserver (×2.5)".to_owned()));
-        assert!(session.slow_cpu("worker-1", 2.0).is_err_and(|text| text.contains("only API servers")));
         assert_eq!(session.heal(), "mended: slow CPU of kube-apiserver (×2.5)");
     }
 

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use wavetank_engine::kernel::Duration;
+use wavetank_engine::faults::Fault;
+use wavetank_engine::kernel::{Duration, Endpoint};
 use wavetank_engine::kubelet::{Amount, Signal, read_static_pod};
 use wavetank_engine::objects::Name;
 use wavetank_engine::process::Process;
-use wavetank_engine::registry::{Scope, Trouble, full_name};
+use wavetank_engine::registry::{Registries, Scope, Trouble, full_name};
 
 use super::Session;
-use super::faults::{DOWN, NODE};
+use super::faults::DOWN;
+use super::places::NODE;
 
 /// How the names of faults begin.
 pub(super) const REGISTRY: &str = "registry ";
@@ -27,18 +29,24 @@ impl Session {
             Trouble::Limited(pulls) => ("limited", format!("{pulls} pulls a minute")),
             Trouble::Lacks => ("lacks it", String::new()),
         };
-        self.world.registries_mut().break_down(scope(whose), trouble);
         let prefix = format!("{REGISTRY}{}: {sort}", whose.unwrap_or("anywhere"));
-        self.end_faults(&prefix);
         let fault = if detail.is_empty() { prefix } else { format!("{prefix} ({detail})") };
-        self.world.fault_began(&fault);
+        let scope = scope(whose);
+        self.replace(|part| {
+            let Fault::Registry { scope: other, trouble: now } = part else { return false };
+            *other == scope && Registries::alike(*now, trouble)
+        });
+        self.begin_fault(&fault, vec![Fault::Registry { scope, trouble }]);
         fault
     }
 
     /// A registry is well again; without a name all of them.
     pub fn registry_up(&mut self, whose: Option<&str>) -> String {
-        self.world.registries_mut().mend(&scope(whose));
-        self.end_faults(&whose.map_or(REGISTRY.to_owned(), |whose| format!("{REGISTRY}{whose}:")));
+        let scope = scope(whose);
+        self.world.registries_mut().mend(&scope);
+        self.world.mended(
+            |part| matches!(part, Fault::Registry { scope: other, .. } if scope == Scope::All || *other == scope),
+        );
         format!("registry {}: well again", whose.unwrap_or("everywhere"))
     }
 
@@ -48,15 +56,16 @@ impl Session {
     /// When there is no such node.
     pub fn node_pressure(&mut self, node: &str, left: &BTreeMap<Signal, Amount>) -> Result<String, String> {
         let (index, name) = self.node(node)?;
-        self.end_faults(&format!("{PRESSURE}{name} "));
-        self.world.set_pressure(index, left);
+        self.replace(|part| matches!(part, Fault::Pressure { node, .. } if *node == index));
         if left.is_empty() {
+            self.world.mended(|part| matches!(part, Fault::Pressure { node, .. } if *node == index));
+            self.world.set_pressure(index, left);
             return Ok(format!("{name}: enough of everything"));
         }
-        let left: Vec<String> =
+        let texts: Vec<String> =
             left.iter().map(|(signal, amount)| format!("{} {}", signal.name(), amount.text())).collect();
-        let fault = format!("{PRESSURE}{name} ({})", left.join(", "));
-        self.world.fault_began(&fault);
+        let fault = format!("{PRESSURE}{name} ({})", texts.join(", "));
+        self.begin_fault(&fault, vec![Fault::Pressure { node: index, left: left.clone() }]);
         Ok(fault)
     }
 
@@ -65,16 +74,19 @@ impl Session {
     /// # Errors
     /// When there is no such node, or its kubelet does not run.
     pub fn shut_down(&mut self, node: &str) -> Result<String, String> {
-        let (index, name) = self.node(node)?;
+        let (index, _) = self.node(node)?;
+        self.shut_down_node(index)
+    }
+
+    pub(super) fn shut_down_node(&mut self, index: u32) -> Result<String, String> {
+        let name = self.world.setup().nodes.get(index as usize).map(|spec| spec.name.clone()).unwrap_or_default();
         if !self.world.is_running(Process::Kubelet(index)) {
             return Err(format!(
                 "the kubelet of `{name}` does not run, so nobody sees to its pods\nuse crash(\"{NODE}{name}\")"
             ));
         }
-        self.world.supervise(Process::Kubelet(index), false);
         let grace = self.world.setup().kubelet.shutdown_grace;
-        self.world.fault_began(&format!("{NODE}{name} shuts{DOWN}"));
-        self.world.shut_down(index);
+        self.begin_fault(&format!("{NODE}{name} shuts{DOWN}"), vec![Fault::ShutDown(index)]);
         let grace = match grace == Duration::ZERO {
             true => "at once: its kubelets have no shutdown_grace_period".to_owned(),
             false => format!("its pods have {}", crate::script::duration::text(grace.as_nanos())),
@@ -109,30 +121,11 @@ impl Session {
         }
     }
 
-    /// Ends the faults whose names begin so.
-    pub(super) fn end_faults(&mut self, prefix: &str) {
-        let over: Vec<String> =
-            self.world.faults().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
-        over.iter().for_each(|name| self.world.fault_ended(name));
-    }
-
-    /// All registries are well, and no node is short of anything.
-    pub(super) fn heal_machines(&mut self) {
-        self.world.registries_mut().mend(&Scope::All);
-        let short = self.world.faults().filter_map(|name| name.strip_prefix(PRESSURE)?.split(' ').next());
-        let short: Vec<String> = short.map(str::to_owned).collect();
-        for name in short {
-            if let Ok((index, _)) = self.node(&name) {
-                self.world.set_pressure(index, &BTreeMap::new());
-            }
-        }
-    }
-
     /// A node's number and name; `node/worker-1` is `worker-1`.
     fn node(&self, name: &str) -> Result<(u32, Name), String> {
         let name = name.strip_prefix(NODE).unwrap_or(name);
-        match self.process(name)? {
-            Process::Kubelet(index) => Ok((index, name.into())),
+        match self.endpoint(name)? {
+            Endpoint::Kubelet(index) => Ok((index, name.into())),
             _ => Err(format!("`{name}` is no node")),
         }
     }
@@ -199,7 +192,7 @@ mod tests {
     fn a_shutdown_is_a_fault_until_the_node_boots() {
         let mut session = session();
         assert!(session.shut_down("node/worker-1").is_ok_and(|said| said.contains("at once")));
-        assert_eq!(faults(&session), ["node/worker-1 down"]);
+        assert_eq!(faults(&session), ["node/worker-1 shuts down"]);
         assert!(session.shut_down("worker-1").is_err_and(|why| why.contains("does not run")));
         assert!(session.restart("node/worker-1").is_ok());
         assert!(faults(&session).is_empty());

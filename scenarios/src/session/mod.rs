@@ -7,10 +7,12 @@ mod etcd;
 mod etcd_terms;
 mod etcdctl;
 mod faults;
+pub mod follower;
 mod kubectl;
 mod load;
 mod machine;
 mod machines;
+mod places;
 mod process;
 mod programs;
 pub mod sampler;
@@ -137,6 +139,8 @@ pub struct Session {
     sampler: Sampler,
     /// What commands print in containers, by the script's word.
     exec_rules: Vec<ExecRule>,
+    scopes: faults::Scopes,
+    follower: follower::Follower,
 }
 
 /// The script begins this long after every node has become ready.
@@ -187,6 +191,8 @@ impl Session {
             output: Vec::new(),
             machine,
             exec_rules: Vec::new(),
+            scopes: faults::Scopes::default(),
+            follower: follower::Follower::default(),
         })
     }
 
@@ -244,6 +250,7 @@ impl Session {
             (_, Some(next)) => {
                 self.sample_until(next);
                 self.world.step();
+                self.follower.look(&self.world, self.zero);
                 while let Some(mail) = self.world.receive() {
                     self.deliver(mail);
                 }
@@ -258,6 +265,16 @@ impl Session {
         if self.sampler.is_due(at) {
             self.sampler.advance(&self.world, at);
         }
+    }
+
+    /// What was seen of workloads since the first fault.
+    pub fn follower(&self) -> &follower::Follower {
+        &self.follower
+    }
+
+    /// The same, for whoever simulates traffic to tell of requests.
+    pub fn follower_mut(&mut self) -> &mut follower::Follower {
+        &mut self.follower
     }
 
     /// What was seen of the run over time.

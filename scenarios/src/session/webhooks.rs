@@ -1,10 +1,9 @@
 //! The programs behind admission webhooks, and what goes wrong with them.
 
 use wavetank_engine::apiserver::webhooks::WebhookTrouble;
-use wavetank_engine::client::Agent;
+use wavetank_engine::faults::Fault;
 use wavetank_engine::kernel::Duration;
-use wavetank_engine::kernel::out::RecordId;
-use wavetank_engine::trace::{Note, What};
+use wavetank_engine::objects::Name;
 
 use super::{Nanos, Session};
 use crate::script::{duration, hints};
@@ -16,11 +15,7 @@ impl Session {
     /// # Errors
     /// There is no such webhook.
     pub fn webhook_down(&mut self, name: &str) -> Result<String, String> {
-        self.trouble_webhook(
-            name,
-            WebhookTrouble::Down,
-            What::FaultBegan { fault: format!("webhook/{name} down").into() },
-        )?;
+        self.trouble_webhook(name, WebhookTrouble::Down, &format!("webhook/{name} down"))?;
         Ok(format!("webhook/{name} is down"))
     }
 
@@ -31,11 +26,7 @@ impl Session {
     pub fn webhook_slow(&mut self, name: &str, latency: Nanos) -> Result<String, String> {
         let trouble = WebhookTrouble::Slow(Duration::from_nanos(latency));
         let text = duration::text(latency);
-        self.trouble_webhook(
-            name,
-            trouble,
-            What::FaultBegan { fault: format!("webhook/{name} slow ({text})").into() },
-        )?;
+        self.trouble_webhook(name, trouble, &format!("webhook/{name} slow ({text})"))?;
         Ok(format!("webhook/{name} answers after {text}"))
     }
 
@@ -44,18 +35,28 @@ impl Session {
     /// # Errors
     /// There is no such webhook.
     pub fn webhook_up(&mut self, name: &str) -> Result<String, String> {
-        self.trouble_webhook(name, WebhookTrouble::None, What::FaultEnded { fault: format!("webhook/{name}").into() })?;
+        let full = self.webhook_named(name)?;
+        self.world.trouble_webhook(&full, WebhookTrouble::None);
+        self.world.mended(|part| matches!(part, Fault::Webhook { name: other, .. } if *other == full));
         Ok(format!("webhook/{name} is well again"))
     }
 
-    fn trouble_webhook(&mut self, name: &str, trouble: WebhookTrouble, what: What) -> Result<(), String> {
-        if !self.world.trouble_webhook(&full_name(name), trouble) {
-            let servers = &self.world.setup().webhook_servers;
-            let known = servers.iter().map(|server| server.name.trim_end_matches(".wavetank.dev"));
-            let hint = hints::did_you_mean(name, known).unwrap_or_default();
-            return Err(format!("there is no webhook `{name}`; webhook(name, #{{ … }}) makes one\n{hint}"));
+    /// The full name of a webhook's program, if there is one.
+    fn webhook_named(&self, name: &str) -> Result<Name, String> {
+        let full = full_name(name);
+        let servers = &self.world.setup().webhook_servers;
+        if let Some(server) = servers.iter().find(|server| *server.name == *full) {
+            return Ok(server.name.clone());
         }
-        self.world.note(RecordId(0), Note::new(Agent::Script, what));
+        let known = servers.iter().map(|server| server.name.trim_end_matches(".wavetank.dev"));
+        let hint = hints::did_you_mean(name, known).unwrap_or_default();
+        Err(format!("there is no webhook `{name}`; webhook(name, #{{ … }}) makes one\n{hint}"))
+    }
+
+    fn trouble_webhook(&mut self, name: &str, trouble: WebhookTrouble, fault: &str) -> Result<(), String> {
+        let full = self.webhook_named(name)?;
+        self.replace(|part| matches!(part, Fault::Webhook { name: other, .. } if *other == full));
+        self.begin_fault(fault, vec![Fault::Webhook { name: full, trouble }]);
         Ok(())
     }
 }

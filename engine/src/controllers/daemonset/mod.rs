@@ -152,7 +152,7 @@ impl Controller for DaemonSetController {
         let places = places(&Terms::of(&set.compiled.template), &pods, caches);
         let mut inputs = Inputs {
             about: caches.store(Kind::DaemonSet).get(key)?.reference(),
-            satisfied: view.expectations.satisfied(key, view.now),
+            satisfied: view.expectations.satisfied(key, view.monotonic),
             claims,
             revisions: revisions::of(&set.meta, selector, caches),
             pods,
@@ -163,7 +163,7 @@ impl Controller for DaemonSetController {
             set: Arc::new(set.clone()),
         };
         if inputs.satisfied {
-            self.look_at_failed(&mut inputs, view.now);
+            self.look_at_failed(&mut inputs, view.monotonic);
         }
         Some(inputs)
     }

@@ -29,7 +29,7 @@ impl Controller for StaleConditions {
 
     fn concerns(&mut self, _kind: Kind, change: &Change, _caches: &Caches, wake: &mut Wake<'_>) {
         if let Some(pod) = change.new.as_ref().and_then(|object| object.as_pod())
-            && let Some(wait) = waits(pod, wake.now())
+            && let Some(wait) = waits(pod, wake.wall())
         {
             wake.later(pod.meta.key(), wait);
         }

@@ -98,7 +98,7 @@ impl Controller for JobController {
         Some(Inputs {
             about: caches.store(Kind::Job).get(key)?.reference(),
             spec: job.api.spec.clone().unwrap_or_default(),
-            satisfied: view.expectations.satisfied(key, view.now),
+            satisfied: view.expectations.satisfied(key, view.monotonic),
             pods: claimed.filter(|(_, claim)| *claim != Claim::None).collect(),
             record: self.records.get(key).copied().unwrap_or_default(),
             job: Arc::new(job.clone()),
@@ -140,7 +140,7 @@ fn job_changed(change: &Change, object: &Object, wake: &mut Wake<'_>) {
         Some((start, u64::try_from(job.api.spec.as_ref()?.active_deadline_seconds?).unwrap_or(0)))
     };
     if let Some((start, seconds)) = deadline(object).filter(|new| deadline(old).map(|(_, old)| old) != Some(new.1)) {
-        wake.later(key, (start + Duration::from_secs(seconds)).since(wake.now()));
+        wake.later(key, (start + Duration::from_secs(seconds)).since(wake.wall()));
     }
 }
 

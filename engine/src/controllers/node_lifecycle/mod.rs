@@ -119,7 +119,7 @@ impl Controller for NodeLifecycleController {
             }
             ZONE => {
                 let zone = self.zones.get_mut(&key.name)?;
-                let node = zone.take(view.now).and_then(|name| {
+                let node = zone.take(view.monotonic).and_then(|name| {
                     let node = caches.nodes().get(&node_key(&name))?.as_node()?;
                     let (add, remove) = match node.condition("Ready")?.status {
                         ConditionStatus::True => return None,
@@ -128,7 +128,7 @@ impl Controller for NodeLifecycleController {
                     };
                     Some((name, add, taints::has(node, taints::NO_EXECUTE, remove).then_some(remove)))
                 });
-                let again = self.zones.again(&key.name, view.now);
+                let again = self.zones.again(&key.name, view.monotonic);
                 (node.is_some() || again.is_some()).then_some(Inputs::Zone(node, again))
             }
             _ => {

@@ -159,8 +159,8 @@ impl Controller for PersistentVolumeBinder {
                 let pods = caches.pods().in_namespace(&key.namespace).filter_map(|object| object.as_pod());
                 inputs.consumers = pods.filter(uses).map(|pod| pod.meta.name.clone()).collect();
             } else {
-                let done = *self.asked.entry(key.clone()).or_insert(view.now) + view.setup.provisioning;
-                inputs.left = if done > view.now { done.since(view.now) } else { Duration::ZERO };
+                let done = *self.asked.entry(key.clone()).or_insert(view.monotonic) + view.setup.provisioning;
+                inputs.left = if done > view.monotonic { done.since(view.monotonic) } else { Duration::ZERO };
             }
         }
         Some(inputs)

@@ -83,7 +83,7 @@ impl Controller for ReplicaSetController {
         let mut inputs = Inputs {
             set: Arc::new(set.clone()),
             about: caches.replica_sets().get(key)?.reference(),
-            satisfied: view.expectations.satisfied(key, view.now),
+            satisfied: view.expectations.satisfied(key, view.monotonic),
             pods: Vec::new(),
             claims: Vec::new(),
             terminating: 0,

@@ -126,7 +126,7 @@ fn the_schema_tells_every_word() {
     words.extend([Verb::Get, Verb::List, Verb::Watch].iter().chain(&writing).map(|verb| verb.as_str()));
     let parts = [Subresource::Binding, Subresource::Token, Subresource::Finalize, Subresource::Eviction];
     words.extend([Subresource::Status, Subresource::Scale].iter().chain(&parts).map(|part| part.as_str()));
-    words.extend([Ending::Killed, Ending::Terminated, Ending::LeaseLost].map(Ending::as_str));
+    words.extend([Ending::Killed, Ending::Terminated, Ending::LeaseLost, Ending::DiskFull].map(Ending::as_str));
     for word in words {
         assert!(SCHEMA.contains(&format!("`{word}`")), "{word} is not in the schema");
     }

@@ -8,6 +8,7 @@ use crate::session::Session;
 use crate::spec;
 use crate::transcript::Kind;
 use rhai::{Array, Dynamic, ImmutableString};
+use wavetank_engine::faults::DropWhen;
 use wavetank_engine::kernel::{Duration, Trouble};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -17,7 +18,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         signatures: &["crash(process)"],
         summary: "Ends a process, or each of a list, with SIGKILL: `etcd-0`, `kube-apiserver`, `kube-scheduler`, \
             `kube-controller-manager`, or a node's name for its kubelet, without which its containers go on; of several of a kind \
-            `kube-apiserver-1` and so on. `node/worker-2` is the whole machine: it loses its power, and its containers are gone. What \
+            `kube-apiserver-1` and so on. `node/worker-2` is the whole machine: it loses its power, and its containers are gone; `zone/a` are \
+            all machines whose label `topology.kubernetes.io/zone` is `a`. What \
             was not written to a disk is gone. It stays away until `restart`, as if its static pod's manifest had been moved away.",
         example: "crash(\"etcd-0\");\nrun_for(\"30s\");\nrestart(\"etcd-0\");",
         receiver: Receiver::Cluster,
@@ -40,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "restart",
         group: Group::Faults,
         signatures: &["restart(process)"],
-        summary: "Starts a process, or each of a list, that `crash` or `terminate` has ended; `node/worker-2` boots a machine.",
+        summary: "Starts a process, or each of a list, that `crash` or `terminate` has ended; `node/worker-2` boots a machine, `zone/a` those of a zone.",
         example: "restart(\"kube-scheduler\");",
         receiver: Receiver::Cluster,
         arity: 1..=1,
@@ -97,8 +99,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Faults,
         signatures: &["partition(these, those)"],
         summary: "Cuts every link between one of `these` and one of `those`, both ways; each is a name or a list of names: \
-            `etcd-0`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager` or a node. What is sent meanwhile \
-            arrives when the link is mended, as TCP would have it, except among members of etcd.",
+            `etcd-0`, `kube-apiserver`, `kube-scheduler`, `kube-controller-manager`, a node, or a group: `etcd`, \
+            `zone/a`, `all nodes`. What is sent meanwhile arrives when the link is mended, as TCP would have it, except among members of etcd.",
         example: "partition(\"etcd-0\", [\"etcd-1\", \"etcd-2\"]);\nrun_for(\"30s\");\nheal();",
         receiver: Receiver::Cluster,
         arity: 2..=2,
@@ -138,20 +140,73 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         name: "slow_cpu",
         group: Group::Faults,
-        signatures: &["slow_cpu(server, factor)"],
-        summary: "Gives an API server, or each of a list, a CPU on which a request's steps take `factor` times as long as the \
-            profile says; 1 is the profile's again. Those who are connected to it wait, the others do not.",
-        example: "slow_cpu(\"kube-apiserver\", 20);",
+        signatures: &["slow_cpu(process, factor)"],
+        summary: "Gives a process, or each of a list, a CPU on which its work takes `factor` times as long as the profile says; 1 is the \
+            profile's again. Of an API server it is the steps of requests: those who are connected to it wait, the others do not. Of any \
+            other (a node's name is its kubelet) it is a scheduling cycle, a controller's work before a request, the start of a container \
+            and so on, and besides, whatever comes for it is taken notice of one after the other, for 0.1 ms × (factor - 1) each: with \
+            tens of thousands it renews its lease so late that another replica takes over.",
+        example: "slow_cpu(\"kube-apiserver\", 20);\nslow_cpu(\"kube-scheduler\", 10);",
         receiver: Receiver::Cluster,
         arity: 2..=2,
         run: slow_cpu,
     },
     Function {
+        name: "full_disk",
+        group: Group::Faults,
+        signatures: &["full_disk(member)"],
+        summary: "Leaves no space on the disk of a member of etcd, or of each of a list. It does not notice at once: its log has space \
+            reserved up to the next 64 MB, its database finds room in free pages. When either must grow, the process ends itself, after \
+            each start again, until `heal` or the end of a `during` makes room.",
+        example: "full_disk(\"etcd-0\");",
+        receiver: Receiver::Cluster,
+        arity: 1..=1,
+        run: full_disk,
+    },
+    Function {
+        name: "clock_skew",
+        group: Group::Faults,
+        signatures: &["clock_skew(process, offset)"],
+        summary: "Makes the clock of a process, or of each of a list, wrong: `\"+90s\"` is fast, `\"-5m\"` slow, `\"0s\"` right again. A node's \
+            name is its kubelet. What it writes as a time (creationTimestamp by the API server, renewTime of leases, conditions) is by its \
+            clock, and so is what it compares with times in objects (schedules of CronJobs, deadlines and TTLs of Jobs, minReadySeconds, the \
+            autoscaler's start of pods). Lengths of time are not: as Go's monotonic clock does, timers, back-offs, grace periods and leader \
+            election go on undisturbed. etcd reads no clock.",
+        example: "clock_skew(\"worker-1\", \"+90s\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: clock_skew,
+    },
+    Function {
+        name: "watch_delay",
+        group: Group::Faults,
+        signatures: &["watch_delay(client, delay)"],
+        summary: "Makes everything that a client watches arrive so much later: what it believes is true, but old. Clients are \
+            `kube-scheduler`, `kube-controller-manager` and nodes; their requests and replies are as quick as ever. `\"0s\"` ends it.",
+        example: "watch_delay(\"kube-scheduler\", \"2s\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=2,
+        run: watch_delay,
+    },
+    Function {
+        name: "watch_drop",
+        group: Group::Faults,
+        signatures: &["watch_drop(client, when)", "watch_drop(client, when, how)"],
+        summary: "Breaks the watches of a client again and again: all of them every so often (`\"30s\"`), or each with a probability whenever \
+            it delivers something (`0.01`), which is then lost. `how` is `\"break\"`, after which the client goes on from where it was, \
+            or `\"expire\"`: the watch ends with 410 `too old resource version`, and the client lists everything anew.",
+        example: "watch_drop(\"kube-controller-manager\", \"30s\");\nwatch_drop(\"worker-1\", 0.05, \"expire\");",
+        receiver: Receiver::Cluster,
+        arity: 2..=3,
+        run: watch_drop,
+    },
+    Function {
         name: "heal",
         group: Group::Faults,
         signatures: &["heal()"],
-        summary: "Mends every link and every registry, gives every member of etcd the profile's disk again, every API server \
-            its CPU, every node enough of its resources. What is down or hangs stays so.",
+        summary: "Mends every link and every registry, gives every member of etcd the profile's disk again, every process its CPU, its \
+            clock and its watches, every node enough of its resources; faults of `during` and `chaos` among these are over, too. \
+            What is down or hangs stays so.",
         example: "heal();",
         receiver: Receiver::Cluster,
         arity: 0..=0,
@@ -255,6 +310,69 @@ fn slow_cpu(call: &Call<'_>) -> Fallible<Dynamic> {
     };
     act(call, |session| {
         let texts: Result<Vec<String>, String> = servers.iter().map(|name| session.slow_cpu(name, number)).collect();
+        Ok(texts?.join("\n"))
+    })
+}
+
+fn full_disk(call: &Call<'_>) -> Fallible<Dynamic> {
+    each(call, Session::full_disk)
+}
+
+/// A length of time with a sign. [ns]
+fn offset(call: &Call<'_>) -> Fallible<i64> {
+    let text = call.text(1, "offset")?;
+    let text = text.trim();
+    let (negative, length) = match text.strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let length = crate::script::duration::parse(length).map_err(Problem::new)?;
+    match i64::try_from(length) {
+        Ok(length) => Ok(if negative { -length } else { length }),
+        Err(_) => Err(Problem::new(format!("the offset \"{text}\" is too long: at most 292 years")).into()),
+    }
+}
+
+fn clock_skew(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (processes, by) = (names(call, 0)?, offset(call)?);
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> = processes.iter().map(|name| session.clock_skew(name, by)).collect();
+        Ok(texts?.join("\n"))
+    })
+}
+
+fn watch_delay(call: &Call<'_>) -> Fallible<Dynamic> {
+    let (clients, delay) = (names(call, 0)?, Duration::from_nanos(call.duration(1)?));
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> = clients.iter().map(|name| session.watch_delay(name, delay)).collect();
+        Ok(texts?.join("\n"))
+    })
+}
+
+fn watch_drop(call: &Call<'_>) -> Fallible<Dynamic> {
+    let clients = names(call, 0)?;
+    let when = call.arg(1)?;
+    let share = when.as_float().ok().or_else(|| when.as_int().ok().map(|number| number as f64));
+    let when = match share {
+        Some(share) if share > 0.0 && share <= 1.0 => DropWhen::Share(share),
+        Some(_) => return Err(call.wrong("probability", "above 0 and at most 1", when).into()),
+        None => DropWhen::Every(Duration::from_nanos(call.duration(1)?)),
+    };
+    if when == DropWhen::Every(Duration::ZERO) {
+        return Err(Problem::new("`watch_drop` cannot break watches every 0s").hint("heal() ends it").into());
+    }
+    let how = if call.args.len() > 2 { call.text(2, "way to end")?.to_string() } else { "break".to_owned() };
+    let expired = match how.as_str() {
+        "break" => false,
+        "expire" => true,
+        _ => {
+            let hint = "write \"break\" or \"expire\"";
+            return Err(Problem::new(format!("a watch cannot end by `{how}`")).hint(hint).into());
+        }
+    };
+    act(call, |session| {
+        let texts: Result<Vec<String>, String> =
+            clients.iter().map(|name| session.watch_drop(name, when, expired)).collect();
         Ok(texts?.join("\n"))
     })
 }

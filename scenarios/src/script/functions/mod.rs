@@ -15,6 +15,7 @@ mod machines;
 mod measure;
 mod metrics;
 mod objects;
+mod plans;
 mod programs;
 mod prose;
 mod time;
@@ -105,6 +106,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         load::FUNCTIONS,
         traffic::FUNCTIONS,
         faults::FUNCTIONS,
+        plans::FUNCTIONS,
         programs::FUNCTIONS,
         machines::FUNCTIONS,
         webhooks::FUNCTIONS,

@@ -3,7 +3,7 @@
 use super::super::drive::{Test, ask, pass_to, pass_until};
 use super::super::duration;
 use super::super::errors::{Fallible, Problem};
-use super::super::host::{Scheduled, borrow};
+use super::super::host::{Plan, borrow};
 use super::{Call, Function, Group, Receiver};
 use crate::session::Nanos;
 use rhai::{Dynamic, FnPtr};
@@ -100,10 +100,7 @@ fn at(call: &Call<'_>) -> Fallible<Dynamic> {
     let now = borrow(call.host).session()?.now();
     let time = future(call, now)?;
     let closure = call.closure(1)?;
-    let mut host = borrow(call.host);
-    host.scheduled += 1;
-    let key = (time, host.scheduled);
-    host.schedule.insert(key, Scheduled { closure, given_at: call.place() });
+    borrow(call.host).plan(time, Plan::At { closure, given_at: call.place() });
     Ok(Dynamic::UNIT)
 }
 

@@ -1,0 +1,293 @@
+//! What a run's faults did to its workloads: when they were noticed, how long it took to recover, what was lost meanwhile.
+//!
+//! The report is made of what the session's follower has seen between events ([`crate::session::follower`]) and of the log of faults;
+//! it changes nothing of a run. As text it is for people, as JSON for other programs, as a chart for a page.
+
+mod chart;
+mod text;
+
+pub use self::chart::chart;
+pub use self::text::text;
+
+use serde::Serialize;
+use wavetank_engine::World;
+use wavetank_engine::faults::Fault;
+use wavetank_engine::kernel::Endpoint;
+use wavetank_engine::world::faults::Struck;
+
+use crate::session::follower::{About, Followed, Follower, Signal};
+use crate::session::{Nanos, Session};
+
+/// The report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Resilience {
+    /// When the first fault began. [s since the script's time zero]
+    pub since: f64,
+    /// Until when the run was followed. [s]
+    pub until: f64,
+    /// The faults, in the order of their beginnings.
+    pub faults: Vec<FaultReport>,
+    /// The workloads, those with the longest time without enough pods first.
+    pub workloads: Vec<WorkloadReport>,
+}
+
+/// What a fault did.
+#[derive(Clone, Debug, Serialize)]
+pub struct FaultReport {
+    /// Its name.
+    pub fault: String,
+    /// When it began. [s]
+    pub began: f64,
+    /// When it was over; none if it was not. [s]
+    pub ended: Option<f64>,
+    /// How long after its beginning it first showed, and in what: a node that is not ready, a pod marked unready, a new leader. [s]
+    pub detected_after: Option<f64>,
+    /// In what it first showed.
+    pub detected_by: Option<String>,
+    /// Whether a workload had too few pods because of it, or at least while it lasted.
+    pub degraded: bool,
+    /// How long after its beginning every workload was back; none if nothing was lost, or nothing came back. [s]
+    pub recovered_after: Option<f64>,
+}
+
+/// How a workload fared.
+#[derive(Clone, Debug, Serialize)]
+pub struct WorkloadReport {
+    /// `deployment/web`, with its namespace if that is not `default`.
+    pub workload: String,
+    /// Time with fewer pods available than desired. [s]
+    pub below_desired: f64,
+    /// Time with none available though some were desired. [s]
+    pub without_any: f64,
+    /// Fewest pods that were available while some were desired.
+    pub lowest_available: i64,
+    /// How many were desired in the end.
+    pub desired: i64,
+    /// How many were available in the end.
+    pub available: i64,
+    /// Pods created since the first fault.
+    pub pods_created: u64,
+    /// Pods removed by a disruption: a taint, an eviction, a preemption, a node that is gone.
+    pub pods_evicted: u64,
+    /// Restarts of containers.
+    pub restarts: u64,
+    /// Requests sent to it, if the run had traffic.
+    pub requests: Option<u64>,
+    /// Of these, requests without an answer.
+    pub requests_lost: Option<u64>,
+}
+
+/// The report of a run; `None` if it had no fault.
+pub fn report(session: &Session) -> Option<Resilience> {
+    let follower = session.follower();
+    let since = follower.since?;
+    let end = session.now();
+    let short = shortages(follower, end);
+    let world = session.world();
+    let leaders = etcd_leaders(session);
+    let faults = world.fault_log().iter().map(|fault| {
+        let began = fault.began.since(session.zero()).as_nanos();
+        let ended = fault.ended.map(|ended| ended.since(session.zero()).as_nanos());
+        let detected = detection(fault, began, world, &follower.signals, &leaders);
+        let (degraded, recovered) = recovery(&short, began, ended.unwrap_or(end), end);
+        FaultReport {
+            fault: fault.name.to_string(),
+            began: seconds(began),
+            ended: ended.map(seconds),
+            detected_after: detected.as_ref().map(|signal| seconds(signal.0 - began)),
+            detected_by: detected.map(|signal| signal.1),
+            degraded,
+            recovered_after: recovered.map(|at| seconds(at - began)),
+        }
+    });
+    let mut workloads: Vec<WorkloadReport> = follower
+        .workloads
+        .iter()
+        .map(|((kind, key), followed)| {
+            let name = match &*key.namespace {
+                "default" => format!("{}/{}", kind.name().to_lowercase(), key.name),
+                namespace => format!("{}/{} ({namespace})", kind.name().to_lowercase(), key.name),
+            };
+            workload(name, followed, follower, end)
+        })
+        .collect();
+    workloads.sort_by(|a, b| b.below_desired.total_cmp(&a.below_desired).then_with(|| a.workload.cmp(&b.workload)));
+    Some(Resilience { since: seconds(since), until: seconds(end), faults: faults.collect(), workloads })
+}
+
+fn workload(name: String, followed: &Followed, follower: &Follower, end: Nanos) -> WorkloadReport {
+    let (mut below, mut none, mut lowest) = (0, 0, i64::MAX);
+    for (from, to, desired, available) in spans(followed, end) {
+        let length = to - from;
+        if available < desired {
+            below += length;
+        }
+        if desired > 0 {
+            none += if available <= 0 { length } else { 0 };
+            lowest = lowest.min(available);
+        }
+    }
+    let (desired, available) = followed.steps.last().map_or((0, 0), |last| (last.1, last.2));
+    let traffic = follower.traffic.get(&name);
+    WorkloadReport {
+        below_desired: seconds(below),
+        without_any: seconds(none),
+        lowest_available: if lowest == i64::MAX { 0 } else { lowest },
+        desired,
+        available,
+        pods_created: followed.created,
+        pods_evicted: followed.evicted,
+        restarts: followed.restarts,
+        requests: traffic.map(|traffic| traffic.sent),
+        requests_lost: traffic.map(|traffic| traffic.lost),
+        workload: name,
+    }
+}
+
+/// A workload's states: from when to when, how many pods are desired, how many are available.
+fn spans(followed: &Followed, end: Nanos) -> impl Iterator<Item = (Nanos, Nanos, i64, i64)> {
+    let ends = followed.steps.iter().skip(1).map(|step| step.0).chain([end]);
+    followed.steps.iter().zip(ends).map(|(step, to)| (step.0, to.max(step.0), step.1, step.2))
+}
+
+/// Stretches of time in which some workload had too few pods, in order, not touching each other.
+fn shortages(follower: &Follower, end: Nanos) -> Vec<(Nanos, Nanos)> {
+    let short =
+        |followed| spans(followed, end).filter(|(from, to, desired, available)| available < desired && from < to);
+    let mut all: Vec<(Nanos, Nanos)> = follower
+        .workloads
+        .values()
+        .flat_map(|followed| short(followed).map(|(from, to, ..)| (from, to)).collect::<Vec<_>>())
+        .collect();
+    all.sort_unstable();
+    let mut joined: Vec<(Nanos, Nanos)> = Vec::new();
+    for (from, to) in all {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
+/// Whether workloads had too few pods during a fault, and when they all were back: the end of the first shortage that begins while it
+/// lasts or goes on when it begins. One that begins within a minute of its end counts, too: a node is found to be gone late.
+fn recovery(short: &[(Nanos, Nanos)], began: Nanos, ended: Nanos, end: Nanos) -> (bool, Option<Nanos>) {
+    const LATE: Nanos = 60_000_000_000;
+    let first = short.iter().find(|(_, to)| *to > began).filter(|(from, _)| *from <= ended.saturating_add(LATE));
+    match first {
+        Some((_, to)) => (true, (*to < end).then_some(*to)),
+        None => (false, None),
+    }
+}
+
+/// When etcd lost its leader or got another one. [ns]
+fn etcd_leaders(session: &Session) -> Vec<Nanos> {
+    let (_, spells) = session.sampler().finished(session.world());
+    spells.iter().skip(1).filter(|spell| spell.leader.is_some()).map(|spell| spell.from).collect()
+}
+
+/// The first sign of a fault, and in what it showed.
+fn detection(
+    fault: &Struck,
+    began: Nanos,
+    world: &World,
+    signals: &[Signal],
+    etcd_leaders: &[Nanos],
+) -> Option<(Nanos, String)> {
+    let setup = world.setup();
+    let mut struck: Vec<Endpoint> = fault.parts.iter().flat_map(Fault::strikes).flatten().collect();
+    struck.sort_unstable();
+    struck.dedup();
+    // The API server is one end of most links; who is cut off is the other one.
+    if struck.iter().any(|place| !matches!(place, Endpoint::ApiServer(_))) {
+        struck.retain(|place| !matches!(place, Endpoint::ApiServer(_)));
+    }
+    let concerns = |signal: &Signal| {
+        struck.iter().any(|place| match (place, &signal.about) {
+            (Endpoint::Kubelet(node), About::Node(name)) => {
+                setup.nodes.get(*node as usize).is_some_and(|node| node.name == *name)
+            }
+            (Endpoint::Scheduler(_), About::Leader(lease)) => &**lease == "kube-scheduler",
+            (Endpoint::ControllerManager(_), About::Leader(lease)) => &**lease == "kube-controller-manager",
+            (Endpoint::ApiServer(_), _) => true,
+            _ => false,
+        })
+    };
+    let from = signals.partition_point(|signal| signal.at < began);
+    let seen = signals.get(from..).unwrap_or_default().iter().find(|signal| concerns(signal));
+    let seen = seen.map(|signal| (signal.at, signal.text.clone()));
+    let of_etcd = struck.iter().any(|place| matches!(place, Endpoint::Etcd(_)));
+    let leader =
+        etcd_leaders.iter().find(|at| of_etcd && **at >= began).map(|at| (*at, "new leader of etcd".to_owned()));
+    seen.into_iter().chain(leader).min()
+}
+
+/// [s], to the millisecond.
+fn seconds(nanos: Nanos) -> f64 {
+    ((nanos + 500_000) / 1_000_000) as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Overrides;
+    use serde_json::json;
+
+    const S: Nanos = 1_000_000_000;
+
+    fn session() -> Session {
+        let node = |name: &str, zone: &str| json!({"name": name, "labels": {"topology.kubernetes.io/zone": zone}});
+        let spec = json!({"nodes": [node("a-1", "a"), node("b-1", "b"), node("b-2", "b")]});
+        let mut session = Session::create(&spec, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        let words = ["create", "deployment", "web", "--image=nginx:1.25", "--replicas=6"].map(String::from);
+        session.start_kubectl(words.to_vec(), None);
+        session.run_until(30 * S);
+        session
+    }
+
+    #[test]
+    fn a_zone_that_is_lost_is_noticed_and_made_up_for() {
+        let mut session = session();
+        assert!(report(&session).is_none());
+        assert_eq!(session.crash("zone/b", false), Ok("zone/b loses its power".to_owned()));
+        session.run_until(500 * S);
+        session.restart("zone/b").unwrap();
+        session.run_until(600 * S);
+        let report = report(&session).unwrap();
+        let fault = &report.faults[0];
+        assert_eq!((fault.fault.as_str(), fault.began, fault.ended), ("zone/b down", 30.0, Some(500.0)));
+        assert!(fault.detected_after.is_some_and(|after| (35.0..60.0).contains(&after)), "{fault:?}");
+        assert!(fault.detected_by.as_deref().is_some_and(|by| by.contains("b-")), "{fault:?}");
+        assert!(fault.recovered_after.is_some_and(|after| (330.0..370.0).contains(&after)), "{fault:?}");
+        let web = &report.workloads[0];
+        assert_eq!((web.workload.as_str(), web.desired, web.available), ("deployment/web", 6, 6));
+        assert!(web.below_desired > 330.0 && web.without_any == 0.0, "{web:?}");
+        assert!(web.lowest_available == 6 - web.pods_evicted as i64 && web.pods_created == web.pods_evicted, "{web:?}");
+        assert!(text(&report).contains("deployment/web") && chart(&session, "x").is_some());
+    }
+
+    #[test]
+    fn following_changes_nothing_and_a_fork_follows_as_the_run_does() {
+        let mut session = session();
+        let mut world = session.world().clone();
+        session.crash("node/b-1", false).unwrap();
+        world.begin_fault("node/b-1 down", vec![Fault::NoPower(1)]);
+        let mut fork = session.clone();
+        for session in [&mut session, &mut fork] {
+            session.run_until(400 * S);
+        }
+        world.run_until(session.world().now());
+        assert_eq!(world.trace().fingerprint(), session.world().trace().fingerprint());
+        let json = |session: &Session| serde_json::to_string(&report(session)).unwrap_or_default();
+        assert!(json(&session) == json(&fork) && json(&session).contains("deployment/web"));
+    }
+
+    #[test]
+    fn shortages_that_overlap_are_one_and_recovery_is_its_end() {
+        let short = [(10, 20), (30, 90)];
+        assert_eq!(recovery(&short, 5, 15, 100), (true, Some(20)));
+        assert_eq!(recovery(&short, 25, 40, 90), (true, None));
+        assert_eq!(recovery(&short, 95, 99, 100), (false, None));
+    }
+}
