@@ -96,7 +96,7 @@ fn a_controller_of_ones_own_works_on_custom_resources() {
                 if tank == () {{ return; }}
                 if cache.get("configmaps", key) == () {{
                     api.create(#{{ apiVersion: "v1", kind: "ConfigMap",
-                        metadata: #{{ name: key.name, namespace: key.namespace, ownerReferences: [owned_by(tank)] }},
+                        metadata: #{{ name: key.name, namespace: key.namespace, ownerReferences: [owner_reference(tank)] }},
                         data: #{{ depth: tank.spec.depth.to_string() }} }});
                 }}
                 let next = tank.to_map();
