@@ -440,7 +440,7 @@ fn requeue_after(run: &mut Run, args: &[Dynamic], _: Instant) -> Fallible<Dynami
         (.., Ok(text)) => duration::parse(&text).map_err(Problem::new)? as f64,
         _ => return Err(values::wrong("duration", "text such as \"10s\" or a number of seconds", value).into()),
     };
-    if !(nanoseconds >= 0.0 && nanoseconds < 1e18) {
+    if !(0.0..1e18).contains(&nanoseconds) {
         return Err(Problem::new(format!("a key cannot come again after {value}"))
             .hint("a duration is positive")
             .into());
