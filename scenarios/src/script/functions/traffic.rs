@@ -59,7 +59,8 @@ const TRAFFIC_REPORT: Function = Function {
 /// `traffic.served` and so on.
 pub(super) fn register_fields(engine: &mut Engine, host: &Shared) {
     engine.register_type_with_name::<TrafficHandle>("traffic");
-    let fields: [(&str, fn(&Flow) -> u64); 5] = [
+    type Field = (&'static str, fn(&Flow) -> u64);
+    let fields: [Field; 5] = [
         ("sent", |flow| flow.tally.sent),
         ("served", |flow| flow.tally.served),
         ("lost", |flow| flow.tally.lost()),
