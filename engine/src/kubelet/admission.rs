@@ -121,7 +121,11 @@ impl Kubelet {
 
     /// The pods that the node has taken, but for one.
     fn others(&self, uid: Uid) -> impl Iterator<Item = &PodWorker> {
-        let taken = |worker: &&PodWorker| (Stage::Admitted..Stage::Terminated).contains(&worker.stage);
+        // What has ended by itself takes no room any more (filterOutInactivePods).
+        let taken = |worker: &&PodWorker| {
+            let here = (Stage::Admitted..Stage::Terminated).contains(&worker.stage);
+            here && !(pod_of(&worker.object).status.phase.terminal() && worker.stage < Stage::Terminating)
+        };
         self.pods.iter().filter(move |(other, _)| **other != uid).map(|(_, worker)| worker).filter(taken)
     }
 

@@ -327,6 +327,13 @@ impl PodWorker {
     /// The watch shows a new version of the pod.
     pub(super) fn updated(&mut self, object: Arc<Object>, around: &mut Surroundings<'_, '_>) {
         let before = std::mem::replace(&mut self.object, object);
+        // Somebody else says otherwise, as the node controller does of a node it has not heard of for a while: the next round
+        // of the status manager puts it right (needsReconcile).
+        let was = before.as_pod().is_some_and(Pod::ready);
+        if was && !self.pod().ready() && self.stage < Stage::Terminating && self.containers.iter().all(Container::ready)
+        {
+            self.report_later(around);
+        }
         if std::mem::take(&mut self.found) {
             self.report_soon(around);
             self.look_at_restarts(around);

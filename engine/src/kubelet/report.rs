@@ -38,7 +38,7 @@ impl PodWorker {
     }
 
     /// A report failed: the next round of the status manager sends it again. Kubernetes: syncPeriod, 10 s.
-    fn report_later(&mut self, around: &mut Surroundings<'_, '_>) {
+    pub(super) fn report_later(&mut self, around: &mut Surroundings<'_, '_>) {
         around.after(SYNC, self.uid, PodEvent::Report);
     }
 

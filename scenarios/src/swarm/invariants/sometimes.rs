@@ -20,7 +20,6 @@ pub struct Sometimes {
 pub const PATHS: &[&str] = &[
     "etcd's leader lost",
     "etcd's leader found again",
-    "a snapshot sent to a member that lagged",
     "history compacted",
     "a leader's lease lost",
     "a standby took over",
@@ -28,7 +27,6 @@ pub const PATHS: &[&str] = &[
     "a conflict answered with 409",
     "a watch or list answered with 410",
     "a request timed out at the server",
-    "an API server unreachable",
     "an eviction granted",
     "an eviction refused by a budget",
     "an eviction by taint",
@@ -43,7 +41,6 @@ pub const PATHS: &[&str] = &[
     "a node ready again",
     "an autoscaler's scaling",
     "a volume bound",
-    "a rollback",
     "a namespace gone",
     "a pod deleted without its kubelet's word",
     "an acknowledged write found again",
@@ -118,7 +115,6 @@ impl Sometimes {
         match &note.what {
             What::Etcd(EtcdNote::LeaderLost { .. }) => self.count("etcd's leader lost"),
             What::Etcd(EtcdNote::Leader { .. }) => self.count("etcd's leader found again"),
-            What::Etcd(EtcdNote::SnapshotSent { .. }) => self.count("a snapshot sent to a member that lagged"),
             What::Ended { how: Ending::LeaseLost } => self.count("a leader's lease lost"),
             What::Leading => self.count("a standby took over"),
             What::Started => self.count("a process started again"),
@@ -130,7 +126,6 @@ impl Sometimes {
                 "Preempted" => self.count("a preemption"),
                 "FailedScheduling" => self.count("a pod that fits nowhere"),
                 "TaintManagerEviction" if message.starts_with("Marking") => self.count("an eviction by taint"),
-                "DeploymentRollback" => self.count("a rollback"),
                 "ErrImagePull" | "Failed" if message.contains("image") => self.count("an image that does not come"),
                 "Completed" => self.count("a job completed"),
                 _ => {}
