@@ -7,3 +7,4 @@ mod kubectl_answers;
 mod lab_scripts;
 mod scheduler_speed;
 mod swarm;
+mod swarm_seeds;

@@ -1,0 +1,30 @@
+//! Random clusters under random work and faults: what must hold holds, all comes to rest, and every way of failing and recovering is taken.
+
+use wavetank::swarm::{Options, Outcome, Summary, report, run};
+
+/// How many seeds; each takes about a tenth of a second where the code is optimised.
+const SEEDS: u64 = 200;
+
+#[test]
+fn all_holds_in_every_seed_and_everything_happens_in_some() {
+    let options = Options::default();
+    let mut summary = Summary::default();
+    outcomes(1, SEEDS, &options).iter().for_each(|outcome| summary.add(outcome));
+    let failures: Vec<String> =
+        summary.failures.iter().map(|(seed, failed)| report::failure(*seed, failed, &options)).collect();
+    assert!(failures.is_empty(), "{}\n{}", failures.concat(), summary.text());
+    assert!(summary.never().is_empty(), "never in {SEEDS} seeds: {:?}\n{}", summary.never(), summary.text());
+}
+
+#[test]
+fn a_seed_is_the_same_each_time_and_watching_changes_nothing() {
+    let options = Options { length: 60_000_000_000, ..Options::default() };
+    for seed in [3, 7] {
+        assert_eq!(run(seed, &options), run(seed, &options));
+    }
+}
+
+fn outcomes(first: u64, last: u64, options: &Options) -> Vec<Outcome> {
+    use rayon::prelude::*;
+    (first..=last).into_par_iter().map(|seed| run(seed, options)).collect()
+}
