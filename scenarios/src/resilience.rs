@@ -10,9 +10,11 @@ pub use self::chart::chart;
 pub use self::text::text;
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use wavetank_engine::World;
 use wavetank_engine::faults::Fault;
 use wavetank_engine::kernel::Endpoint;
+use wavetank_engine::objects::{Key, Kind, Object, json};
 use wavetank_engine::world::faults::Struck;
 
 use crate::session::follower::{About, Followed, Follower, Signal};
@@ -71,7 +73,7 @@ pub struct WorkloadReport {
     pub pods_evicted: u64,
     /// Restarts of containers.
     pub restarts: u64,
-    /// Requests sent to it, if the run had traffic.
+    /// Requests to Services that select its pods, over the whole run, if the run had such traffic.
     pub requests: Option<u64>,
     /// Of these, requests without an answer.
     pub requests_lost: Option<u64>,
@@ -100,6 +102,7 @@ pub fn report(session: &Session) -> Option<Resilience> {
             recovered_after: recovered.map(|at| seconds(at - began)),
         }
     });
+    let requests = requests(session);
     let mut workloads: Vec<WorkloadReport> = follower
         .workloads
         .iter()
@@ -108,14 +111,14 @@ pub fn report(session: &Session) -> Option<Resilience> {
                 "default" => format!("{}/{}", kind.name().to_lowercase(), key.name),
                 namespace => format!("{}/{} ({namespace})", kind.name().to_lowercase(), key.name),
             };
-            workload(name, followed, follower, end)
+            workload(name, followed, requests.get(&(*kind, key.clone())), end)
         })
         .collect();
     workloads.sort_by(|a, b| b.below_desired.total_cmp(&a.below_desired).then_with(|| a.workload.cmp(&b.workload)));
     Some(Resilience { since: seconds(since), until: seconds(end), faults: faults.collect(), workloads })
 }
 
-fn workload(name: String, followed: &Followed, follower: &Follower, end: Nanos) -> WorkloadReport {
+fn workload(name: String, followed: &Followed, traffic: Option<&(u64, u64)>, end: Nanos) -> WorkloadReport {
     let (mut below, mut none, mut lowest) = (0, 0, i64::MAX);
     for (from, to, desired, available) in spans(followed, end) {
         let length = to - from;
@@ -128,7 +131,6 @@ fn workload(name: String, followed: &Followed, follower: &Follower, end: Nanos) 
         }
     }
     let (desired, available) = followed.steps.last().map_or((0, 0), |last| (last.1, last.2));
-    let traffic = follower.traffic.get(&name);
     WorkloadReport {
         below_desired: seconds(below),
         without_any: seconds(none),
@@ -138,10 +140,40 @@ fn workload(name: String, followed: &Followed, follower: &Follower, end: Nanos) 
         pods_created: followed.created,
         pods_evicted: followed.evicted,
         restarts: followed.restarts,
-        requests: traffic.map(|traffic| traffic.sent),
-        requests_lost: traffic.map(|traffic| traffic.lost),
+        requests: traffic.map(|(sent, _)| *sent),
+        requests_lost: traffic.map(|(_, lost)| *lost),
         workload: name,
     }
+}
+
+/// Requests sent to workloads and lost: those of a Service count for each workload whose pods it selects.
+fn requests(session: &Session) -> BTreeMap<(Kind, Key), (u64, u64)> {
+    let world = session.world();
+    let flows = session.flows();
+    let mut found: BTreeMap<(Kind, Key), (u64, u64)> = BTreeMap::new();
+    if flows.is_empty() {
+        return found;
+    }
+    let services = world.objects(Kind::Service);
+    for flow in &flows {
+        let service = services.iter().find(|service| service.key() == flow.spec.service);
+        let Some(Object::Service(service)) = service.map(|service| &**service) else { continue };
+        for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job] {
+            let objects = world.objects(kind);
+            for object in objects.iter().filter(|object| object.meta().namespace == flow.spec.service.namespace) {
+                let labels = &json::to_json(object)["spec"]["template"]["metadata"]["labels"];
+                let labels = labels.as_object().into_iter().flatten();
+                let labels =
+                    labels.filter_map(|(key, value)| Some(((&**key).into(), value.as_str()?.into()))).collect();
+                if service.compiled.0.matches(&labels) {
+                    let sum = found.entry((kind, object.key())).or_default();
+                    sum.0 += flow.tally.sent;
+                    sum.1 += flow.tally.lost();
+                }
+            }
+        }
+    }
+    found
 }
 
 /// A workload's states: from when to when, how many pods are desired, how many are available.

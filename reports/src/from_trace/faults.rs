@@ -54,7 +54,11 @@ impl<'a> Faults<'a> {
 
     /// Whether it is the kubelet of a node whose whole machine is down.
     fn without_power(&self, down: &str) -> bool {
-        down.strip_prefix("kubelet/").is_some_and(|node| self.open.contains_key(&format!("node/{node}")))
+        let Some(node) = down.strip_prefix("kubelet/") else { return false };
+        let spec = self.setup.nodes.iter().find(|spec| node.strip_suffix(" down") == Some(&*spec.name));
+        let zone = spec.and_then(|spec| spec.labels.iter().find(|(key, _)| &**key == "topology.kubernetes.io/zone"));
+        self.open.contains_key(&format!("node/{node}"))
+            || zone.is_some_and(|(_, zone)| self.open.contains_key(&format!("zone/{zone} down")))
     }
 
     fn began(&mut self, fault: &str, at: Instant) {

@@ -86,3 +86,42 @@ fn chaos_is_the_same_each_time_and_all_recovers() {
     assert!(text.contains("↯ chaos until 10m0s") && text.contains("RECOVERED AFTER"), "{text}");
     assert_eq!(text, shown(CHAOS));
 }
+
+#[test]
+fn faults_of_registries_machines_and_webhooks_end_with_during() {
+    let text = shown(
+        "webhook(\"gate\", #{ kind: \"validating\", rules: [#{ resources: \"pods\", operations: \"CREATE\" }], admit: |request| allow() });
+        during(\"10s\", \"40s\", || { registry_down(); webhook_down(\"gate\"); });
+        during(\"15s\", \"45s\", || node_pressure(\"worker-1\", #{ memory_available: \"50Mi\" }));
+        during(\"20s\", \"50s\", || shutdown(\"node/worker-2\"));
+        at(\"30s\", || kubectl(\"run web --image=nginx:1.25\"));
+        at(\"42s\", || kubectl(\"run web2 --image=nginx:1.25\"));
+        run_for(\"90s\");
+        expect(nodes().all(|node| node.ready), \"it boots\");
+        expect(get(\"pod\", \"web2\").ready, \"all is well again\");",
+    );
+    for over in [
+        "over: registry anywhere: unreachable (i/o timeout)",
+        "over: webhook/gate down",
+        "over: pressure on worker-1 (memory.available 50Mi)",
+        "over: node/worker-2 shuts down",
+        "failed calling webhook",
+    ] {
+        assert!(text.contains(over), "{over}\n{text}");
+    }
+}
+
+#[test]
+fn the_report_counts_requests_of_the_workload_that_a_service_selects() {
+    transcript(
+        "cluster(#{ nodes: 2 });\nkubectl(\"create deployment web --image=nginx:1.25 --replicas=2\");\n\
+         kubectl(\"create deployment other --image=nginx:1.25\");\nkubectl(\"expose deployment web --port=80\");\n\
+         wait(\"deployment/web\", \"Available\");\nrun_for(\"2s\");\n\
+         let users = traffic(\"service/web\", #{ rps: 100 });\nrun_for(\"3s\");\n\
+         crash(\"node/worker-2\");\nrun_for(\"80s\");\nusers.stop();\nrun_for(\"3s\");\n\
+         let report = resilience().workloads;\n\
+         let of = |name| report.filter(|one| one.workload == name)[0];\n\
+         expect(of.call(\"deployment/web\").requests_lost == users.lost && users.lost > 0, `${report}`);\n\
+         expect(of.call(\"deployment/other\").requests == (), `${report}`);",
+    );
+}

@@ -37,8 +37,6 @@ pub struct Follower {
     pub workloads: BTreeMap<(Kind, Key), Followed>,
     /// What shows that something is wrong, in order of time.
     pub signals: Vec<Signal>,
-    /// Requests of workloads, as whoever simulates traffic tells them: see [`Follower::requests`].
-    pub traffic: BTreeMap<String, Traffic>,
 }
 
 /// What has been seen of a workload.
@@ -54,15 +52,6 @@ pub struct Followed {
     pub evicted: u64,
     /// Restarts of containers.
     pub restarts: u64,
-}
-
-/// Requests of a workload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Requests sent.
-    pub sent: u64,
-    /// Requests that got no answer, or an error.
-    pub lost: u64,
 }
 
 /// Something that shows that something is wrong.
@@ -141,14 +130,6 @@ impl Follower {
             self.faults = count;
             self.power(world, at);
         }
-    }
-
-    /// Requests of a workload (`deployment/web`) since the last call. Whoever simulates traffic calls this when it looks at its
-    /// counters; the report shows them.
-    pub fn requests(&mut self, workload: &str, sent: u64, lost: u64) {
-        let traffic = self.traffic.entry(workload.to_owned()).or_default();
-        traffic.sent += sent;
-        traffic.lost += lost;
     }
 
     fn begin(&mut self, world: &World, at: Nanos) {

@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             text,
             "FAIL seed 4711: a pod runs once\n     at 1m1.5s, record 77\n     default/db-0: it has containers on two nodes\n     \
-             wavetank swarm --seed 4711 --for 1m --only crash,deployment --without crash-2\n"
+             wavetank swarm --seed 4711 --for 1m0s --only crash,deployment --without crash-2\n"
         );
     }
 
