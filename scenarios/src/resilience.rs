@@ -90,7 +90,8 @@ pub fn report(session: &Session) -> Option<Resilience> {
     let faults = world.fault_log().iter().map(|fault| {
         let began = fault.began.since(session.zero()).as_nanos();
         let ended = fault.ended.map(|ended| ended.since(session.zero()).as_nanos());
-        let detected = detection(fault, began, world, &follower.signals, &leaders);
+        let latest = ended.unwrap_or(end).saturating_add(LATE);
+        let detected = detection(fault, began, world, &follower.signals, &leaders).filter(|signal| signal.0 <= latest);
         let (degraded, recovered) = recovery(&short, began, ended.unwrap_or(end), end);
         FaultReport {
             fault: fault.name.to_string(),
@@ -202,11 +203,13 @@ fn shortages(follower: &Follower, end: Nanos) -> Vec<(Nanos, Nanos)> {
     joined
 }
 
+/// How long after its end what shows may still be a fault's doing.
+const LATE: Nanos = 60_000_000_000;
+
 /// Whether workloads had too few pods during a fault, and when they all were back: the end of the first shortage that begins while it
-/// lasts or goes on when it begins. One that begins within a minute of its end counts, too: a node is found to be gone late.
+/// lasts; what was short before is not its doing. One that begins within a minute of its end counts, too: a node is found to be gone late.
 fn recovery(short: &[(Nanos, Nanos)], began: Nanos, ended: Nanos, end: Nanos) -> (bool, Option<Nanos>) {
-    const LATE: Nanos = 60_000_000_000;
-    let first = short.iter().find(|(_, to)| *to > began).filter(|(from, _)| *from <= ended.saturating_add(LATE));
+    let first = short.iter().find(|(from, _)| *from >= began.saturating_sub(1) && *from <= ended.saturating_add(LATE));
     match first {
         Some((_, to)) => (true, (*to < end).then_some(*to)),
         None => (false, None),

@@ -25,6 +25,8 @@ pub(super) struct NodeState {
     reported_at: Instant,
     lease: Option<Arc<Object>>,
     renewals: u64,
+    /// When its lease was last renewed.
+    heard: Option<Instant>,
     /// The API server has it as ready, from before the process started.
     was_ready: bool,
     /// Its taints, as the API server last said.
@@ -44,6 +46,7 @@ impl NodeState {
             reported_at: Instant::START,
             lease: None,
             renewals: 0,
+            heard: None,
             was_ready: false,
             taints: Arc::new([]),
             pressures: [(false, Instant::START); 3],
@@ -62,6 +65,8 @@ impl NodeState {
     }
 }
 
+/// After how long without a renewal a node may have been marked Unknown; Kubernetes: the lease's duration.
+const SILENCE: Duration = Duration::from_secs(40);
 /// After a failed renewal, and after a failed look at the lease; Kubernetes: component-helpers/apimachinery/lease, backoffEnsureLease
 /// (200 ms to 7 s; the wait in between is an estimate).
 const LEASE_RETRY: Duration = Duration::from_millis(200);
@@ -252,6 +257,11 @@ impl Kubelet {
             }
             (_, Ok(answer)) => {
                 self.node.lease = answer.object().cloned();
+                // After such a silence the node's conditions are Unknown, which a real kubelet sees in its cache of its node.
+                if self.node.heard.is_some_and(|heard| out.now().since(heard) >= SILENCE) {
+                    self.node.reported = None;
+                }
+                self.node.heard = Some(out.now());
                 // Up to 4 % of jitter keep the nodes apart.
                 let interval = setup.profile.kubelet.lease_renew;
                 let jitter = setup.luck("kubelet", "lease", &self.name, self.node.renewals).below(40);

@@ -120,6 +120,7 @@ impl World {
 
     /// A machine has lost its power: its proxy, its rules and what its pods worked on are gone.
     pub(super) fn traffic_loses_machine(&mut self, node: u32) {
+        self.supervise(Process::Proxy(node), false);
         self.kill(Process::Proxy(node));
         let Some(mut traffic) = self.traffic.take() else { return };
         let mut out = self.outside_effects();
@@ -134,6 +135,7 @@ impl World {
         let booted = self.traffic.as_mut().is_some_and(|traffic| traffic.boot(node));
         let process = Process::Proxy(node);
         if booted && self.has_proxy(node) && !self.is_running(process) {
+            self.supervise(process, self.setup.supervised);
             let event = Event::Restart(process);
             self.push(self.now + AFTER_BOOT, Endpoint::Outside, Queued::anybody(event, RecordId(0)));
         }

@@ -210,7 +210,15 @@ impl Follower {
                 None => self.workload_of(object),
             };
             let (ready, deleting, restarts) = (pod.ready(), pod.meta.deleting(), pod.restarts());
-            PodSeen { workload, node, ready, deleting, evicted: evicted && deleting, restarts, lost }
+            PodSeen {
+                workload,
+                node,
+                ready,
+                deleting,
+                evicted: evicted && (deleting || pod.status.phase.terminal()),
+                restarts,
+                lost,
+            }
         });
         let workload = before.as_ref().or(now.as_ref()).and_then(|pod| pod.workload.clone());
         let node = before.as_ref().and_then(|pod| pod.node.clone());

@@ -120,7 +120,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "packet_loss",
         group: Group::Faults,
         signatures: &["packet_loss(these, those, share)"],
-        summary: "Loses a share (0 to 1) of what is sent between `these` and `those`, both ways. What is lost is sent again \
+        summary: "Loses a share (0 to less than 1) of what is sent between `these` and `those`, both ways. What is lost is sent again \
             after 200 ms, 400 ms and so on, as TCP does, and holds up what comes after it on the same stream.",
         example: "packet_loss(\"etcd-0\", [\"etcd-1\", \"etcd-2\"], 0.1);",
         receiver: Receiver::Cluster,
@@ -285,8 +285,10 @@ fn packet_loss(call: &Call<'_>) -> Fallible<Dynamic> {
     let (these, those) = (names(call, 0)?, names(call, 1)?);
     let share = call.arg(2)?;
     let loss = share.as_float().ok().or_else(|| share.as_int().ok().map(|number| number as f64));
-    let Some(loss) = loss.filter(|loss| (0.0..=1.0).contains(loss)) else {
-        return Err(call.wrong("share", "a number from 0 to 1", share).into());
+    let Some(loss) = loss.filter(|loss| (0.0..1.0).contains(loss)) else {
+        return Err(call
+            .wrong("share", "a number from 0 to less than 1; if nothing gets through, it is a partition", share)
+            .into());
     };
     let trouble = Trouble { loss, delay: Duration::ZERO };
     let what = format!("{} % packet loss", loss * 100.0);
