@@ -52,10 +52,12 @@ pub enum Own {
     Compact,
     /// An address that its Service no longer has.
     Release,
+    /// The end of a watch that is resumed.
+    Cancel,
 }
 
-const OWN_KINDS: [Own; 8] =
-    [Own::Watch, Own::List, Own::Progress, Own::Probe, Own::Grant, Own::Lock, Own::Compact, Own::Release];
+const OWN_KINDS: [Own; 9] =
+    [Own::Watch, Own::List, Own::Progress, Own::Probe, Own::Grant, Own::Lock, Own::Compact, Own::Release, Own::Cancel];
 
 /// The group of the compactor's client; those before it are the kinds'.
 pub const COMPACTOR: u8 = Kind::ALL.len() as u8;
@@ -116,6 +118,8 @@ struct Connection {
     told: Option<u64>,
     /// The watch was resumed and may have history to tell.
     behind: bool,
+    /// How often the watch was resumed: a member that does not know that its connection is closed goes on with the one before.
+    stream: u8,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -192,13 +196,17 @@ impl EtcdClient {
 
     /// The id of a question of the API server itself.
     pub fn own(&self, what: Own, group: u8) -> u64 {
-        OWN | (what as u64) << 48 | u64::from(self.life) << 8 | u64::from(group)
+        let stream = match what {
+            Own::Watch | Own::Progress => self.connection(group).stream,
+            _ => 0,
+        };
+        OWN | (what as u64) << 48 | u64::from(stream) << 40 | u64::from(self.life) << 8 | u64::from(group)
     }
 
     /// What an id is about, if it is one of the API server's own, and of which group.
     pub fn is_own(&self, id: u64) -> Option<(Own, u8)> {
         let what = OWN_KINDS.get(id.checked_sub(OWN)?.wrapping_shr(48) as usize).copied()?;
-        ((id >> 8) as u32 == self.life).then_some((what, id as u8))
+        (id == self.own(what, id as u8)).then_some((what, id as u8))
     }
 
     /// Asks, as soon as there is a connection.
@@ -316,7 +324,6 @@ impl EtcdClient {
         let kind = self.kind(group);
         match (what, kind, &response.body) {
             (Own::Probe, ..) => self.connected(group, out),
-            // A member that was silent for too long does not know that the connection is closed, and tells again.
             (Own::Watch, Some(_), Ok(Reply::Watch(WatchReply::Events { events, .. })))
                 if events.first().is_some_and(|event| Some(event.revision) <= self.connection(group).told) => {}
             (Own::Watch, Some(kind), Ok(Reply::Watch(WatchReply::Events { events, .. }))) => {
@@ -329,6 +336,8 @@ impl EtcdClient {
                 self.connection_mut(group).told = None;
                 heard.push(Heard::Over(kind));
             }
+            // Asked before, it could be answered for other kinds' watches, and what this one has missed would pass for told.
+            (Own::Watch, Some(kind), Ok(Reply::Watch(WatchReply::Created))) => self.ask_progress(kind, out),
             (Own::Watch, ..) => {}
             (Own::Progress, Some(kind), _) => {
                 let connection = self.connection_mut(group);
@@ -451,9 +460,11 @@ impl EtcdClient {
         if let Some(kind) = self.kind(group)
             && self.connection(group).told.is_some()
         {
+            let before = self.own(Own::Watch, group);
+            self.send(self.own(Own::Cancel, group), group, Request::WatchCancel(before), Duration::ZERO, out);
+            let connection = self.connection_mut(group);
+            (connection.behind, connection.stream) = (true, connection.stream.wrapping_add(1));
             self.open_watch(kind, out);
-            self.connection_mut(group).behind = true;
-            self.ask_progress(kind, out);
         }
         let waiting = self.open.iter_mut().filter(|(_, open)| open.group == group && !open.sent);
         let waiting: Vec<_> = waiting

@@ -82,8 +82,13 @@ pub enum ApiServerEvent {
     },
     /// A health check has waited long enough for etcd.
     HealthTimeout(u64),
-    /// A client's process has ended, and its connections with it.
-    Disconnected(Endpoint),
+    /// A client's connection is closed, with its process or without.
+    Disconnected {
+        /// Whose.
+        client: Endpoint,
+        /// Requests from this number on came over a new connection.
+        before: u64,
+    },
     /// The checks before storage are done.
     Checked(u64),
     /// etcd says something: to a request, or on a watch.
@@ -172,7 +177,7 @@ impl ApiServer {
             ApiServerEvent::Request(request) => self.receive(request, setup, out),
             ApiServerEvent::Health { number, path } => self.health(Endpoint::Outside, number, path, out),
             ApiServerEvent::HealthTimeout(id) => self.checked_health(id, false, out),
-            ApiServerEvent::Disconnected(client) => self.disconnected(client, out),
+            ApiServerEvent::Disconnected { client, before } => self.disconnected(client, before, out),
             ApiServerEvent::Checked(id) => self.checked(id, setup, out),
             ApiServerEvent::Etcd { id, response } => {
                 let mut heard = Vec::new();
@@ -221,11 +226,12 @@ impl ApiServer {
     }
 
     /// A client is gone: its watches end, and what it asked for is answered to nobody. A write may still come about.
-    fn disconnected(&mut self, client: Endpoint, out: &mut Effects) {
-        for watcher in self.cache.watchers().into_iter().filter(|(from, _)| *from == client) {
+    fn disconnected(&mut self, client: Endpoint, before: u64, out: &mut Effects) {
+        let closed = |from: Endpoint, number: u64| from == client && number < before;
+        for watcher in self.cache.watchers().into_iter().filter(|(from, number)| closed(*from, *number)) {
             self.cache.unwatch(watcher);
         }
-        let asked = self.in_flight.iter().filter(|(_, flight)| flight.request.from == client);
+        let asked = self.in_flight.iter().filter(|(_, flight)| closed(flight.request.from, flight.request.number));
         let asked: Vec<u64> = asked.map(|(id, _)| *id).collect();
         for id in asked {
             self.give_up(

@@ -138,6 +138,11 @@ impl Connection {
         }
     }
 
+    /// The number of the next request: those below have been sent.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Sends `call` as `agent` after `work`, or later if its limit says so. Returns the request's number.
     pub fn send(&mut self, agent: Agent, call: Call, work: Duration, out: &mut Effects) -> u64 {
         let number = self.next;

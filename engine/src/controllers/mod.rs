@@ -215,6 +215,11 @@ impl ControllerManager {
         self.connection = connection;
     }
 
+    /// The number of its next request to the API server.
+    pub fn next_request(&self) -> u64 {
+        self.connection.next()
+    }
+
     /// What it knows of the cluster.
     pub fn caches(&self) -> &Caches {
         &self.caches

@@ -165,6 +165,11 @@ impl CustomController {
         (self.next_task, self.warned, self.told) = (before.next_task, before.warned, before.told);
     }
 
+    /// The number of its next request to the API server.
+    pub fn next_request(&self) -> u64 {
+        self.connection.next()
+    }
+
     fn agent(&self) -> Agent {
         Agent::Custom(self.number)
     }

@@ -30,6 +30,11 @@ pub(super) struct Past {
 }
 
 impl Kubelet {
+    /// The number of its next request to the API server.
+    pub fn next_request(&self) -> u64 {
+        self.connection.next()
+    }
+
     /// The process is gone; containers and images are not. A pod that was not yet running is begun anew by the next process.
     pub fn crash(&mut self) {
         self.connection.reopen();

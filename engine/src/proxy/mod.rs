@@ -116,6 +116,11 @@ impl Proxy {
         self.writing = None;
     }
 
+    /// The number of its next request to the API server.
+    pub fn next_request(&self) -> u64 {
+        self.connection.next()
+    }
+
     /// Handles an event.
     pub fn handle(&mut self, event: ProxyEvent, setup: &Setup, shared: &mut Shared, out: &mut Effects) {
         let agent = self.agent();

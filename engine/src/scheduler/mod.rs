@@ -235,6 +235,11 @@ impl Scheduler {
         self.connection = connection;
     }
 
+    /// The number of its next request to the API server.
+    pub fn next_request(&self) -> u64 {
+        self.connection.next()
+    }
+
     fn me(&self) -> u8 {
         self.connection.number()
     }

@@ -184,7 +184,8 @@ impl World {
             let event = Event::delivery(client, delivery);
             self.push(self.now, place, Queued { event, cause: RecordId(0), life });
         }
-        let event = Event::ApiServer(server, ApiServerEvent::Disconnected(client));
+        let before = self.next_request(client);
+        let event = Event::ApiServer(server, ApiServerEvent::Disconnected { client, before });
         self.transmit(client, place, Duration::ZERO, Queued::anybody(event, RecordId(0)));
     }
 

@@ -4,16 +4,16 @@ use super::World;
 use crate::apiserver::request::{Delivery, Reply};
 use crate::apiserver::status::Status;
 use crate::apiserver::{ApiServer, ApiServerEvent};
-use crate::controllers::ControllerManagerEvent;
-use crate::custom::CustomEvent;
+use crate::controllers::{ControllerManager, ControllerManagerEvent};
+use crate::custom::{CustomController, CustomEvent};
 use crate::etcd::EtcdEvent;
 use crate::event::{ANY_LIFE, Event, Queued};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint};
-use crate::kubelet::KubeletEvent;
+use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::process::{Ending, Process};
 use crate::proxy::ProxyEvent;
-use crate::scheduler::SchedulerEvent;
+use crate::scheduler::{Scheduler, SchedulerEvent};
 use crate::trace::{Note, What};
 
 impl World {
@@ -172,8 +172,10 @@ impl World {
         if !matches!(process, Process::Etcd(_) | Process::ApiServer(_)) {
             // The machine closes the connections of a process that ends.
             self.balancer.gone(endpoint);
+            let before = self.next_request(endpoint);
             for server in 0..self.apiservers.len() as u8 {
-                let event = Event::ApiServer(server, ApiServerEvent::Disconnected(endpoint));
+                let event = ApiServerEvent::Disconnected { client: endpoint, before };
+                let event = Event::ApiServer(server, event);
                 let to = Endpoint::ApiServer(server);
                 self.transmit(endpoint, to, Duration::ZERO, Queued::anybody(event, cause));
             }
@@ -184,6 +186,21 @@ impl World {
             let cause = self.trace.record(self.now, cause, Note::new(process.agent(), what));
             self.push(self.now + after, Endpoint::Outside, Queued::anybody(Event::Restart(process), cause));
         }
+    }
+
+    /// The number of a client's next request; requests from outside are not told apart.
+    pub(super) fn next_request(&self, client: Endpoint) -> u64 {
+        let next = match Process::at(client) {
+            Some(Process::ControllerManager(number)) => {
+                self.controller_managers.get(usize::from(number)).map(ControllerManager::next_request)
+            }
+            Some(Process::Scheduler(number)) => self.schedulers.get(usize::from(number)).map(Scheduler::next_request),
+            Some(Process::Kubelet(node)) => self.kubelets.get(node as usize).map(Kubelet::next_request),
+            Some(Process::Proxy(node)) => self.next_request_of_proxy(node),
+            Some(Process::Custom(number)) => self.custom.get(usize::from(number)).map(CustomController::next_request),
+            Some(Process::Etcd(_) | Process::ApiServer(_)) | None => None,
+        };
+        next.unwrap_or(u64::MAX)
     }
 
     /// What becomes of an event that arrives: it may have been meant for a process that is gone.

@@ -103,6 +103,10 @@ impl World {
         }
     }
 
+    pub(super) fn next_request_of_proxy(&self, node: u32) -> Option<u64> {
+        self.proxies.all.get(&node).map(Proxy::next_request)
+    }
+
     pub(super) fn crash_proxy(&mut self, node: u32) {
         if let Some(proxy) = self.proxies.all.get_mut(&node) {
             proxy.crash();
