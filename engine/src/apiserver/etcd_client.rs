@@ -118,7 +118,7 @@ struct Connection {
     told: Option<u64>,
     /// The watch was resumed and may have history to tell.
     behind: bool,
-    /// How often the watch was resumed: a member that does not know that its connection is closed goes on with the one before.
+    /// How often it broke: a member that does not know that goes on with the watch it has, and that is none any more.
     stream: u8,
 }
 
@@ -200,6 +200,10 @@ impl EtcdClient {
             Own::Watch | Own::Progress => self.connection(group).stream,
             _ => 0,
         };
+        self.of_stream(what, group, stream)
+    }
+
+    fn of_stream(&self, what: Own, group: u8, stream: u8) -> u64 {
         OWN | (what as u64) << 48 | u64::from(stream) << 40 | u64::from(self.life) << 8 | u64::from(group)
     }
 
@@ -384,6 +388,7 @@ impl EtcdClient {
     pub fn lost(&mut self, group: u8, out: &mut Effects, heard: &mut Vec<Heard>) {
         let connection = self.connection_mut(group);
         (connection.state, connection.failures, connection.refused) = (State::Lost, 0, 0);
+        connection.stream = connection.stream.wrapping_add(1);
         let mut failed = Vec::new();
         for (id, open) in self.open.iter_mut().filter(|(_, open)| open.group == group && open.sent) {
             if repeatable(&open.request) {
@@ -460,10 +465,9 @@ impl EtcdClient {
         if let Some(kind) = self.kind(group)
             && self.connection(group).told.is_some()
         {
-            let before = self.own(Own::Watch, group);
+            let before = self.of_stream(Own::Watch, group, self.connection(group).stream.wrapping_sub(1));
             self.send(self.own(Own::Cancel, group), group, Request::WatchCancel(before), Duration::ZERO, out);
-            let connection = self.connection_mut(group);
-            (connection.behind, connection.stream) = (true, connection.stream.wrapping_add(1));
+            self.connection_mut(group).behind = true;
             self.open_watch(kind, out);
         }
         let waiting = self.open.iter_mut().filter(|(_, open)| open.group == group && !open.sent);

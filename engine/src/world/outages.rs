@@ -186,3 +186,42 @@ fn seven_members_are_as_good_as_one() {
     run(&mut world, 3);
     assert_eq!(replies(&mut world).iter().map(|reply| reply.2).collect::<Vec<_>>(), [200]);
 }
+
+#[test]
+fn a_watch_that_is_resumed_misses_nothing() {
+    let setup = Setup { api_servers: 2, ..Setup::new(5, 3, 1, profiles::laptop()) };
+    let mut world = World::new(setup.shared());
+    run(&mut world, 14);
+    let (etcd, server) = (Endpoint::Etcd(0), Endpoint::ApiServer(0));
+    world.cut_link(etcd, server);
+    // The connection counts as broken after 40 s; etcd does not know, and goes on with the watch it has.
+    for second in 0..55 {
+        send(&mut world, second, Verb::Create, &format!("n{second}"));
+        run(&mut world, 1);
+    }
+    world.mend_link(etcd, server);
+    run(&mut world, 60);
+    for kind in [Kind::Namespace, Kind::Node] {
+        let there = world.objects(kind);
+        for server in world.apiservers() {
+            assert_eq!(server.cache().all(kind).cloned().collect::<Vec<_>>(), there, "{kind:?}");
+        }
+    }
+    assert!(world.objects(Kind::Namespace).len() > 30);
+}
+
+#[test]
+fn a_process_that_starts_at_once_keeps_its_new_watches() {
+    for api_servers in [1, 2] {
+        let setup = Setup { api_servers, ..Setup::new(5, 3, 1, profiles::laptop()) };
+        let mut world = World::new(setup.shared());
+        run(&mut world, 14);
+        for _ in 0..20 {
+            world.kill(Process::Scheduler(0));
+            world.start(Process::Scheduler(0));
+            run(&mut world, 2);
+            let watches = world.apiservers().iter().flat_map(|server| server.cache().watchers());
+            assert_eq!(watches.filter(|(client, _)| *client == Endpoint::Scheduler(0)).count(), 8);
+        }
+    }
+}
