@@ -183,7 +183,7 @@ enum Purpose {
     Volume(Uid),
     /// A ConfigMap or Secret of a container's environment.
     Environment(Uid),
-    PodDelete,
+    PodDelete(Uid),
     /// The mirror of a static pod.
     Mirror(Uid),
     /// The end of a mirror that is not wanted.
@@ -354,7 +354,10 @@ impl Kubelet {
             Purpose::Environment(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.environment_came(reply.result, around))
             }
-            Purpose::PodDelete | Purpose::MirrorDelete => {}
+            Purpose::PodDelete(uid) => {
+                self.with_worker(uid, setup, out, |worker, around| worker.deletion_heard(&reply.result, around))
+            }
+            Purpose::MirrorDelete => {}
             Purpose::Mirror(uid) => self.mirror_came(uid, reply.result, setup, out),
         }
     }

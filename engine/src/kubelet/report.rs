@@ -2,7 +2,7 @@
 //! what is already known is not sent.
 //!
 //! Models: kubernetes v1.36.2 pkg/kubelet/status/status_manager.go (syncBatch, syncPod): GET, then PATCH if needed, then, once a
-//! terminated pod's last status is stored, DELETE without grace.
+//! terminated pod's last status is stored, DELETE without grace. Left out: the GET before a DELETE that is sent again.
 
 use super::pod_worker::{PodEvent, PodWorker, Stage};
 use super::{Outcome, Purpose, Surroundings, pod_of, status};
@@ -25,6 +25,8 @@ pub(super) struct Reporting {
     pub(super) final_stored: bool,
     /// The DELETE without grace is sent.
     deleted: bool,
+    /// It failed: the next round sends it again.
+    delete_again: bool,
 }
 
 impl PodWorker {
@@ -44,6 +46,9 @@ impl PodWorker {
 
     /// Reports without delay.
     pub(super) fn report_now(&mut self, around: &mut Surroundings<'_, '_>) {
+        if std::mem::take(&mut self.reporting.delete_again) {
+            return self.delete(around);
+        }
         if self.reporting.under_way {
             self.reporting.again = true;
             return;
@@ -115,6 +120,14 @@ impl PodWorker {
         let options = DeleteOptions { grace: Some(0), uid: Some(self.uid), ..DeleteOptions::default() };
         let call = Call::delete(Kind::Pod, self.object.key(), options);
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
-        around.requests.insert(number, Purpose::PodDelete);
+        around.requests.insert(number, Purpose::PodDelete(self.uid));
+    }
+
+    /// The object is being removed, or could not be: not if it is gone, or is another one by now.
+    pub(super) fn deletion_heard(&mut self, result: &Outcome, around: &mut Surroundings<'_, '_>) {
+        if result.as_ref().is_err_and(|status| !status.is_not_found() && status.code != 409) {
+            (self.reporting.deleted, self.reporting.delete_again) = (false, true);
+            self.report_later(around);
+        }
     }
 }
