@@ -1,6 +1,11 @@
 //! What goes wrong: a row per kind. A new kind is a row, a variant, and how it begins and ends.
 
+use std::collections::BTreeMap;
+
+use wavetank_engine::faults::{DropWhen, FaultId};
 use wavetank_engine::kernel::{Duration, Trouble};
+use wavetank_engine::kubelet::{Amount, Signal};
+use wavetank_engine::registry;
 
 use super::cluster::Shape;
 use super::draw::Draw;
@@ -52,6 +57,38 @@ pub enum Fault {
         /// How many times as long everything takes.
         factor: u64,
     },
+    /// The disk of a member of etcd is full.
+    FullDisk(String),
+    /// No image can be had: connections to registries are refused, or nobody answers.
+    Registry {
+        /// Nobody answers.
+        silent: bool,
+    },
+    /// A node is short of memory.
+    Pressure(String),
+    /// The clock of a machine is wrong.
+    Clock {
+        /// Of which process.
+        process: String,
+        /// By how much. [s]
+        by: i64,
+    },
+    /// What a client watches arrives late.
+    WatchDelay {
+        /// Which.
+        client: String,
+        /// How late. [ms]
+        by: u64,
+    },
+    /// The watches of a client break again and again.
+    WatchDrop {
+        /// Which.
+        client: String,
+        /// How often. [s]
+        every: u64,
+        /// They end with 410.
+        expired: bool,
+    },
 }
 
 impl Fault {
@@ -71,6 +108,20 @@ impl Fault {
                 session.disk(member, DiskSpeed { fsync: Some(Duration::from_millis(*fsync)), bandwidth: None })
             }
             Fault::Cpu { server, factor } => session.slow_cpu(server, *factor as f64),
+            Fault::FullDisk(member) => session.full_disk(member),
+            Fault::Registry { silent } => {
+                let trouble = if *silent { registry::Trouble::Silent } else { registry::Trouble::Refuses };
+                Ok(session.registry_fault(None, trouble))
+            }
+            Fault::Pressure(node) => {
+                let left = BTreeMap::from([(Signal::Memory, Amount::Of(50 << 20))]);
+                session.node_pressure(node, &left)
+            }
+            Fault::Clock { process, by } => session.clock_skew(process, by * SECOND as i64),
+            Fault::WatchDelay { client, by } => session.watch_delay(client, Duration::from_millis(*by)),
+            Fault::WatchDrop { client, every, expired } => {
+                session.watch_drop(client, DropWhen::Every(Duration::from_secs(*every)), *expired)
+            }
         }
     }
 
@@ -95,8 +146,25 @@ impl Fault {
             }
             Fault::Disk { member, .. } => session.disk(member, DiskSpeed::default()),
             Fault::Cpu { server, .. } => session.slow_cpu(server, 1.0),
+            Fault::FullDisk(member) => {
+                let space = over(session, &format!("full disk of {member}"));
+                let _ = session.restart(member);
+                space
+            }
+            Fault::Registry { .. } => Ok(session.registry_up(None)),
+            Fault::Pressure(node) => session.node_pressure(node, &BTreeMap::new()),
+            Fault::Clock { process, .. } => session.clock_skew(process, 0),
+            Fault::WatchDelay { client, .. } => session.watch_delay(client, Duration::ZERO),
+            Fault::WatchDrop { client, .. } => over(session, &format!("watches of {client} ")),
         }
     }
+}
+
+/// Ends the faults whose names begin so.
+fn over(session: &mut Session, name: &str) -> Result<String, String> {
+    let faults = session.world().faults_in_force();
+    let ids: Vec<FaultId> = faults.filter(|(_, other, _)| other.starts_with(name)).map(|(id, ..)| id).collect();
+    Ok(session.end_faults(&ids).join("; "))
 }
 
 const SECOND: Nanos = 1_000_000_000;
@@ -142,6 +210,22 @@ pub(super) const KINDS: &[Kind] = &[
     fault("slow-cpu", 25, 2, |draw, shape, _| {
         lasting(draw, 90, |draw| Fault::Cpu { server: draw.name(&shape.api_servers), factor: draw.number(2, 200) })
     }),
+    fault("full-disk", 15, 1, |draw, shape, _| lasting(draw, 60, |draw| Fault::FullDisk(draw.name(&shape.etcd)))),
+    fault("registry", 20, 1, |draw, _, _| lasting(draw, 90, |draw| Fault::Registry { silent: draw.chance(50) })),
+    fault("pressure", 20, 1, |draw, shape, _| lasting(draw, 60, |draw| Fault::Pressure(draw.name(&shape.nodes)))),
+    fault("clock", 20, 2, |draw, shape, _| {
+        lasting(draw, 90, |draw| Fault::Clock { process: client(draw, shape), by: draw.number(0, 60) as i64 - 30 })
+    }),
+    fault("late-watch", 25, 2, |draw, shape, _| {
+        lasting(draw, 90, |draw| Fault::WatchDelay { client: client(draw, shape), by: draw.number(50, 20_000) })
+    }),
+    fault("broken-watch", 25, 2, |draw, shape, _| {
+        lasting(draw, 90, |draw| Fault::WatchDrop {
+            client: client(draw, shape),
+            every: draw.number(1, 20),
+            expired: draw.chance(50),
+        })
+    }),
 ];
 
 /// A fault with its end.
@@ -170,4 +254,9 @@ fn ends(draw: &mut Draw, shape: &Shape) -> (String, String) {
         _ => draw.name(&shape.nodes),
     };
     if draw.chance(50) { (server, other) } else { (other, server) }
+}
+
+/// A client of the API server.
+fn client(draw: &mut Draw, shape: &Shape) -> String {
+    if draw.chance(60) { draw.name(&shape.deciders) } else { draw.name(&shape.nodes) }
 }

@@ -34,7 +34,6 @@ pub const PATHS: &[&str] = &[
     "a preemption",
     "a pod that fits nowhere",
     "a pod that fits after it did not",
-    "a pod refused by its kubelet",
     "a container restarted",
     "an image that does not come",
     "a node not ready",
@@ -89,9 +88,6 @@ impl Sometimes {
                 let (Some(before), Some(now)) = (pod(change.before), pod(change.now)) else { return };
                 if now.restarts() > before.restarts() {
                     self.count("a container restarted");
-                }
-                if now.status.reason.starts_with("OutOf") && !before.status.reason.starts_with("OutOf") {
-                    self.count("a pod refused by its kubelet");
                 }
                 if now.node.is_some() && before.node.is_none() && before.condition("PodScheduled").is_some() {
                     self.count("a pod that fits after it did not");
