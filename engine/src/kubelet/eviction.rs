@@ -16,7 +16,7 @@ use super::configuration::{Amount, Pressure, Signal, Threshold, binary};
 use super::fate::Fate;
 use super::pod_worker::{PodWorker, Stage};
 use super::ranking::{self, Candidate};
-use super::{Kubelet, KubeletEvent, Surroundings, pod_of, statics};
+use super::{Kubelet, KubeletEvent, Surroundings, phase, pod_of, statics};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Instant};
 use crate::objects::event::EventType;
@@ -206,7 +206,10 @@ impl Kubelet {
 
     /// The pods that could go, those first that go first.
     fn candidates(&self, signal: Signal, now: Instant) -> Vec<Candidate> {
-        let alive = |worker: &&PodWorker| (Stage::Admitted..Stage::Terminating).contains(&worker.stage);
+        // What has ended by itself uses nothing any more (filterOutInactivePods).
+        let alive = |worker: &&PodWorker| {
+            (Stage::Admitted..Stage::Terminating).contains(&worker.stage) && !phase::of(worker).terminal()
+        };
         let candidate = |worker: &PodWorker| {
             let terms = &pod_of(&worker.object).spec.terms;
             let request = match signal {
