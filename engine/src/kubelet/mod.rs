@@ -168,6 +168,8 @@ enum Purpose {
     Register,
     /// The node's object, which was there already.
     OwnNode,
+    /// The same, after a silence.
+    NodeAgain,
     /// The same, to see whether a pod fits its labels by now.
     NodeFor(Uid),
     NodeStatus,
@@ -332,6 +334,7 @@ impl Kubelet {
             Purpose::Register => self.registered(reply.result, setup, out),
             Purpose::OwnNode => self.own_node_came(reply.result, setup, out),
             Purpose::NodeFor(uid) => self.node_came_for(uid, reply.result, setup, out),
+            Purpose::NodeAgain => self.node_seen_again(reply.result),
             Purpose::NodeStatus => self.status_replied(reply.result),
             Purpose::LeaseGet | Purpose::LeaseCreate | Purpose::LeaseRenew => {
                 self.lease_replied(purpose, reply.result, setup, out)

@@ -257,9 +257,11 @@ impl Kubelet {
             }
             (_, Ok(answer)) => {
                 self.node.lease = answer.object().cloned();
-                // After such a silence the node's conditions are Unknown, which a real kubelet sees in its cache of its node.
+                // Its conditions may be Unknown by now. A real kubelet sees that in its cache of its node, whose watch it resumes.
                 if self.node.heard.is_some_and(|heard| out.now().since(heard) >= SILENCE) {
-                    self.node.reported = None;
+                    let call = Call::get(Kind::Node, Key { namespace: "".into(), name: self.name.clone() });
+                    let number = self.connection.send(self.agent(), call, Duration::ZERO, out);
+                    self.requests.insert(number, Purpose::NodeAgain);
                 }
                 self.node.heard = Some(out.now());
                 // Up to 4 % of jitter keep the nodes apart.
@@ -274,6 +276,16 @@ impl Kubelet {
                 let wait = if matches!(purpose, Purpose::LeaseRenew) { LEASE_RETRY } else { LEASE_BACKOFF };
                 out.after(wait, Event::Kubelet(self.index, KubeletEvent::RenewLease));
             }
+        }
+    }
+
+    /// The node as it is stored, after a silence: what somebody else has written of it is put right with the next report.
+    pub(super) fn node_seen_again(&mut self, result: Outcome) {
+        if let Ok(answer) = result
+            && let Some(Object::Node(node)) = answer.object().map(|object| &**object)
+            && self.node.reported.as_ref().is_some_and(|reported| differs(reported, &node.status))
+        {
+            self.node.reported = None;
         }
     }
 
