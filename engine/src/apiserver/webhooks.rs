@@ -237,7 +237,7 @@ impl ApiServer {
     fn end_review(&mut self, id: u64, refused: Option<Status>, setup: &Setup, out: &mut Effects) {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
         let now = out.now();
-        flight.steps[super::in_flight::ADMISSION] = flight.steps[super::in_flight::ADMISSION] + now.since(flight.since);
+        flight.steps[super::in_flight::ADMISSION] += now.since(flight.since);
         flight.since = now;
         out.because(flight.record);
         if let Some(status) = refused {

@@ -2,7 +2,7 @@
 //!
 //! What a program made with controller-runtime has is here: informers, a work queue with back-off, workers, an event recorder, a
 //! connection with QPS and burst, leader election if wanted. The reconcile itself is asked for ([`Scripts::reconcile`]): it is run from its
-//! start over the log of its worker ([`task`]) each time an answer arrives. All state is in here and is a value, so a run can be
+//! start over the log of its worker (`task`) each time an answer arrives. All state is in here and is a value, so a run can be
 //! forked in the middle of a reconcile; a process that is killed loses it all, and what it had asked for is carried out nevertheless.
 //!
 //! Models: the shape of sigs.k8s.io/controller-runtime v0.24 pkg/{controller,client,cache,manager,leaderelection}: MaxConcurrentReconciles 1,

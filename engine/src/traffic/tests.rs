@@ -129,7 +129,7 @@ fn a_deleted_pod_refuses_until_the_rules_have_followed() {
     let loses = steps(&cluster, TrafficStep::Loses);
     let causes = cluster.world.trace().causes(loses[0].id);
     let killing = |record: &&Record| matches!(record.note.what, What::Pod { step: PodStep::Killing, .. });
-    assert!(causes.iter().any(|record| killing(record)), "{causes:?}");
+    assert!(causes.iter().any(killing), "{causes:?}");
     let over = steps(&cluster, TrafficStep::Lost);
     let counted: u64 = over
         .iter()

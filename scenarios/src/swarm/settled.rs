@@ -161,7 +161,7 @@ fn sets(all: &All<'_>) -> Option<Broken> {
     }
     for object in all.world.objects(Kind::PersistentVolumeClaim) {
         let claim = object.as_resource::<PersistentVolumeClaim>()?;
-        let used = all.pods.iter().find(|pod| pod.spec.terms.claims.iter().any(|name| *name == claim.meta.name));
+        let used = all.pods.iter().find(|pod| pod.spec.terms.claims.contains(&claim.meta.name));
         let bound = claim.api.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound");
         if !bound && used.is_some_and(|pod| !All::excused(std::iter::once(*pod))) {
             return eventually("claims are bound", object.key(), "it is not");

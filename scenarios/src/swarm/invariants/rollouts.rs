@@ -164,7 +164,7 @@ fn active(owner: Uid, around: &Around<'_>) -> i64 {
     pods.filter(|pod| pod.active()).count() as i64
 }
 
-fn set<'a>(object: Option<&'a std::sync::Arc<Object>>) -> Option<&'a ReplicaSet> {
+fn set(object: Option<&std::sync::Arc<Object>>) -> Option<&ReplicaSet> {
     object.and_then(|object| object.as_replica_set())
 }
 
