@@ -14,7 +14,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use wavetank_engine::World;
-use wavetank_engine::objects::{Kind, Object, Pod, Uid};
+use wavetank_engine::objects::{Kind, Object, Pod, Uid, json};
 
 use super::invariants::Broken;
 use super::invariants::sometimes::Sometimes;
@@ -121,6 +121,7 @@ fn crashes(pod: &Pod) -> bool {
 
 fn deployments(all: &All<'_>) -> Option<Broken> {
     let sets = all.world.objects(Kind::ReplicaSet);
+    let classes = all.world.objects(Kind::PriorityClass);
     for object in all.world.objects(Kind::Deployment) {
         let deployment = object.as_deployment()?;
         let (wanted, status) = (deployment.spec.replicas, &deployment.status);
@@ -133,7 +134,10 @@ fn deployments(all: &All<'_>) -> Option<Broken> {
         let pods = || own.iter().flat_map(|set| all.of(set.meta.uid));
         let refused =
             own.iter().any(|set| set.status.conditions.iter().any(|at| at.kind == *"ReplicaFailure" && at.holds()));
-        let refused = refused && &*deployment.meta.namespace == "team";
+        // A quota may refuse its pods, and so does admission when the command that makes their priority class has failed.
+        let class = json::to_json(&object)["spec"]["template"]["spec"]["priorityClassName"].as_str().map(str::to_owned);
+        let classless = class.is_some_and(|class| !classes.iter().any(|known| *known.meta().name == *class));
+        let refused = refused && (&*deployment.meta.namespace == "team" || classless);
         let numbers = [status.replicas, status.updated, status.ready, status.available];
         let reached = numbers == [wanted; 4] && pods().filter(|pod| pod.active()).count() as i32 == wanted;
         if !reached && !refused && !All::excused(pods()) && !pods().any(crashes) {
