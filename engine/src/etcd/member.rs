@@ -157,6 +157,14 @@ impl<V: Value> Member<V> {
                 let response = self.response(Err(EtcdError::ConnectionRefused));
                 return out.reply(from, id, response);
             }
+            // What the process had begun to read or to answer when it ended: the connection broke under it.
+            EtcdEvent::Decoded { life, client, .. } | EtcdEvent::Answered { life, client, .. } if life != self.life => {
+                if client.via == self.me {
+                    let response = self.response(Err(EtcdError::ConnectionLost));
+                    out.reply(client.endpoint, client.id, response);
+                }
+                return;
+            }
             _ if !self.running => return,
             EtcdEvent::ClientGone(endpoint) => return self.client_gone(endpoint),
             EtcdEvent::Killed => return self.end(EtcdError::ConnectionLost, setup, out),
