@@ -71,9 +71,9 @@ impl ApiServer {
         let objects = range.kvs.iter().filter_map(|kv| kv.value.object().cloned());
         self.cache.fill(kind, objects.map(|object| (object.key(), object)).collect(), revision);
         self.storage.client.watch(kind, revision, out);
-        if kind == Kind::CRD {
+        if kind.definition().is_some() {
             let keys: Vec<_> = self.cache.all(kind).map(|object| object.key()).collect();
-            self.extended(kind, &keys, setup, out);
+            self.refilled(kind, &keys, setup, out);
         }
         for id in self.waiting.cold.remove(&kind).unwrap_or_default() {
             self.list(id, out);

@@ -73,8 +73,12 @@ impl ApiServer {
             }
             return false;
         }
-        let key = Key { namespace: "".into(), name: kind.qualified().into() };
-        let definition = self.cache.get(Kind::CRD, &key).and_then(|object| object.as_custom());
+        if self.storage.client.has(Kind::CRD) && !self.cache.ready(Kind::CRD) {
+            // Not known is not gone.
+            self.reply(id, Err(Status::initializing()), out);
+            return true;
+        }
+        let definition = self.definition(kind).and_then(|object| object.as_custom());
         let served = definition.is_some_and(|one| {
             custom::accepted(&one.content)
                 && one.defined().is_some_and(|defined| defined.served && defined.kind == kind)
@@ -101,11 +105,21 @@ impl ApiServer {
     pub(super) fn extended(&mut self, kind: Kind, keys: &[Key], setup: &Setup, out: &mut Effects) {
         if kind == Kind::CRD {
             keys.iter().for_each(|key| self.definition_changed(key, setup, out));
-        } else if kind.definition().is_some_and(|definition| !definition.built_in()) && self.cache.len(kind) == 0 {
-            let key = Key { namespace: "".into(), name: kind.qualified().into() };
+        } else if kind.definition().is_some_and(|definition| !definition.built_in()) && self.none_left(kind) {
+            let key = definition_key(kind);
             if self.cache.get(Kind::CRD, &key).is_some_and(|object| object.meta().deleting()) {
                 self.definition_changed(&key, setup, out);
             }
+        }
+    }
+
+    /// The cache of an extension's kind is filled. Where the definition of a kind goes, the objects that are left go, too: the server may
+    /// have ended in the middle of that.
+    pub(super) fn refilled(&mut self, kind: Kind, keys: &[Key], setup: &Setup, out: &mut Effects) {
+        self.extended(kind, keys, setup, out);
+        let goes = self.definition(kind).is_some_and(|definition| definition.meta().deleting());
+        if goes && !keys.is_empty() {
+            self.delete_all(kind, out);
         }
     }
 
@@ -199,18 +213,27 @@ impl ApiServer {
             let next = custom::condition(one.field("status"), "Terminating", deleting, now);
             self.write_status(one, next, Duration::ZERO, setup, out);
             if custom::accepted(&one.content) && self.cache.len(kind) > 0 {
-                let body = Body::DeleteCollection(Box::new((DeleteOptions::default(), ListOptions::default())));
-                let key = Key { namespace: "".into(), name: "".into() };
-                self.ask_itself(Verb::DeleteCollection, kind, Subresource::None, key, body, Duration::ZERO, out);
+                self.delete_all(kind, out);
             }
             return;
         }
-        if self.cache.len(kind) == 0 {
+        if self.none_left(kind) {
             let finalizer = registry::CLEANUP.into();
             let body = Body::Patch(Patch::DropFinalizer { uid: one.meta.uid, finalizer });
             let key = one.meta.key();
             self.ask_itself(Verb::Patch, Kind::CRD, Subresource::None, key, body, Duration::ZERO, out);
         }
+    }
+
+    /// Whether the cache knows that there are no objects of a kind: one that is not filled knows nothing.
+    fn none_left(&self, kind: Kind) -> bool {
+        !self.storage.client.has(kind) || self.cache.ready(kind) && self.cache.len(kind) == 0
+    }
+
+    fn delete_all(&mut self, kind: Kind, out: &mut Effects) {
+        let body = Body::DeleteCollection(Box::new((DeleteOptions::default(), ListOptions::default())));
+        let key = Key { namespace: "".into(), name: "".into() };
+        self.ask_itself(Verb::DeleteCollection, kind, Subresource::None, key, body, Duration::ZERO, out);
     }
 
     /// A definition is gone: so are the watches of its kind.
@@ -276,6 +299,10 @@ impl ApiServer {
 
     /// A definition with all its versions, as it is stored.
     pub fn definition(&self, kind: Kind) -> Option<&Arc<Object>> {
-        self.cache.get(Kind::CRD, &Key { namespace: "".into(), name: kind.qualified().into() })
+        self.cache.get(Kind::CRD, &definition_key(kind))
     }
+}
+
+fn definition_key(kind: Kind) -> Key {
+    Key { namespace: "".into(), name: kind.qualified().into() }
 }

@@ -12,6 +12,7 @@ use crate::controllers::cluster::{Cluster, answered};
 use crate::kernel::Duration;
 use crate::kernel::latency::Latency;
 use crate::objects::{Key, Kind};
+use crate::process::Process;
 use crate::profiles;
 use crate::scripted::{Mistake, Scripts};
 use crate::setup::Setup;
@@ -87,6 +88,24 @@ fn a_definition_is_established_and_its_objects_are_checked_defaulted_and_counted
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["replicas"]), (&json!(4), &json!(4)));
     let strategic = Body::Patch(Patch::Json(PatchType::StrategicMerge, Arc::new(json!({}))));
     assert_eq!(cluster.ask(Verb::Patch, kind, key, strategic).expect_err("refused").code, 415);
+}
+
+#[test]
+fn a_server_that_ends_while_a_definition_goes_leaves_no_object_behind() {
+    for ms in [3, 6, 10, 15, 25] {
+        let (mut cluster, kind) = with_tanks(small(), 500);
+        for name in ["a", "b", "c"] {
+            create(&mut cluster, kind, "default", tank(name, json!({}))).expect("a tank");
+        }
+        let key = Key::new("", "tanks.example.com");
+        cluster.ask(Verb::Delete, Kind::CRD, key, Body::Delete(DeleteOptions::default())).expect("deleted");
+        cluster.run(ms);
+        cluster.world.kill(Process::ApiServer(0));
+        cluster.run(100);
+        cluster.world.start(Process::ApiServer(0));
+        cluster.run(10_000);
+        assert_eq!((cluster.count(kind), cluster.count(Kind::CRD)), (0, 0), "killed {ms} ms after the answer");
+    }
 }
 
 #[test]
