@@ -128,7 +128,9 @@ impl Fault {
     pub fn keeps_down(&self, process: Process) -> bool {
         match *self {
             Fault::Down { process: down, .. } => down == process,
-            Fault::NoPower(node) | Fault::ShutDown(node) => process == Process::Kubelet(node),
+            Fault::NoPower(node) | Fault::ShutDown(node) => {
+                process == Process::Kubelet(node) || process == Process::Proxy(node)
+            }
             _ => false,
         }
     }

@@ -339,6 +339,7 @@ impl World {
         match self.etcd.get_mut(number) {
             Some(place) if !place.running() => {
                 with.come_after(place);
+                self.proxies.forget_history();
                 Ok(Some(std::mem::replace(place, with)))
             }
             None if number == next => {
@@ -525,7 +526,12 @@ impl World {
             Event::Traffic(event) => self.traffic_event(event, &mut out),
             Event::Restart(process) => {
                 self.buffer = out.into_actions();
-                if self.processes.wants_restart(process) || matches!(process, Process::Etcd(_) | Process::Proxy(_)) {
+                let may = match process {
+                    Process::Etcd(_) => true,
+                    Process::Proxy(_) => !self.faults.keep_down(process),
+                    _ => false,
+                };
+                if may || self.processes.wants_restart(process) {
                     self.start_because(process, cause);
                 }
                 return;

@@ -118,6 +118,8 @@ struct Connection {
     told: Option<u64>,
     /// The watch was resumed and may have history to tell.
     behind: bool,
+    /// The member that was last asked for the watch, and in which stream.
+    watched: (u8, u8),
     /// How often it broke: a member that does not know that goes on with the watch it has, and that is none any more.
     stream: u8,
 }
@@ -254,6 +256,8 @@ impl EtcdClient {
         let told = self.told(kind);
         let request = super::storage::watch_request(kind, told + 1);
         let group = self.group(kind);
+        let connection = self.connection_mut(group);
+        connection.watched = (connection.member, connection.stream);
         self.send(self.own(Own::Watch, group), group, request, Duration::ZERO, out);
     }
 
@@ -465,8 +469,9 @@ impl EtcdClient {
         if let Some(kind) = self.kind(group)
             && self.connection(group).told.is_some()
         {
-            let before = self.of_stream(Own::Watch, group, self.connection(group).stream.wrapping_sub(1));
-            self.send(self.own(Own::Cancel, group), group, Request::WatchCancel(before), Duration::ZERO, out);
+            let (member, stream) = self.connection(group).watched;
+            let before = Request::WatchCancel(self.of_stream(Own::Watch, group, stream));
+            self.send_to(member, self.own(Own::Cancel, group), before, Duration::ZERO, out);
             self.connection_mut(group).behind = true;
             self.open_watch(kind, out);
         }
@@ -483,7 +488,10 @@ impl EtcdClient {
     }
 
     fn send(&self, id: u64, group: u8, request: Request<EtcdValue>, delay: Duration, out: &mut Effects) {
-        let member = self.connection(group).member;
+        self.send_to(self.connection(group).member, id, request, delay, out);
+    }
+
+    fn send_to(&self, member: u8, id: u64, request: Request<EtcdValue>, delay: Duration, out: &mut Effects) {
         let request = EtcdEvent::Request { from: Endpoint::ApiServer(self.server), id, request: Box::new(request) };
         out.send(Endpoint::Etcd(member), delay, Event::Etcd(member, request));
     }

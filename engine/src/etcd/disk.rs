@@ -77,9 +77,13 @@ impl Disk {
         let mut luck = seed.luck(hash_bytes(b"etcd"), hash_bytes(b"fsync"), u64::from(member), self.syncs);
         self.syncs += 1;
         self.busy_since = Some(now);
-        let segment = self.logged / SEGMENT;
-        self.logged += bytes as u64;
-        self.failed |= self.full && self.logged / SEGMENT > segment;
+        // A segment that cannot be made is wanted again after the next start.
+        let logged = self.logged + bytes as u64;
+        if self.full && logged / SEGMENT > self.logged / SEGMENT {
+            self.failed = true;
+        } else {
+            self.logged = logged;
+        }
         let written = costs.fsync_per_kib.fraction(bytes as u64, 1_024);
         self.slowed(costs.fsync.sample(&mut luck), written) + commit.since(now).fraction(1, 2)
     }

@@ -102,14 +102,18 @@ impl Server {
         while self.starts.front().is_some_and(|start| *start <= now) {
             self.starts.pop_front();
         }
-        self.free.resize(work.concurrency.max(1) as usize, now);
-        let Some(worker) = self.free.iter_mut().min_by_key(|free| **free) else { return Taken::Full };
+        let workers = work.concurrency.max(1) as usize;
+        if self.free.len() < workers {
+            self.free.resize(workers, now);
+        }
+        let Some(worker) = self.free.iter_mut().take(workers).min_by_key(|free| **free) else { return Taken::Full };
         let start = now.max(*worker);
         if start > now {
             if self.starts.len() >= work.queue as usize {
                 return Taken::Full;
             }
-            self.starts.push_back(start);
+            let place = self.starts.partition_point(|other| *other <= start);
+            self.starts.insert(place, start);
         }
         if start > work.deadline {
             return Taken::TooLong;

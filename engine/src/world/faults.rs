@@ -55,6 +55,11 @@ pub struct Struck {
 }
 
 impl Faults {
+    /// Whether one keeps a process from running.
+    pub(super) fn keep_down(&self, process: Process) -> bool {
+        self.parts().any(|part| part.keeps_down(process))
+    }
+
     /// The records with which what is broken began.
     pub(super) fn records(&self) -> impl Iterator<Item = &RecordId> {
         self.book.values()
@@ -230,7 +235,7 @@ impl World {
             }
             Fault::WatchDelay { client, .. } | Fault::WatchDrop { client, .. } => {
                 let parts: Vec<Fault> = self.faults.parts().cloned().collect();
-                if let Some(every) = self.faults.watches.settle(client, &parts) {
+                if let Some(every) = self.faults.watches.settle(client, &parts, self.now) {
                     self.push(
                         self.now + every,
                         Endpoint::Outside,
@@ -269,9 +274,19 @@ impl World {
         }
     }
 
+    /// Nodes whose machine is off.
+    pub(super) fn without_power(&self) -> Vec<u32> {
+        let off = |part: &Fault| match *part {
+            Fault::NoPower(node) | Fault::ShutDown(node) => Some(node),
+            _ => None,
+        };
+        let nodes: BTreeSet<u32> = self.faults.parts().filter_map(off).collect();
+        nodes.into_iter().filter(|node| !self.is_running(Process::Kubelet(*node))).collect()
+    }
+
     /// A process starts again, unless something else keeps it down.
     fn up_again(&mut self, process: Process) {
-        if self.faults.parts().any(|other| other.keeps_down(process)) {
+        if self.faults.keep_down(process) {
             return;
         }
         self.start(process);

@@ -57,11 +57,12 @@ impl World {
     /// A node loses its power: its kubelet and all its containers are gone at once, its disk is not. False if there is no such node.
     /// Its kubelet, started again, finds a machine that has just been booted.
     pub fn lose_power(&mut self, node: u32) -> bool {
-        self.kill(Process::Kubelet(node));
+        let kubelet = Process::Kubelet(node);
+        let ended = self.is_running(kubelet).then(|| self.end(kubelet, Ending::Killed, RecordId(0)));
         let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
         kubelet.lose_power();
         self.machine_lost(node);
-        self.traffic_loses_machine(node);
+        self.traffic_loses_machine(node, ended);
         true
     }
 
@@ -79,7 +80,7 @@ impl World {
                 self.processes.stop(process);
                 self.now_at(Event::Scheduler(number, SchedulerEvent::Terminate), RecordId(0));
             }
-            _ => self.end(process, Ending::Terminated, RecordId(0)),
+            _ => drop(self.end(process, Ending::Terminated, RecordId(0))),
         }
         true
     }
@@ -122,9 +123,10 @@ impl World {
         self.now_at(event, cause);
     }
 
-    /// A process ends: what it leaves behind, who notices, and who starts it again.
-    pub(super) fn end(&mut self, process: Process, how: Ending, cause: RecordId) {
-        let cause = self.trace.record(self.now, cause, Note::new(process.agent(), What::Ended { how }));
+    /// A process ends: what it leaves behind, who notices, and who starts it again. The record of it.
+    pub(super) fn end(&mut self, process: Process, how: Ending, cause: RecordId) -> RecordId {
+        let ended = self.trace.record(self.now, cause, Note::new(process.agent(), What::Ended { how }));
+        let cause = ended;
         let endpoint = process.endpoint();
         let unread = self.forget_hanging(process);
         let unhandled = self.forget_starving(process);
@@ -186,6 +188,7 @@ impl World {
             let cause = self.trace.record(self.now, cause, Note::new(process.agent(), what));
             self.push(self.now + after, Endpoint::Outside, Queued::anybody(Event::Restart(process), cause));
         }
+        ended
     }
 
     /// The number of a client's next request; requests from outside are not told apart.

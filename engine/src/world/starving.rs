@@ -73,6 +73,10 @@ impl World {
     /// A process that starves has time for the next of what waits.
     pub(super) fn cpu_free(&mut self, process: Process) {
         let Some(starved) = self.starving.get_mut(&process) else { return };
+        // A timer of an earlier life, or of another slowness.
+        if starved.busy_until > self.now {
+            return;
+        }
         let Some(next) = starved.waiting.pop_front() else { return };
         starved.busy_until = self.now + NOTICE.fraction(starved.slower, 100);
         let again = (!starved.waiting.is_empty()).then_some(starved.busy_until);

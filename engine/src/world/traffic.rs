@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::World;
-use crate::client::Agent;
 use crate::event::{Effects, Event, Queued};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Instant};
@@ -19,6 +18,13 @@ pub(super) struct Proxies {
     shared: crate::proxy::Shared,
 }
 
+impl Proxies {
+    /// etcd holds another history from now on: its revisions may name other contents.
+    pub(super) fn forget_history(&mut self) {
+        self.shared = crate::proxy::Shared::default();
+    }
+}
+
 /// How long after its kubelet a booted node's kube-proxy is started.
 const AFTER_BOOT: Duration = Duration::from_secs(3);
 
@@ -31,6 +37,10 @@ impl World {
             let mut out = self.outside_effects();
             self.kubelets.iter_mut().for_each(|kubelet| kubelet.tell_of_pods(&mut out));
             self.apply(Endpoint::Outside, out);
+            for node in self.without_power() {
+                self.traffic.get_or_insert_default();
+                self.traffic_loses_machine(node, None);
+            }
         }
         spec.nodes.iter().for_each(|node| self.ensure_proxy(*node));
         let now = self.now;
@@ -50,7 +60,8 @@ impl World {
 
     /// The traffic as it is known now; `None` if there has never been any.
     pub fn traffic(&self) -> Option<Traffic> {
-        self.traffic.as_ref().map(|traffic| traffic.settled(self.now))
+        let traffic = self.traffic.as_ref().filter(|traffic| !traffic.flows().is_empty());
+        traffic.map(|traffic| traffic.settled(self.now))
     }
 
     /// The nodes with a kube-proxy, whether it runs or not.
@@ -91,6 +102,9 @@ impl World {
     fn install_proxy(&mut self, node: u32, at: Instant) {
         self.traffic.get_or_insert_default();
         self.proxies.all.insert(node, Proxy::new(node, &self.setup));
+        if self.faults.keep_down(Process::Proxy(node)) {
+            return self.processes.end(Process::Proxy(node));
+        }
         self.supervise(Process::Proxy(node), self.setup.supervised);
         let event = Event::Proxy(node, ProxyEvent::Start);
         self.push(at, Endpoint::Outside, Queued::anybody(event, RecordId(0)));
@@ -123,12 +137,12 @@ impl World {
     }
 
     /// A machine has lost its power: its proxy, its rules and what its pods worked on are gone.
-    pub(super) fn traffic_loses_machine(&mut self, node: u32) {
+    pub(super) fn traffic_loses_machine(&mut self, node: u32, ended: Option<RecordId>) {
         self.supervise(Process::Proxy(node), false);
         self.kill(Process::Proxy(node));
         let Some(mut traffic) = self.traffic.take() else { return };
         let mut out = self.outside_effects();
-        let ended = self.last_end_of(Process::Kubelet(node));
+        let ended = ended.or_else(|| self.faults.records().copied().max()).unwrap_or_default();
         traffic.lose_power(node, ended, &mut out);
         self.traffic = Some(traffic);
         self.apply(Endpoint::Outside, out);
@@ -145,21 +159,8 @@ impl World {
         }
     }
 
-    /// The record of a fault in force that names a process, or the last one of any.
-    fn last_end_of(&self, process: Process) -> RecordId {
-        let agent: Agent = process.agent();
-        let ended = |record: &&crate::trace::Record| {
-            record.note.by == agent && matches!(record.note.what, crate::trace::What::Ended { .. })
-        };
-        let found = self.trace.records().iter().rev().take(LOOK_BACK).find(ended).map(|record| record.id);
-        found.or_else(|| self.faults.records().copied().max()).unwrap_or_default()
-    }
-
     /// What somebody outside the cluster asks for now.
     fn outside_effects(&mut self) -> Effects {
         Effects::new(self.now, RecordId(0), self.trace.next_id().0, Vec::new())
     }
 }
-
-/// Records among which that of a machine's end is looked for: it has just been written.
-const LOOK_BACK: usize = 16;

@@ -15,7 +15,7 @@ use crate::apiserver::status::Status;
 use crate::event::{Event, Queued};
 use crate::faults::{DropWhen, Fault};
 use crate::kernel::out::RecordId;
-use crate::kernel::{Duration, Endpoint, hash_bytes};
+use crate::kernel::{Duration, Endpoint, Instant, hash_bytes};
 
 /// Clients whose watches are disturbed.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +23,8 @@ pub(super) struct Watches {
     disturbed: BTreeMap<Endpoint, Disturbed>,
     /// Deliveries looked at so far: the address of their luck.
     delivered: BTreeMap<Endpoint, u64>,
-    /// When the periodic breaks of a client began: an older timer is none any more.
-    ticking: BTreeMap<Endpoint, Duration>,
+    /// When a client's watches break next: a timer of another instant is none any more.
+    ticking: BTreeMap<Endpoint, Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +44,7 @@ enum Fate {
 
 impl Watches {
     /// Takes over what the faults in force say of a client; the answer is after which time its watches are to break, if no timer runs.
-    pub fn settle(&mut self, client: Endpoint, parts: &[Fault]) -> Option<Duration> {
+    pub fn settle(&mut self, client: Endpoint, parts: &[Fault], now: Instant) -> Option<Duration> {
         let mut all = Disturbed::default();
         for part in parts {
             match *part {
@@ -61,12 +61,19 @@ impl Watches {
         }
         if all.every.is_none() && all.share == 0.0 && all.delay == Duration::ZERO {
             self.disturbed.remove(&client);
+            self.ticking.remove(&client);
             return None;
         }
         self.disturbed.insert(client, all);
-        let every = all.every?;
-        let runs = self.ticking.contains_key(&client);
-        self.ticking.entry(client).or_insert(every);
+        let Some(every) = all.every else {
+            self.ticking.remove(&client);
+            return None;
+        };
+        let due = now + every;
+        let runs = self.ticking.get(&client).is_some_and(|known| *known <= due);
+        if !runs {
+            self.ticking.insert(client, due);
+        }
         (!runs).then_some(every)
     }
 }
@@ -105,6 +112,10 @@ impl World {
 
     /// The time has come at which all watches of a client break.
     pub(super) fn drop_watches(&mut self, client: Endpoint, cause: RecordId) {
+        if self.faults.watches.ticking.get(&client) != Some(&self.now) {
+            return;
+        }
+        let cause = self.faults.records().copied().max().unwrap_or(cause);
         let disturbed = self.faults.watches.disturbed.get(&client).copied();
         let Some((disturbed, every)) = disturbed.and_then(|disturbed| Some((disturbed, disturbed.every?))) else {
             self.faults.watches.ticking.remove(&client);
@@ -119,6 +130,7 @@ impl World {
                 self.break_watch(Endpoint::ApiServer(server), client, number, disturbed.expired, cause);
             }
         }
+        self.faults.watches.ticking.insert(client, self.now + every);
         self.push(self.now + every, Endpoint::Outside, Queued::anybody(Event::DropWatches(client), cause));
     }
 

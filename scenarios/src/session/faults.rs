@@ -329,13 +329,22 @@ impl Session {
         (slower, narrower)
     }
 
+    /// What is cut off with a whole node: its kube-proxy, if it has one.
+    fn with_proxies(&self, name: &str, mut places: Vec<Endpoint>) -> Vec<Endpoint> {
+        if !name.starts_with("kubelet/") {
+            let nodes: Vec<u32> = places.iter().copied().filter_map(node).collect();
+            places.extend(self.world().proxies().filter(|proxy| nodes.contains(proxy)).map(Endpoint::Proxy));
+        }
+        places
+    }
+
     /// Every link between one of these and one of those; what is in both groups has no link to itself.
     fn pairs(&self, from: &[&str], to: &[&str]) -> Result<Vec<(Endpoint, Endpoint)>, String> {
         let mut pairs = Vec::new();
         for a in from {
-            let these = self.endpoints(a)?;
+            let these = self.with_proxies(a, self.endpoints(a)?);
             for b in to {
-                let those = self.endpoints(b)?;
+                let those = self.with_proxies(b, self.endpoints(b)?);
                 let all = these.iter().flat_map(|a| those.iter().map(|b| (*a, *b)));
                 let before = pairs.len();
                 pairs.extend(all.filter(|(a, b)| a != b));
@@ -349,6 +358,10 @@ impl Session {
         }
         Ok(pairs)
     }
+}
+
+fn node(endpoint: Endpoint) -> Option<u32> {
+    if let Endpoint::Kubelet(node) = endpoint { Some(node) } else { None }
 }
 
 fn etcd_member(endpoint: Endpoint) -> Option<u8> {
