@@ -17,7 +17,7 @@ use wavetank_engine::kernel::Endpoint;
 use wavetank_engine::objects::{Key, Kind, Object, json};
 use wavetank_engine::world::faults::Struck;
 
-use crate::session::follower::{About, Followed, Follower, Signal};
+use crate::session::follower::{About, Followed, Signal};
 use crate::session::{Nanos, Session};
 
 /// The report.
@@ -84,7 +84,6 @@ pub fn report(session: &Session) -> Option<Resilience> {
     let follower = session.follower();
     let since = follower.since?;
     let end = session.now();
-    let short = shortages(follower, end);
     let world = session.world();
     let leaders = etcd_leaders(session);
     let faults = world.fault_log().iter().map(|fault| {
@@ -92,7 +91,7 @@ pub fn report(session: &Session) -> Option<Resilience> {
         let ended = fault.ended.map(|ended| ended.since(session.zero()).as_nanos());
         let latest = ended.unwrap_or(end).saturating_add(LATE);
         let detected = detection(fault, began, world, &follower.signals, &leaders).filter(|signal| signal.0 <= latest);
-        let (degraded, recovered) = recovery(&short, began, ended.unwrap_or(end), end);
+        let (degraded, recovered) = recovery(follower.workloads.values(), began, ended.unwrap_or(end), end);
         FaultReport {
             fault: fault.name.to_string(),
             began: seconds(began),
@@ -107,13 +106,7 @@ pub fn report(session: &Session) -> Option<Resilience> {
     let mut workloads: Vec<WorkloadReport> = follower
         .workloads
         .iter()
-        .map(|((kind, key), followed)| {
-            let name = match &*key.namespace {
-                "default" => format!("{}/{}", kind.name().to_lowercase(), key.name),
-                namespace => format!("{}/{} ({namespace})", kind.name().to_lowercase(), key.name),
-            };
-            workload(name, followed, requests.get(&(*kind, key.clone())), end)
-        })
+        .map(|((kind, key), followed)| workload(label(*kind, key), followed, requests.get(&(*kind, key.clone())), end))
         .collect();
     workloads.sort_by(|a, b| b.below_desired.total_cmp(&a.below_desired).then_with(|| a.workload.cmp(&b.workload)));
     Some(Resilience { since: seconds(since), until: seconds(end), faults: faults.collect(), workloads })
@@ -183,37 +176,37 @@ fn spans(followed: &Followed, end: Nanos) -> impl Iterator<Item = (Nanos, Nanos,
     followed.steps.iter().zip(ends).map(|(step, to)| (step.0, to.max(step.0), step.1, step.2))
 }
 
-/// Stretches of time in which some workload had too few pods, in order, not touching each other.
-fn shortages(follower: &Follower, end: Nanos) -> Vec<(Nanos, Nanos)> {
-    let short =
-        |followed| spans(followed, end).filter(|(from, to, desired, available)| available < desired && from < to);
-    let mut all: Vec<(Nanos, Nanos)> = follower
-        .workloads
-        .values()
-        .flat_map(|followed| short(followed).map(|(from, to, ..)| (from, to)).collect::<Vec<_>>())
-        .collect();
-    all.sort_unstable();
-    let mut joined: Vec<(Nanos, Nanos)> = Vec::new();
-    for (from, to) in all {
-        match joined.last_mut() {
-            Some(last) if from <= last.1 => last.1 = last.1.max(to),
-            _ => joined.push((from, to)),
-        }
-    }
-    joined
+/// How a workload is called.
+fn label(kind: Kind, key: &Key) -> String {
+    let name = format!("{}/{}", kind.name().to_lowercase(), key.name);
+    if &*key.namespace == "default" { name } else { format!("{name} ({})", key.namespace) }
 }
 
 /// How long after its end what shows may still be a fault's doing.
 const LATE: Nanos = 60_000_000_000;
 
-/// Whether workloads had too few pods during a fault, and when they all were back: the end of the first shortage that begins while it
-/// lasts; what was short before is not its doing. One that begins within a minute of its end counts, too: a node is found to be gone late.
-fn recovery(short: &[(Nanos, Nanos)], began: Nanos, ended: Nanos, end: Nanos) -> (bool, Option<Nanos>) {
-    let first = short.iter().find(|(from, _)| *from >= began.saturating_sub(1) && *from <= ended.saturating_add(LATE));
-    match first {
-        Some((_, to)) => (true, (*to < end).then_some(*to)),
-        None => (false, None),
+/// Whether workloads lost pods by a fault, and when all had back what they had lost: more are missing while it lasts, or within a minute
+/// after, than before it began. A node is found to be gone late; what was missing before is not its doing.
+fn recovery<'a>(
+    workloads: impl Iterator<Item = &'a Followed>,
+    began: Nanos,
+    ended: Nanos,
+    end: Nanos,
+) -> (bool, Option<Nanos>) {
+    let missing = |span: &(Nanos, Nanos, i64, i64)| (span.2 - span.3).max(0);
+    let (mut degraded, mut last) = (false, Some(0));
+    for one in workloads {
+        let all: Vec<_> = spans(one, end).filter(|span| span.0 < span.1).collect();
+        let before = all.iter().rev().find(|span| span.0 + 1 < began).map_or(0, missing);
+        let worse = |span: &(Nanos, Nanos, i64, i64)| {
+            span.0 + 1 >= began && span.0 <= ended.saturating_add(LATE) && missing(span) > before
+        };
+        let Some(first) = all.iter().position(worse) else { continue };
+        degraded = true;
+        let back = all.iter().skip(first).find(|span| missing(span) <= before).map(|span| span.0);
+        last = last.zip(back).map(|(last, back)| last.max(back));
     }
+    (degraded, last.filter(|_| degraded))
 }
 
 /// When etcd lost its leader or got another one. [ns]
@@ -319,10 +312,21 @@ mod tests {
     }
 
     #[test]
-    fn shortages_that_overlap_are_one_and_recovery_is_its_end() {
-        let short = [(10, 20), (30, 90)];
-        assert_eq!(recovery(&short, 5, 15, 100), (true, Some(20)));
-        assert_eq!(recovery(&short, 25, 40, 90), (true, None));
-        assert_eq!(recovery(&short, 95, 99, 100), (false, None));
+    fn a_fault_answers_for_what_it_made_worse_and_until_that_is_made_up_for() {
+        // Always two short, four between 100 and 200 s; and one that is short by itself from 20 to 30 s.
+        let at = |steps: &[(Nanos, i64, i64)]| {
+            let mut one = Followed::default();
+            one.steps.extend(steps.iter().map(|step| (step.0 * S, step.1, step.2)));
+            one
+        };
+        let hungry = at(&[(0, 5, 3), (100, 5, 1), (200, 5, 3)]);
+        let other = at(&[(0, 3, 3), (20, 3, 2), (30, 3, 3)]);
+        let of = |began: Nanos, ended: Nanos, end: Nanos| {
+            recovery([&hungry, &other].into_iter(), began * S, ended * S, end * S)
+        };
+        assert_eq!(of(20, 25, 300), (true, Some(30 * S)), "what was short before is not its doing");
+        assert_eq!(of(32, 35, 300), (false, None), "what comes a minute after its end is not, either");
+        assert_eq!(of(100, 110, 300), (true, Some(200 * S)));
+        assert_eq!(of(100, 110, 150), (true, None), "not yet");
     }
 }

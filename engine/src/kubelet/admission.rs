@@ -134,7 +134,7 @@ impl Kubelet {
         let (has, wants) = (&self.offer.resources, &pod.spec.terms.requests.effective);
         let mut short = Vec::new();
         let mut check = |resource: &str, requested: i64, used: i64, capacity: i64| {
-            if requested > 0 && used + requested > capacity {
+            if requested > 0 && used.saturating_add(requested) > capacity {
                 short.push(Short { resource: resource.into(), requested, used, capacity });
             }
         };

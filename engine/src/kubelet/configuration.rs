@@ -162,9 +162,10 @@ impl Amount {
     pub fn parse(text: &str) -> Option<Amount> {
         if let Some(percent) = text.strip_suffix('%') {
             let (whole, tenth) = percent.split_once('.').unwrap_or((percent, "0"));
-            let tenth = tenth.parse::<i64>().ok().filter(|tenth| (0..10).contains(tenth))?;
+            let tenth =
+                tenth.parse::<i64>().ok().filter(|_| tenth.len() == 1).filter(|tenth| (0..10).contains(tenth))?;
             let whole = whole.parse::<i64>().ok().filter(|whole| (0..=100).contains(whole))?;
-            return Some(Amount::Share(whole * 10 + tenth));
+            return Some(whole * 10 + tenth).filter(|share| *share <= 1_000).map(Amount::Share);
         }
         let quantity = Quantity::parse(text).ok().filter(|quantity| !quantity.is_negative())?;
         Some(Amount::Of(quantity.value()))

@@ -6,6 +6,7 @@ use super::life::{Ending, Life};
 use super::pod_worker::{Container, PodEvent, PodWorker, Run, Stage};
 use super::probes::{Probes, Which};
 use super::{Surroundings, second};
+use crate::kernel::Instant;
 use crate::objects::event::EventType;
 use crate::trace::note::PodStep;
 
@@ -121,9 +122,12 @@ impl PodWorker {
 
     pub(super) fn ended(&mut self, n: usize, number: u32, around: &mut Surroundings<'_, '_>) {
         let Some(Ending { at, code: exit_code, oom }) = self.has_ended(n, number, around.out.now()) else { return };
+        // As the machine's clock has it, which may be wrong.
+        let ago = around.out.now().since(at);
+        let finished = second(Instant::from_nanos(around.out.wall().as_nanos().saturating_sub(ago.as_nanos())));
         let container = self.container_mut(n);
         let Run::Running { started, id, .. } = container.run else { return };
-        container.run = Run::Ended { exit_code, oom, started, finished: second(at), id };
+        container.run = Run::Ended { exit_code, oom, started, finished, id };
         container.life.over = true;
         let name = container.name.clone();
         let again = container.life.stop.is_some_and(|stop| stop.again);

@@ -185,8 +185,10 @@ impl Kubelet {
             Signal::Memory | Signal::Pid => bases.get(&signal).copied(),
         };
         match base {
-            Some(base) => Some(base - self.used(signal, now)),
-            None if signal == Signal::Memory => Some(self.capacity(signal, setup) - self.memory_said(now)?),
+            Some(base) => Some(base.saturating_sub(self.used(signal, now))),
+            None if signal == Signal::Memory => {
+                Some(self.capacity(signal, setup).saturating_sub(self.memory_said(now)?))
+            }
             None => None,
         }
     }
@@ -230,8 +232,8 @@ impl Kubelet {
 
     /// What a pod gets that a soft threshold evicts: its own grace, or less. [s]
     fn soft_grace(&self, uid: Uid, setup: &Setup) -> u64 {
-        let own = self.pods.get(&uid).and_then(|worker| worker.pod().spec.api.termination_grace_period_seconds);
-        setup.kubelet.eviction_max_pod_grace.min(own.unwrap_or(30).max(0) as u64)
+        let own = self.pods.get(&uid).map_or(30, |worker| worker.grace_of_spec());
+        setup.kubelet.eviction_max_pod_grace.min(own.max(0) as u64)
     }
 
     /// Why a node under pressure does not take a pod.

@@ -269,14 +269,16 @@ pub fn canonical(image: &str) -> String {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PullBackoff {
     failures: u32,
+    last: Instant,
     until: Instant,
 }
 
 impl PullBackoff {
     pub(super) fn failed(&mut self, now: Instant) {
-        if now.since(self.until) > FORGOTTEN {
+        if now.since(self.last) > FORGOTTEN {
             self.failures = 0;
         }
+        self.last = now;
         let seconds = 10u64.saturating_mul(1 << self.failures.min(5)).min(300);
         self.failures += 1;
         self.until = now + Duration::from_secs(seconds);
@@ -287,7 +289,7 @@ impl PullBackoff {
     }
 }
 
-/// A back-off that was over for so long is forgotten: twice the longest one.
+/// A back-off is forgotten so long after the last failure: twice the longest one. Kubernetes: client-go/util/flowcontrol, hasExpired.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
@@ -373,7 +375,10 @@ mod tests {
             waits.push(backoff.until.as_nanos() / 1_000_000_000);
         }
         assert_eq!(waits, [10, 20, 40, 80, 160, 300, 300]);
-        backoff.failed(Instant::START + Duration::from_secs(901));
-        assert_eq!(backoff.until.as_nanos() / 1_000_000_000, 911, "ten minutes without a failure are forgiven");
+        let mut kept = backoff;
+        kept.failed(Instant::START + Duration::from_secs(600));
+        assert_eq!(kept.until.as_nanos() / 1_000_000_000, 900, "not yet");
+        backoff.failed(Instant::START + Duration::from_secs(601));
+        assert_eq!(backoff.until.as_nanos() / 1_000_000_000, 611, "ten minutes without a failure are forgiven");
     }
 }

@@ -77,7 +77,7 @@ impl Memory {
 
 /// When the sum of what containers use is first above `bytes`, at `from` or later.
 fn crosses(containers: &[(Memory, Instant)], bytes: i64, from: Instant) -> Option<Instant> {
-    let sum = |at: Instant| containers.iter().map(|(memory, began)| memory.at(*began, at)).sum::<i64>();
+    let sum = |at: Instant| containers.iter().map(|(memory, began)| memory.at(*began, at)).fold(0, i64::saturating_add);
     if sum(from) > bytes {
         return Some(from);
     }
@@ -116,7 +116,8 @@ impl PodWorker {
     /// The memory that the pod's running containers use, as the pod says; `None` if it says nothing. [bytes]
     pub(crate) fn memory_at(&self, now: Instant) -> Option<i64> {
         let usages = self.memories();
-        (!usages.is_empty()).then(|| usages.iter().map(|(memory, began)| memory.at(*began, now)).sum())
+        (!usages.is_empty())
+            .then(|| usages.iter().map(|(memory, began)| memory.at(*began, now)).fold(0, i64::saturating_add))
     }
 
     /// The same of one container.

@@ -60,6 +60,7 @@ use self::eviction::Evictions;
 use self::images::Images;
 pub use self::images::canonical as full_image_name;
 use self::node::NodeState;
+pub(crate) use self::node::node_of_address;
 use self::outage::Past;
 use self::pod_worker::{PodEvent, PodWorker, Stage};
 use self::shutdown::ShuttingDown;
@@ -376,6 +377,9 @@ impl Kubelet {
         if change.new.is_none() {
             self.with_worker(uid, setup, out, PodWorker::gone);
             self.pods.remove(&uid);
+            if !self.preempting.is_empty() {
+                self.room_was_made(setup, out);
+            }
             return;
         }
         if let Entry::Vacant(place) = self.pods.entry(uid) {

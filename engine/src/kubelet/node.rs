@@ -114,6 +114,11 @@ pub(super) fn pod_network(index: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 244, 0, 0)).wrapping_add(index << 8) & 0x00ff_ffff | 10 << 24)
 }
 
+/// The node to whose range a pod's address belongs.
+pub(crate) fn node_of_address(address: Ipv4Addr) -> u32 {
+    (u32::from(address).wrapping_sub(u32::from(pod_network(0))) & 0x00ff_ffff) >> 8
+}
+
 impl Kubelet {
     /// Creates the node's object.
     pub(super) fn register(&mut self, setup: &Setup, out: &mut Effects) {

@@ -6,8 +6,8 @@
 //! Models: kubernetes v1.36.2 pkg/kubelet/preemption/preemption.go (HandleAdmissionFailure, getPodsToPreempt).
 
 use super::fate::Fate;
-use super::pod_worker::{PodEvent, Stage};
-use super::{Kubelet, pod_of, statics};
+use super::pod_worker::{PodEvent, PodWorker, Stage};
+use super::{Kubelet, phase, pod_of, statics};
 use crate::event::Effects;
 use crate::kernel::Duration;
 use crate::objects::event::EventType;
@@ -58,11 +58,13 @@ impl Kubelet {
                     && pod.spec.terms.priority > other.spec.terms.priority
                     && !statics::is_mirror(other)
         };
-        let running = |stage: Stage| (Stage::Admitted..Stage::Terminating).contains(&stage);
+        let running = |worker: &PodWorker| {
+            (Stage::Admitted..Stage::Terminating).contains(&worker.stage) && !phase::of(worker).terminal()
+        };
         let candidates: Vec<Candidate> = self
             .pods
             .iter()
-            .filter(|(other, worker)| **other != uid && running(worker.stage) && preemptable(pod_of(&worker.object)))
+            .filter(|(other, worker)| **other != uid && running(worker) && preemptable(pod_of(&worker.object)))
             .map(|(uid, worker)| {
                 let terms = &pod_of(&worker.object).spec.terms;
                 Candidate { uid: *uid, qos: terms.qos, requests: terms.requests.effective.clone() }

@@ -73,7 +73,7 @@ pub(super) fn request_of(container: &api::Container, resource: &str) -> i64 {
 impl Kubelet {
     /// What all pods and, on the same disk, images use.
     pub(super) fn used(&self, signal: Signal, now: Instant) -> i64 {
-        let pods: i64 = self.pods.values().map(|worker| worker.usage(now).of(signal)).sum();
+        let pods = self.pods.values().map(|worker| worker.usage(now).of(signal)).fold(0, i64::saturating_add);
         match signal {
             Signal::NodeFs | Signal::ImageFs => pods.saturating_add(self.images.bytes() as i64),
             _ => pods,
@@ -84,7 +84,7 @@ impl Kubelet {
     pub(super) fn memory_said(&self, now: Instant) -> Option<i64> {
         let saying = || self.pods.values().filter(|worker| says_memory(worker.pod()));
         saying().next()?;
-        Some(saying().filter_map(|worker| worker.memory_at(now)).map(pages).sum())
+        Some(saying().filter_map(|worker| worker.memory_at(now)).map(pages).fold(0, i64::saturating_add))
     }
 }
 
@@ -107,8 +107,8 @@ impl PodWorker {
     pub(super) fn usage(&self, now: Instant) -> Usage {
         let mut usage = Usage::default();
         for (n, container) in self.running_specs() {
-            usage.memory += self.memory_of(n, container, now);
-            usage.disk += request_of(container, "ephemeral-storage");
+            usage.memory = usage.memory.saturating_add(self.memory_of(n, container, now));
+            usage.disk = usage.disk.saturating_add(request_of(container, "ephemeral-storage"));
             usage.processes += 1;
         }
         usage

@@ -97,7 +97,7 @@ impl PodWorker {
 
     /// `known` is what a sync knows of the container's last end, if that is not its real one.
     fn restart_as_of(&mut self, n: usize, known: Option<Option<Instant>>, around: &mut Surroundings<'_, '_>) {
-        let now = around.out.now();
+        let now = around.out.wall();
         let (first, longest, forgotten) = BACKOFF;
         let container = self.container_mut(n);
         if let Run::Ended { exit_code, oom, started, finished, id } = container.run {

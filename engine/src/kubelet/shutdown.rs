@@ -5,8 +5,8 @@
 //! priority, the wait for volumes, a shutdown that is called off.
 
 use super::fate::Fate;
-use super::pod_worker::Stage;
-use super::{Kubelet, KubeletEvent, pod_of};
+use super::pod_worker::{PodWorker, Stage};
+use super::{Kubelet, KubeletEvent, phase, pod_of};
 use crate::event::{Effects, Event};
 use crate::kernel::{Duration, Instant};
 use crate::objects::Uid;
@@ -88,7 +88,11 @@ impl Kubelet {
     /// The pods that end in a step.
     fn of_step(&self, step: u8) -> Vec<Uid> {
         let priority = |uid: &Uid| self.pods.get(uid).map_or(0, |worker| pod_of(&worker.object).spec.terms.priority);
-        let alive = self.pods.iter().filter(|(_, worker)| worker.stage < Stage::Terminated).map(|(uid, _)| *uid);
+        // What has ended by itself stays as it ended.
+        let alive = |worker: &PodWorker| {
+            worker.stage < Stage::Terminated && (worker.stage >= Stage::Terminating || !phase::of(worker).terminal())
+        };
+        let alive = self.pods.iter().filter(|(_, worker)| alive(worker)).map(|(uid, _)| *uid);
         alive.filter(|uid| (priority(uid) >= CRITICAL) == (step == 1)).collect()
     }
 }

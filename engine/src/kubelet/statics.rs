@@ -86,10 +86,12 @@ pub fn read(manifest: &Value) -> Result<api::Pod, String> {
         volume.secret.is_some() || volume.config_map.is_some() || volume.persistent_volume_claim.is_some()
     });
     let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let mut sources = containers.clone().flat_map(|container| container.env_from.iter().flatten());
+    let whole = sources.any(|source| source.config_map_ref.is_some() || source.secret_ref.is_some());
     let variables = containers.flat_map(|container| container.env.iter().flatten());
     let reads = variables.filter_map(|variable| variable.value_from.as_ref());
     let reads = reads.into_iter().any(|from| from.config_map_key_ref.is_some() || from.secret_key_ref.is_some());
-    if refers || reads || spec.service_account_name.as_ref().is_some_and(|name| !name.is_empty()) {
+    if refers || reads || whole || spec.service_account_name.as_ref().is_some_and(|name| !name.is_empty()) {
         return Err("a static pod may not refer to ServiceAccounts, Secrets, ConfigMaps or claims".to_owned());
     }
     Ok(*pod)

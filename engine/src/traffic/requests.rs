@@ -11,6 +11,7 @@ use super::{Ground, LUCK, Traffic, TrafficEvent};
 use crate::event::{Effects, Event};
 use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Instant, Luck};
+use crate::kubelet::node_of_address;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,6 +121,10 @@ impl Traffic {
         let Some(spec) = self.flows.get(ways.flow as usize).map(|flow| flow.spec.clone()) else { return };
         let deadline = sent + spec.timeout;
         let Some(server) = self.servers.get_mut(&address) else {
+            // Nobody has told of the pod since requests are sent; its machine may be off.
+            if let Some(record) = self.dark.get(&node_of_address(address)).copied() {
+                return self.fail(ticket, deadline, (Loss::TimedOut, record), out);
+            }
             return self.fail(ticket, now + link, (Loss::Refused, RecordId::default()), out);
         };
         if let Some(record) = self.dark.get(&server.node).copied() {

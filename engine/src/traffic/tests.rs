@@ -8,7 +8,6 @@ use super::{Arrivals, Flow, FlowSpec, Loss, Tally};
 use crate::apiserver::request::Propagation;
 use crate::client::Agent;
 use crate::controllers::cluster::Cluster;
-use crate::kernel::out::RecordId;
 use crate::kernel::{Duration, Endpoint, Latency};
 use crate::objects::{Key, Kind};
 use crate::process::Process;
@@ -306,5 +305,35 @@ fn a_fork_goes_on_as_the_original_does() {
     assert_eq!(tally(&cluster), tally(&fork));
     assert_eq!(cluster.world.trace().fingerprint(), fork.world.trace().fingerprint());
     assert_ne!(tally(&cluster).sent, 0);
-    assert_ne!(steps(&cluster, TrafficStep::Begins)[0].cause, RecordId(u64::MAX));
+}
+
+#[test]
+fn what_a_power_loss_causes_hangs_on_no_trace_that_is_kept() {
+    let mut cluster = cluster(2);
+    cluster.world.start_traffic(spec(&[0]));
+    cluster.run(1_234);
+    let mut fork = cluster.clone();
+    for (one, forgets) in [(&mut cluster, false), (&mut fork, true)] {
+        one.world.kill(Process::Kubelet(1));
+        if forgets {
+            one.world.forget_trace();
+        }
+        one.world.lose_power(1);
+        one.run(20_000);
+    }
+    assert!(lost(&cluster, Loss::TimedOut) > 0, "{:?}", tally(&cluster));
+    assert_eq!(cluster.world.trace().fingerprint(), fork.world.trace().fingerprint());
+}
+
+#[test]
+fn a_machine_that_was_off_before_answers_nobody_either() {
+    let mut cluster = cluster(2);
+    let process = Process::Kubelet(1);
+    cluster.world.begin_fault("node off", vec![crate::faults::Fault::NoPower(1)]);
+    cluster.run(100);
+    cluster.world.start_traffic(spec(&[0, 1]));
+    cluster.run(5_000);
+    assert!(!cluster.world.is_running(process) && !cluster.world.is_running(Process::Proxy(1)));
+    assert_eq!(lost(&cluster, Loss::Refused), 0, "nobody is there to refuse: {:?}", tally(&cluster));
+    assert!(lost(&cluster, Loss::TimedOut) > 0, "{:?}", tally(&cluster));
 }

@@ -27,6 +27,8 @@ pub(super) struct Faults {
     in_force: BTreeMap<FaultId, InForce>,
     begun: u64,
     log: Vec<Struck>,
+    /// Faults of the log that are over.
+    closed: usize,
     /// Processes whose clock is wrong. [ns]
     pub clocks: BTreeMap<Process, i64>,
     /// Clients whose watches are late or break.
@@ -156,11 +158,17 @@ impl World {
         &self.faults.log
     }
 
+    /// How often faults of the log have begun and ended so far.
+    pub fn fault_changes(&self) -> usize {
+        self.faults.log.len() + self.faults.closed
+    }
+
     /// Writes the end of a fault into the log.
     fn close(&mut self, id: FaultId) {
         let place = self.faults.log.binary_search_by_key(&id, |struck| struck.id);
         if let Some(struck) = place.ok().and_then(|place| self.faults.log.get_mut(place)) {
             struck.ended = Some(self.now);
+            self.faults.closed += 1;
         }
     }
 

@@ -116,7 +116,7 @@ fn quiet_panics() {
 
 fn several(args: &SwarmArgs, options: &Options) -> u8 {
     let (first, last) = args.seed.map_or(args.seeds, |seed| (seed, seed));
-    let bar = bar(last - first + 1);
+    let bar = bar((last - first).saturating_add(1));
     let mut summary = Summary::default();
     let mut from = first;
     loop {

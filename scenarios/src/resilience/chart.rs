@@ -20,10 +20,7 @@ pub fn chart(session: &Session, title: &str) -> Option<Chart> {
     let end = session.now();
     let mut panels = Vec::new();
     for one in report.workloads.iter().take(PANELS) {
-        let followed = follower.workloads.iter().find(|((kind, key), _)| {
-            let name = format!("{}/{}", kind.name().to_lowercase(), key.name);
-            one.workload == name || one.workload == format!("{name} ({})", key.namespace)
-        });
+        let followed = follower.workloads.iter().find(|((kind, key), _)| super::label(*kind, key) == one.workload);
         if let Some((_, followed)) = followed {
             panels.push(panel(&one.workload, followed, end));
         }

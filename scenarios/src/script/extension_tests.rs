@@ -1,19 +1,6 @@
 //! Definitions and webhooks from the script: what kubectl prints.
 
-use super::{Options, Run, Script, Unwatched, run};
-
-fn script(text: &str) -> Run {
-    let script = Script { name: "x.rhai".into(), folder: ".".into(), text: text.into() };
-    run(&script, &Options::default(), Box::new(Unwatched))
-}
-
-/// Runs a script in which nothing goes wrong; gives its transcript.
-fn well(text: &str) -> String {
-    let run = script(text);
-    let reports: Vec<String> = run.reports.iter().map(|report| report.render(false)).collect();
-    assert!(run.exit_code() == 0, "{}\n{:?}\n{}", run.transcript.text(), run.checks.failed, reports.concat());
-    run.transcript.text().to_owned()
-}
+use super::closures::tests::well;
 
 const TANKS: &str = r#"
     let c = cluster(#{ nodes: 1 });

@@ -240,7 +240,7 @@ impl Session {
     pub fn slow_cpu(&mut self, name: &str, factor: f64) -> Result<String, String> {
         let processes = self.processes_of(name)?;
         self.replace(|part| matches!(part, Fault::Cpu { process, .. } if processes.contains(process)));
-        let hundredths = (factor * 100.0) as u64;
+        let hundredths = (factor * 100.0).round() as u64;
         let parts = processes.iter().map(|process| Fault::Cpu { process: *process, hundredths }).collect();
         if factor <= 1.0 {
             self.begin_fault("", parts);
@@ -289,7 +289,7 @@ impl Session {
         self.replace(|part| matches!(part, Fault::WatchDrop { client, .. } if clients.contains(client)));
         let often = match when {
             DropWhen::Every(every) => format!("every {}", time(every.as_nanos())),
-            DropWhen::Share(share) => format!("{} % of deliveries", share * 100.0),
+            DropWhen::Share(share) => format!("{} % of deliveries", (share * 1e6).round() / 1e4),
         };
         let how = if expired { "expire" } else { "break" };
         let fault = format!("watches of {name} {how} ({often})");

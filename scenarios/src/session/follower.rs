@@ -125,7 +125,7 @@ impl Follower {
             }
             self.revision = revision;
         }
-        let count = faults.len() + faults.iter().filter(|fault| fault.ended.is_some()).count();
+        let count = world.fault_changes();
         if count != self.faults {
             self.faults = count;
             self.power(world, at);

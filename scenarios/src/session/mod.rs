@@ -272,11 +272,6 @@ impl Session {
         &self.follower
     }
 
-    /// The same, for whoever simulates traffic to tell of requests.
-    pub fn follower_mut(&mut self) -> &mut follower::Follower {
-        &mut self.follower
-    }
-
     /// What was seen of the run over time.
     pub fn sampler(&self) -> &Sampler {
         &self.sampler

@@ -201,9 +201,11 @@ impl Run {
         let depth = self.depth;
         self.depth += 1;
         while self.depth < DEEPEST && self.limit.is_some_and(|limit| self.elapsed <= limit) {
-            let before = self.elapsed;
+            let (before, noted) = (self.elapsed, self.marks.len());
             self = self.list(body);
-            if self.ended.is_some() || self.elapsed == before || self.marks.len() >= MOST_MARKS {
+            // A round has no memory: after one in which nothing was noted nothing ever will be.
+            let idle = self.elapsed == before || self.marks.len() == noted;
+            if self.ended.is_some() || idle || self.marks.len() >= MOST_MARKS {
                 break;
             }
         }

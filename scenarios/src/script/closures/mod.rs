@@ -11,7 +11,7 @@ pub(super) mod inside;
 pub(super) mod plugin;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod values;
 pub(super) mod webhook;
 

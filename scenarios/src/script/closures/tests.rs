@@ -8,7 +8,7 @@ fn script(text: &str) -> Run {
 }
 
 /// Runs a script in which nothing goes wrong; gives its transcript.
-fn well(text: &str) -> String {
+pub(in crate::script) fn well(text: &str) -> String {
     let run = script(text);
     let reports: Vec<String> = run.reports.iter().map(|report| report.render(false)).collect();
     assert!(run.exit_code() == 0, "{}\n{:?}\n{}", run.transcript.text(), run.checks.failed, reports.concat());

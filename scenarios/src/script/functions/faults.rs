@@ -291,7 +291,7 @@ fn packet_loss(call: &Call<'_>) -> Fallible<Dynamic> {
             .into());
     };
     let trouble = Trouble { loss, delay: Duration::ZERO };
-    let what = format!("{} % packet loss", loss * 100.0);
+    let what = format!("{} % packet loss", (loss * 1e6).round() / 1e4);
     act(call, |session| session.trouble(&texts(&these), &texts(&those), trouble, &what))
 }
 
