@@ -159,7 +159,8 @@ impl<V: Value> Member<V> {
 
     pub(super) fn tick(&mut self, setup: Setup, out: &mut impl Effects<V>) {
         let now = out.now();
-        if self.timers.tick != Some(now) {
+        // It may come late, to a process that hung or had no CPU; one that is early was set for another instant.
+        if self.timers.tick.is_none_or(|set| set > now) {
             return;
         }
         self.timers.tick = None;

@@ -276,7 +276,7 @@ impl<V: Value> Member<V> {
     }
 
     pub(super) fn lease_tick(&mut self, setup: Setup, out: &mut impl Effects<V>) {
-        if self.timers.lease != Some(out.now()) {
+        if self.timers.lease.is_none_or(|set| set > out.now()) {
             return;
         }
         self.timers.lease = None;

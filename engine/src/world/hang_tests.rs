@@ -2,6 +2,7 @@
 
 use super::tests::{SECOND, apply, cluster, ready, run};
 use super::*;
+use crate::kernel::Trouble;
 
 #[test]
 fn a_scheduler_that_hangs_binds_what_has_come_when_it_goes_on() {
@@ -106,4 +107,30 @@ fn a_hanging_leader_of_etcd_is_replaced_and_follows_when_it_goes_on() {
 fn all_supervised(world: &mut World) {
     let all: Vec<Process> = world.process_list().collect();
     all.into_iter().for_each(|process| world.supervise(process, true));
+}
+
+#[test]
+fn a_follower_that_has_hung_notices_later_that_its_leader_is_gone() {
+    let mut setup = Setup::new(5, 1, 3, crate::profiles::laptop());
+    setup.supervised = false;
+    let mut world = World::new(setup.shared());
+    world.run_until(Instant::START + SECOND.times(14));
+    let leader = (0..3).find(|member| world.etcd()[usize::from(*member)].raft().is_leader()).expect("a leader");
+    let (follower, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    // A link that is not quite well keeps heartbeats, and so the timers of elections, going.
+    let slow = Trouble { loss: 0.0, delay: Duration::from_millis(1) };
+    world.trouble_link(Endpoint::Etcd(leader), Endpoint::Etcd(other), slow);
+    run(&mut world, SECOND.times(3));
+    assert!(world.hang(Process::Etcd(follower)));
+    run(&mut world, SECOND.times(20));
+    assert!(world.resume(Process::Etcd(follower)));
+    run(&mut world, SECOND.times(5));
+    world.kill(Process::Etcd(leader));
+    run(&mut world, SECOND.times(10));
+    let leads =
+        (0..3).filter(|member| *member != leader && world.etcd()[usize::from(*member)].raft().is_leader()).count();
+    assert_eq!(leads, 1, "the two that are left elect one of them");
+    world.kill(Process::Etcd(other));
+    run(&mut world, SECOND.times(10));
+    assert_eq!(world.etcd()[usize::from(follower)].raft().leader(), None, "it notices that it is alone");
 }
