@@ -353,9 +353,11 @@ impl EtcdClient {
                 connection.behind = false;
                 heard.push(Heard::Fresh(kind, response.revision));
             }
+            // One that hung may answer what another has answered since.
             _ => {
-                self.open.remove(&id);
-                heard.push(Heard::Answer(id, response));
+                if self.open.remove(&id).is_some() {
+                    heard.push(Heard::Answer(id, response));
+                }
             }
         }
     }
@@ -528,4 +530,30 @@ fn backoff((server, group): (u8, u8), failures: u32, setup: &Setup, out: &Effect
 
 fn hash(counter: u64, second: u64) -> u64 {
     crate::kernel::hash_words(&[counter, second])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etcd::{KeyRange, RangeReply, RangeRequest};
+    use crate::kernel::Instant;
+    use crate::kernel::out::RecordId;
+    use crate::profiles;
+
+    #[test]
+    fn what_has_been_answered_is_answered_once() {
+        let setup = Setup::new(1, 1, 3, profiles::laptop());
+        let mut client = EtcdClient::new(0, 1, &setup);
+        let mut out = Effects::new(Instant::START, RecordId(0), 1, Vec::new());
+        let group = client.group(Kind::Event);
+        let id = client.own(Own::List, group);
+        let request = Request::Range(RangeRequest::new(KeyRange::Prefix("/registry/events/".into())));
+        client.ask(id, group, request, &mut out);
+        let empty = RangeReply { kvs: Vec::new(), more: false, count: 0, keys_only: false };
+        let answer = |revision| Response { revision, term: 1, body: Ok(Reply::Range(empty.clone())) };
+        let mut heard = Vec::new();
+        client.hear(id, answer(151), &setup, &mut out, &mut heard);
+        client.hear(id, answer(147), &setup, &mut out, &mut heard);
+        assert!(matches!(&heard[..], [Heard::Answer(_, Response { revision: 151, .. })]), "{}", heard.len());
+    }
 }
