@@ -135,6 +135,10 @@ impl World {
     }
 
     fn break_watch(&mut self, server: Endpoint, client: Endpoint, number: u64, expired: bool, cause: RecordId) {
+        if self.network.is_cut(server, client) {
+            // Nothing gets through anyway; whoever closes the connection after its silence ends the watch.
+            return;
+        }
         if let Endpoint::ApiServer(place) = server
             && let Some(server) = self.apiservers.get_mut(usize::from(place))
         {
