@@ -122,7 +122,7 @@ impl Scheduler {
 
     /// Time to see whether all claims have their volumes.
     pub(super) fn check_volumes(&mut self, uid: Uid, out: &mut Effects) {
-        let due = |prebinding: &&Prebinding| prebinding.next == out.now();
+        let due = |prebinding: &&Prebinding| prebinding.next <= out.now();
         let Some(prebinding) = self.prebindings.get(&uid).filter(due) else { return };
         match self.bound_yet(prebinding) {
             Ok(true) => {
