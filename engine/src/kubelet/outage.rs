@@ -90,7 +90,9 @@ impl Kubelet {
     /// Pods that are gone from the API server are gone from the node.
     pub(super) fn clean_up(&mut self, setup: &Setup, out: &mut Effects) {
         let known = |worker: &PodWorker| {
-            statics::is_static(worker.pod()) || self.informer.store.get(&worker.object.key()).is_some()
+            // Another pod may have its name by now.
+            let named = self.informer.store.get(&worker.object.key());
+            statics::is_static(worker.pod()) || named.is_some_and(|named| named.meta().uid == worker.uid)
         };
         let orphans: Vec<Uid> = self.pods.iter().filter(|(_, worker)| !known(worker)).map(|(uid, _)| *uid).collect();
         for uid in orphans {
