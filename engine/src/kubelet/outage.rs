@@ -51,6 +51,11 @@ impl Kubelet {
         self.running = false;
     }
 
+    /// How often its machine has lost its power.
+    pub fn boots(&self) -> u32 {
+        self.boots
+    }
+
     /// The machine is without power, and its kubelet gone: no container runs any more.
     pub fn lose_power(&mut self) {
         self.boots += 1;
@@ -136,11 +141,8 @@ impl PodWorker {
         };
         let any = dead.iter().any(anew);
         self.containers = dead.into_iter().map(|it| if anew(&it) { it.anew() } else { it }).collect();
-        self.init_containers = if any {
-            past.init_containers.into_iter().map(|container| container.died(now).anew()).collect()
-        } else {
-            past.init_containers
-        };
+        let dead = past.init_containers.into_iter().map(|container| container.died(now));
+        self.init_containers = dead.map(|container| if any { container.anew() } else { container }).collect();
     }
 }
 
@@ -155,8 +157,15 @@ impl Container {
 
     /// It is to be started again, if it ever was.
     fn anew(mut self) -> Self {
-        if let Run::Ended { exit_code, oom, started, finished, id } = self.run {
-            self.last = Some(status::terminated(exit_code, oom, started, finished, id));
+        let ended = match self.run {
+            Run::Ended { exit_code, oom, started, finished, id } => {
+                self.last = Some(status::terminated(exit_code, oom, started, finished, id));
+                true
+            }
+            // Its end is told already; how long it was to wait is not known to a new kubelet.
+            _ => self.crashes.waits,
+        };
+        if ended {
             self.restarts += 1;
             self.crashes = Default::default();
             self.run = Run::Waiting { reason: Text::default(), message: Text::default() };

@@ -7,6 +7,7 @@ mod probes;
 
 use serde_json::{Value, json};
 
+use crate::apiserver::request::Propagation;
 use crate::controllers::cluster::Cluster;
 use crate::objects::{Key, Kind, json as api_json};
 use crate::process::Process;
@@ -67,6 +68,39 @@ fn containers_outlive_their_kubelet_but_not_their_machine() {
     let node = said(&cluster, "worker-1");
     assert!(node.iter().any(|said| said.starts_with("Rebooted: Node worker-1 has been rebooted, boot id: ")));
     assert_eq!(node.iter().filter(|said| said.starts_with("NodeReady")).count(), 1, "it was ready all along");
+}
+
+#[test]
+fn a_pod_with_a_sidecar_that_is_deleted_while_its_machine_is_dark_goes_with_the_boot() {
+    let mut cluster = Cluster::new();
+    let sidecar = json!([{"name": "proxy", "image": "envoy:1", "restartPolicy": "Always"}]);
+    cluster.create(Kind::Pod, "default", pod("web", json!({"initContainers": sidecar})));
+    cluster.run(10_000);
+    assert_eq!(shown(&cluster, "web")["status"]["phase"], "Running");
+    assert!(cluster.world.lose_power(0));
+    cluster.delete(Kind::Pod, Key::new("default", "web"), Propagation::Background);
+    cluster.run(5_000);
+    assert!(!shown(&cluster, "web")["metadata"]["deletionTimestamp"].is_null());
+    cluster.world.start(Process::Kubelet(0));
+    cluster.run(10_000);
+    assert_eq!(shown(&cluster, "web"), Value::Null);
+}
+
+#[test]
+fn a_container_that_waited_for_its_restart_is_started_at_once_after_a_boot() {
+    let mut cluster = Cluster::new();
+    let mut crashing = pod("web", json!({}));
+    crashing["metadata"]["annotations"] = json!({"wavetank.dev/run": "2s exit 1"});
+    cluster.create(Kind::Pod, "default", crashing);
+    cluster.run(60_000);
+    let waiting = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
+    let before = shown(&cluster, "web");
+    assert_eq!(waiting(&before), "CrashLoopBackOff");
+    assert!(cluster.world.lose_power(0));
+    cluster.world.start(Process::Kubelet(0));
+    cluster.run(12_000);
+    let count = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_i64();
+    assert!(count(&shown(&cluster, "web")) > count(&before), "{}", shown(&cluster, "web")["status"]);
 }
 
 #[test]
