@@ -37,8 +37,8 @@ pub enum Event {
     MetricsServer(MetricsEvent),
     /// A node pulls an image: no event of its own, but answered where it is asked for.
     Registry(Box<PullRequest>),
-    /// A machine that was told to shut down has done so: the n-th node's.
-    PowerOff(u32),
+    /// A machine that was told to shut down has done so: the n-th node's, and in which boot.
+    PowerOff(u32, u32),
     /// To the kube-proxy of the n-th node.
     Proxy(u32, ProxyEvent),
     /// To the requests that scripts send.
@@ -125,7 +125,7 @@ impl Event {
             Event::Custom(number, _) => Endpoint::Custom(*number),
             Event::MetricsServer(_)
             | Event::Registry(_)
-            | Event::PowerOff(_)
+            | Event::PowerOff(..)
             | Event::Traffic(_)
             | Event::Restart(_)
             | Event::CpuFree(_)

@@ -518,9 +518,9 @@ impl World {
             }
             Event::MetricsServer(event) => self.metrics_event(event, &mut out),
             Event::Registry(_) => {}
-            Event::PowerOff(node) => {
+            Event::PowerOff(node, boot) => {
                 self.buffer = out.into_actions();
-                return self.powers_off(node);
+                return self.shut_down_done(node, boot);
             }
             Event::Proxy(node, event) => self.proxy_event(node, event, &mut out),
             Event::Traffic(event) => self.traffic_event(event, &mut out),

@@ -41,7 +41,7 @@ mod report;
 mod restart;
 pub mod schedule;
 mod serving;
-mod shutdown;
+pub(crate) mod shutdown;
 mod statics;
 mod status;
 mod system_oom;

@@ -3,6 +3,8 @@
 //! Models: kubernetes v1.36.2 pkg/kubelet/nodeshutdown/{nodeshutdown_manager,nodeshutdown_manager_linux}.go. Without a grace period
 //! (shutdownGracePeriod 0, the default) the kubelet does not take part, and the machine goes off under its pods. Left out: grace periods by
 //! priority, the wait for volumes, a shutdown that is called off.
+//!
+//! A kubelet that hangs or ends meanwhile holds the machine up no longer than the grace period, for which it has logind's delay.
 
 use super::fate::Fate;
 use super::pod_worker::{PodWorker, Stage};
@@ -18,7 +20,7 @@ pub(super) const CRITICAL: i32 = 2_000_000_000;
 /// Why the pods end.
 const WHY: &str = "Pod was terminated in response to imminent node shutdown.";
 /// From the end of the last pod to the end of power: an estimate of what the other services of a machine take.
-const POWER_OFF: Duration = Duration::from_secs(2);
+pub const POWER_OFF: Duration = Duration::from_secs(2);
 
 /// Where a shutdown stands.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ impl Kubelet {
             self.shutting_down =
                 self.shutting_down.take().map(|it| ShuttingDown { step: step + 1, ending: pods.clone(), until, ..it });
             if step == 2 {
-                return out.after(POWER_OFF, Event::PowerOff(self.index));
+                return out.after(POWER_OFF, Event::PowerOff(self.index, self.boots));
             }
             let seconds = grace.as_nanos() / 1_000_000_000;
             for uid in &pods {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::World;
+use super::machines::AfterIt;
 use crate::apiserver::ApiServerEvent;
 use crate::apiserver::etcd_client::KEEPALIVE;
 use crate::client::Agent;
@@ -29,6 +30,8 @@ pub(super) struct Faults {
     log: Vec<Struck>,
     /// Faults of the log that are over.
     closed: usize,
+    /// Machines that have been told to shut down and are not yet off.
+    pub going_off: BTreeMap<u32, AfterIt>,
     /// Processes whose clock is wrong. [ns]
     pub clocks: BTreeMap<Process, i64>,
     /// Clients whose watches are late or break.
@@ -204,6 +207,7 @@ impl World {
                 self.mended(|other| *other == Fault::Hangs(Process::Kubelet(node)));
             }
             Fault::Down { process, .. } => self.up_again(process),
+            Fault::ShutDown(node) if !begins && self.boot_after_shutdown(node) => {}
             Fault::NoPower(node) | Fault::ShutDown(node) if !begins => self.up_again(Process::Kubelet(node)),
             Fault::NoPower(_) => {}
             Fault::ShutDown(node) => {
@@ -293,7 +297,7 @@ impl World {
     }
 
     /// A process starts again, unless something else keeps it down.
-    fn up_again(&mut self, process: Process) {
+    pub(super) fn up_again(&mut self, process: Process) {
         if self.faults.keep_down(process) {
             return;
         }

@@ -6,13 +6,24 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::World;
-use crate::event::Event;
-use crate::kernel::Duration;
+use crate::event::{Event, Queued};
+use crate::faults::Fault;
 use crate::kernel::out::RecordId;
-use crate::kubelet::{Amount, KubeletEvent, Signal};
+use crate::kernel::{Duration, Endpoint};
+use crate::kubelet::shutdown::POWER_OFF;
+use crate::kubelet::{Amount, Kubelet, KubeletEvent, Signal};
 use crate::objects::Name;
 use crate::process::Process;
 use crate::registry::Registries;
+
+/// What a machine does once it is off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AfterIt {
+    /// It stays off.
+    Off,
+    /// It boots.
+    Boot,
+}
 
 impl World {
     /// The registries, to break and to mend.
@@ -35,18 +46,38 @@ impl World {
         if !self.is_running(Process::Kubelet(node)) {
             return false;
         }
-        if self.setup.kubelet.shutdown_grace == Duration::ZERO {
+        let grace = self.setup.kubelet.shutdown_grace;
+        let Some(boot) = self.kubelets.get(node as usize).map(Kubelet::boots) else { return false };
+        if grace == Duration::ZERO {
             self.powers_off(node);
-        } else {
+        } else if self.faults.going_off.insert(node, AfterIt::Off).is_none() {
             self.now_at(Event::Kubelet(node, KubeletEvent::Shutdown), RecordId(0));
+            let off = Queued::anybody(Event::PowerOff(node, boot), RecordId(0));
+            self.push(self.now + grace + POWER_OFF, Endpoint::Outside, off);
         }
         true
     }
 
-    /// A machine is off after a shutdown.
-    pub(super) fn powers_off(&mut self, node: u32) {
+    /// A machine that is on its way to being off boots then. False if it is not.
+    pub fn boot_after_shutdown(&mut self, node: u32) -> bool {
+        self.faults.going_off.get_mut(&node).map(|then| *then = AfterIt::Boot).is_some()
+    }
+
+    /// A machine has shut down, unless it was booted since it was told to.
+    pub(super) fn shut_down_done(&mut self, node: u32, boot: u32) {
+        if self.kubelets.get(node as usize).is_some_and(|kubelet| kubelet.boots() == boot) {
+            let then = self.faults.going_off.get(&node).copied();
+            self.powers_off(node);
+            if then == Some(AfterIt::Boot) {
+                self.up_again(Process::Kubelet(node));
+            }
+        }
+    }
+
+    fn powers_off(&mut self, node: u32) {
         self.supervise(Process::Kubelet(node), false);
         self.lose_power(node);
+        self.mended(|part| *part == Fault::Hangs(Process::Kubelet(node)));
     }
 
     /// Puts a manifest into the directory of a node's static pods, or takes it away. False if there is no such node, or no such file to

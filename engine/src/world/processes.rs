@@ -61,6 +61,7 @@ impl World {
         let ended = self.is_running(kubelet).then(|| self.end(kubelet, Ending::Killed, RecordId(0)));
         let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
         kubelet.lose_power();
+        self.faults.going_off.remove(&node);
         self.machine_lost(node);
         self.traffic_loses_machine(node, ended);
         true

@@ -121,9 +121,16 @@ impl Session {
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let processes = self.processes_of(name.strip_prefix(NODE).unwrap_or(name))?;
         let supervised = self.world.setup().supervised;
-        let mut started = false;
+        let (mut started, mut off) = (false, false);
         for process in &processes {
             started |= self.world.start(*process);
+        }
+        for node in self.machines(name).transpose()?.unwrap_or_default() {
+            off |= self.world.boot_after_shutdown(node);
+        }
+        if off && !started {
+            self.world.mended(|part| processes.iter().any(|process| part.keeps_down(*process)));
+            return Ok(format!("{name} boots as soon as it has shut down"));
         }
         if !started {
             return Err(format!("`{name}` runs already"));

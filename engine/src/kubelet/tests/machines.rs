@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{pod, said, shown};
 use crate::controllers::cluster::Cluster;
+use crate::faults::Fault;
 use crate::kernel::Duration;
 use crate::kubelet::read_static_pod;
 use crate::objects::{Key, Kind, json as api_json};
@@ -187,6 +188,52 @@ fn a_node_that_shuts_down_ends_its_pods_in_order() {
     cluster.run(10_000);
     assert_eq!(condition(&node(&cluster, "worker-1"), "Ready").0, "True");
     assert_eq!(phase(&cluster, "slow"), "Failed", "what has ended stays so");
+}
+
+/// A cluster whose kubelets end pods within 30 s when they are told to shut down, with a pod on the first node that takes all of it.
+fn with_grace() -> Cluster {
+    let mut setup = setup();
+    setup.kubelet.shutdown_grace = Duration::from_secs(30);
+    let mut cluster = Cluster::of(setup);
+    let mut slow = pod("slow", json!({"terminationGracePeriodSeconds": 300}));
+    slow["metadata"]["annotations"] = json!({"wavetank.dev/stop": "never"});
+    cluster.create(Kind::Pod, "default", slow);
+    cluster.run(10_000);
+    cluster
+}
+
+#[test]
+fn a_machine_that_is_to_run_again_before_it_is_off_boots_then() {
+    let mut cluster = with_grace();
+    let fault = cluster.world.begin_fault("node/worker-1 shuts down", vec![Fault::ShutDown(0)]);
+    cluster.run(5_000);
+    assert!(cluster.world.end_fault(fault));
+    cluster.run(26_000);
+    assert!(cluster.world.is_running(Process::Kubelet(0)), "its last pod has just been killed");
+    assert_eq!(condition(&node(&cluster, "worker-1"), "Ready").0, "False");
+    cluster.run(10_000);
+    assert_eq!(condition(&node(&cluster, "worker-1"), "Ready").0, "True");
+    assert!(said(&cluster, "worker-1").iter().any(|said| said.starts_with("Rebooted")));
+    assert_eq!(phase(&cluster, "slow"), "Failed");
+    cluster.run(60_000);
+    assert!(cluster.world.is_running(Process::Kubelet(0)), "no second end of power comes");
+}
+
+#[test]
+fn a_kubelet_that_hangs_or_is_gone_does_not_hold_a_shutdown_up() {
+    for hangs in [true, false] {
+        let mut cluster = with_grace();
+        assert!(cluster.world.shut_down(0));
+        cluster.run(1_000);
+        let kubelet = Process::Kubelet(0);
+        let stopped = if hangs { cluster.world.hang(kubelet) } else { cluster.world.kill(kubelet) };
+        assert!(stopped);
+        cluster.run(32_000);
+        assert!(!cluster.world.is_running(kubelet) && !cluster.world.is_hanging(kubelet));
+        cluster.world.start(kubelet);
+        cluster.run(10_000);
+        assert_eq!(condition(&node(&cluster, "worker-1"), "Ready").0, "True");
+    }
 }
 
 #[test]

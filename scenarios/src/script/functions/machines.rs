@@ -95,7 +95,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         name: "shutdown",
         group: Group::Faults,
         signatures: &["shutdown(node)"],
-        summary: "Tells a node (`worker-1` or `node/worker-1`), or each of a list, to shut down; `restart(\"node/worker-1\")` boots it. If the \
+        summary: "Tells a node (`worker-1` or `node/worker-1`), or each of a list, to shut down; `restart(\"node/worker-1\")` boots it, once it is off. If the \
             cluster's `kubelet` has a `shutdown_grace_period`, the kubelet reports itself not ready and ends its pods, critical ones \
             last; without one the machine goes off under its pods, as after `crash`.",
         example: "shutdown(\"worker-1\");\nrun_for(\"1m\");\nrestart(\"node/worker-1\");",
