@@ -31,6 +31,11 @@ impl Expectations {
         })
     }
 
+    /// Whether something is expected, however overdue it may be.
+    pub fn open(&self, key: &Key) -> bool {
+        self.by_key.get(key).is_some_and(|expected| expected.creations > 0 || !expected.deletions.is_empty())
+    }
+
     /// Expects `n` creations, and nothing else.
     pub fn expect_creations(&mut self, key: &Key, n: usize, now: Instant) {
         self.by_key.insert(key.clone(), Expected { creations: n as i64, deletions: BTreeSet::new(), since: now });

@@ -33,6 +33,9 @@ pub trait Controller {
     /// If given, a failed key waits this long at first and longer with each further failure, whatever other keys do.
     const FIRST_WAIT: Option<Duration> = None;
 
+    /// What a sync is refused with while the caches are older than what the controller wrote; `None`: with both versions.
+    const OUT_OF_DATE: Option<&'static str> = None;
+
     /// Who its events say they come from.
     const SOURCE: &'static str = Self::AGENT.name();
     /// How often it looks at everything, from when its caches are filled; `None`: it only reacts.

@@ -220,6 +220,17 @@ impl ControllerManager {
         self.connection.next()
     }
 
+    /// Whether the controller of a replica set, a DaemonSet or a Job has asked for pods that it has not seen since. After five
+    /// minutes it goes on without, but not before something else wakes it.
+    pub fn expects_pods(&self, kind: Kind, key: &Key) -> bool {
+        match kind {
+            Kind::ReplicaSet => self.controllers.replica_set.expects(key),
+            Kind::DaemonSet => self.controllers.daemon_set.expects(key),
+            Kind::Job => self.controllers.job.expects(key),
+            _ => false,
+        }
+    }
+
     /// What it knows of the cluster.
     pub fn caches(&self) -> &Caches {
         &self.caches

@@ -204,6 +204,11 @@ impl<C: Controller> Running<C> {
         Ok(())
     }
 
+    /// Whether it has asked for pods of the key that it has not seen since, however long ago.
+    pub fn expects(&self, key: &Key) -> bool {
+        self.expectations.open(key)
+    }
+
     /// Sends the next event for people, if none is on its way.
     pub fn tell(&mut self, around: &mut Surroundings<'_, '_>) {
         let Surroundings { connection, setup, out, .. } = around;
@@ -242,12 +247,12 @@ impl<C: Controller> Running<C> {
             let read = caches.informer(*kind).map_or(u64::MAX, |informer| informer.version());
             if read < *wrote {
                 let resource = kind.qualified();
-                return Some(
+                let versions = || {
                     format!(
                         "read version: {read} is not as new as written version: {wrote} for group resource {resource}"
                     )
-                    .into(),
-                );
+                };
+                return Some(C::OUT_OF_DATE.map_or_else(|| versions().into(), Text::from));
             }
         }
         self.wrote.remove(key);
