@@ -190,11 +190,13 @@ pub enum Body {
 pub enum Patch {
     /// As a person's tool sends it.
     Json(PatchType, Arc<Value>),
-    /// A kubelet's or the scheduler's report; refused if the pod is another one by now.
+    /// A kubelet's report: what differs between two statuses; refused if the pod is another one by now.
     PodStatus {
         /// The pod that is meant.
         uid: Uid,
-        /// Its whole new status.
+        /// The pod as its author knew it.
+        read: Arc<Object>,
+        /// What its whole status is to be.
         status: Box<PodStatus>,
     },
     /// What the scheduler has to say of a pod; refused if the pod is another one by now.

@@ -198,7 +198,7 @@ fn fail_and_delete(pod: &Pod, orphan: bool, routine: &mut Routine<'_>) -> Step<(
                 status.conditions.retain(|known| known.kind != condition.kind);
                 status.conditions.push(condition);
             }
-            Patch::PodStatus { uid: pod.meta.uid, status }
+            Patch::PodStatus { uid: pod.meta.uid, read: Arc::new(Object::Pod(pod.clone())), status }
         };
         let call = || Call::patch(Kind::Pod, pod.meta.key(), patch()).of(Subresource::Status);
         if routine.call(call)?.is_err() {

@@ -15,7 +15,7 @@ use super::logs::Log;
 use super::probes::{Probes, Which};
 use super::pulls::Pulling;
 use super::report::Reporting;
-use super::{Surroundings, pod_of, restart};
+use super::{Surroundings, phase, pod_of, restart};
 use crate::event::Event;
 use crate::kernel::{Duration, Instant};
 use crate::metrics_server::{MetricsEvent, PodChange};
@@ -349,8 +349,14 @@ impl PodWorker {
         {
             self.report_soon(around);
         }
+        let alive = (Stage::Admitted..Stage::Terminating).contains(&self.stage);
         if self.pod().meta.deleting() && self.stage < Stage::Terminating {
             self.terminate(around);
+        } else if self.stage == Stage::Seen && self.pod().status.phase.terminal() {
+            *self = PodWorker::over(self.object.clone());
+        } else if alive && self.pod().status.phase.terminal() && !phase::of(self).terminal() {
+            // Somebody has said that it is over, maybe this kubelet before it ended.
+            self.stop_all(self.grace_of_spec().max(0) as u64, around);
         } else if self.pod().meta.deleting() && self.stage == Stage::Terminating {
             self.hasten(around);
         } else if self.pod().meta.deleting() && self.stage == Stage::Terminated && self.reporting.final_stored {

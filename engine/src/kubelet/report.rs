@@ -66,7 +66,7 @@ impl PodWorker {
             return self.report_later(around);
         }
         let current = result.ok().and_then(|answer| answer.object().cloned());
-        let Some(Object::Pod(pod)) = current.as_deref() else {
+        let Some((read, Object::Pod(pod))) = current.as_ref().map(|object| (object, &**object)) else {
             self.reporting.under_way = false;
             return self.after_report(around);
         };
@@ -80,7 +80,7 @@ impl PodWorker {
             self.reporting.under_way = false;
             return self.after_report(around);
         }
-        let patch = Patch::PodStatus { uid: pod.meta.uid, status: Box::new(wanted) };
+        let patch = Patch::PodStatus { uid: pod.meta.uid, read: read.clone(), status: Box::new(wanted) };
         let call = Call::patch(Kind::Pod, pod.meta.key(), patch).of(Subresource::Status);
         let number = around.connection.send(around.agent(), call, Duration::ZERO, around.out);
         around.requests.insert(number, Purpose::PodStatus(self.uid));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::images::canonical;
 use super::outage::UNKNOWN_EXIT;
 use super::pod_worker::{Container, PodWorker, Run, Stage};
-use super::{Surroundings, phase, pod_of};
+use super::{Surroundings, phase, pod_of, statics};
 use crate::kernel::Instant;
 use crate::objects::{Condition, ContainerState, ContainerStatus, Name, Phase, Pod, PodStatus, Text, condition};
 
@@ -26,7 +26,9 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
             ..PodStatus::default()
         };
     }
-    let phase = phase::of(worker);
+    // What has ended stays so, whoever said it. A mirror tells of a static pod, which nobody else can end.
+    let over = stored.status.phase.terminal() && !statics::is_static(pod);
+    let phase = if over { stored.status.phase } else { phase::of(worker) };
     // Why a pod was ended is told when it has ended.
     let failure = worker.failure.as_deref().filter(|_| worker.stage == Stage::Terminated);
     let told = |text: Option<&str>| text.map_or(Text::default(), |text| text.to_owned().into());
@@ -47,6 +49,9 @@ pub(super) fn of(worker: &PodWorker, stored: &Pod, around: &Surroundings<'_, '_>
     // What others say of the pod stays, in front of what the kubelet says (mergePodStatus).
     let foreign = stored.status.conditions.iter().filter(|known| condition::find(&own, &known.kind).is_none()).cloned();
     status.conditions = foreign.chain(own.iter().cloned()).collect();
+    if over && status.reason.is_empty() {
+        (status.reason, status.message) = (stored.status.reason.clone(), stored.status.message.clone());
+    }
     if let Some(fate) = &worker.fate {
         fate.mark(&mut status, worker, &stored.status.conditions, around);
     }

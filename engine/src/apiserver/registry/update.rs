@@ -7,7 +7,7 @@ use crate::apiserver::admission;
 use crate::apiserver::request::{Body, Patch, Subresource};
 use crate::apiserver::status::Status;
 use crate::objects::node::NodeStatus;
-use crate::objects::{Condition, Key, Kind, Name, Node, Object, Pod, condition};
+use crate::objects::{Condition, Key, Kind, Name, Node, Object, Pod, PodStatus, condition};
 
 /// What an update or a patch makes of the present state.
 pub fn update(context: &mut Context<'_>, current: &Arc<Object>) -> Result<Write, Status> {
@@ -229,6 +229,39 @@ fn report(node: &mut Node, status: &NodeStatus) {
     }
 }
 
+/// A status with the difference between two others, as a strategic merge patch of them makes it: what both have alike stays as it is.
+fn merged(current: &PodStatus, read: &PodStatus, wanted: &PodStatus) -> PodStatus {
+    let mut next = wanted.clone();
+    fn keep<T: PartialEq + Clone>(next: &mut T, read: &T, current: &T) {
+        if next == read {
+            *next = current.clone();
+        }
+    }
+    keep(&mut next.phase, &read.phase, &current.phase);
+    keep(&mut next.reason, &read.reason, &current.reason);
+    keep(&mut next.message, &read.message, &current.message);
+    keep(&mut next.host_ip, &read.host_ip, &current.host_ip);
+    keep(&mut next.pod_ip, &read.pod_ip, &current.pod_ip);
+    keep(&mut next.start_time, &read.start_time, &current.start_time);
+    keep(&mut next.init_containers, &read.init_containers, &current.init_containers);
+    keep(&mut next.containers, &read.containers, &current.containers);
+    keep(&mut next.observed_generation, &read.observed_generation, &current.observed_generation);
+    keep(&mut next.nominated, &read.nominated, &current.nominated);
+    for condition in &mut next.conditions {
+        let same = condition::find(&read.conditions, &condition.kind) == Some(condition);
+        if same && let Some(current) = condition::find(&current.conditions, &condition.kind) {
+            *condition = current.clone();
+        }
+    }
+    // The scheduler's and the kubelet's conditions live side by side.
+    for old in &current.conditions {
+        if condition::find(&next.conditions, &old.kind).is_none() {
+            next.conditions.push(old.clone());
+        }
+    }
+    next
+}
+
 /// A component's patch in compact form.
 fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
     let mut next = current.clone();
@@ -239,18 +272,13 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
         Status::conflict(current.kind(), &name, &why)
     };
     match (&mut next, patch) {
-        (Object::Pod(pod), Patch::PodStatus { uid, status }) => {
+        (Object::Pod(pod), Patch::PodStatus { uid, read, status }) => {
             if pod.meta.uid != *uid {
                 return Err(other(*uid));
             }
-            // The scheduler's and the kubelet's conditions live side by side.
-            let mut status = (**status).clone();
-            for old in &pod.status.conditions {
-                if condition::find(&status.conditions, &old.kind).is_none() {
-                    status.conditions.push(old.clone());
-                }
+            if let Some(read) = read.as_pod() {
+                pod.status = merged(&pod.status, &read.status, status);
             }
-            pod.status = status;
         }
         (Object::Pod(pod), Patch::PodCondition { uid, condition, nominated }) => {
             if pod.meta.uid != *uid {

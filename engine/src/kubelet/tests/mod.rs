@@ -104,6 +104,20 @@ fn a_container_that_waited_for_its_restart_is_started_at_once_after_a_boot() {
 }
 
 #[test]
+fn a_pod_of_which_is_said_that_it_is_over_ends_and_stays_so() {
+    let mut cluster = Cluster::new();
+    cluster.create(Kind::Pod, "default", pod("web", json!({"terminationGracePeriodSeconds": 5})));
+    cluster.run(8_000);
+    assert_eq!(shown(&cluster, "web")["status"]["phase"], "Running");
+    let over = json!({"status": {"phase": "Failed", "reason": "Said", "message": "so"}});
+    cluster.patch_status(Kind::Pod, Key::new("default", "web"), over);
+    cluster.run(10_000);
+    let status = shown(&cluster, "web")["status"].clone();
+    assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("Said")), "{status}");
+    assert!(!status["containerStatuses"][0]["state"]["terminated"].is_null(), "{status}");
+}
+
+#[test]
 fn what_a_pod_reads_must_be_there_before_it_runs() {
     let mut cluster = Cluster::new();
     let env = json!([{"name": "M", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "mode"}}}]);
