@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A seed draws a cluster, workloads, operations and faults, each kind on or off, runs them, mends everything and waits until all is
-quiet. Checked on the way: no pod runs twice, rollouts keep their limits, no eviction breaks a budget, no node is asked for more
-than it has, no acknowledged write is lost, etcd's members agree, caches are never ahead, quotas hold. In the end: every
-workload is as it should be, and nothing changes any more. A table says what happened how often: a way of failing that no
-seed took proves nothing.
+quiet. Nodes, zones, links, disks, registries, webhooks and programs fail among others. Checked on the way: no pod runs twice,
+rollouts keep their limits, no eviction breaks a budget, no node is asked for more than it has, no acknowledged write is lost,
+etcd's members agree, caches are never ahead, quotas hold. In the end: every workload is as it should be, users' requests are
+answered, and nothing changes any more. A table says what happened how often: a way of failing that no seed took proves nothing.
 
 A seed that fails is told with the command that runs it again, alone. Kinds for --only and --without are those of the table;
 `crash-2` is the second crash of a seed. Leaving one out changes nothing about the others.
@@ -132,7 +132,7 @@ fn several(args: &SwarmArgs, options: &Options) -> u8 {
             .collect();
         for outcome in &outcomes {
             summary.add(outcome);
-            bar.suspend(|| tell(outcome, args, options));
+            bar.suspend(|| tell(outcome, args, options, &mut summary));
         }
         bar.set_message(format!("{} failed", summary.failures.len()));
         if until == last {
@@ -149,7 +149,7 @@ fn several(args: &SwarmArgs, options: &Options) -> u8 {
 }
 
 /// What is said of a seed.
-fn tell(outcome: &Outcome, args: &SwarmArgs, options: &Options) {
+fn tell(outcome: &Outcome, args: &SwarmArgs, options: &Options, summary: &mut Summary) {
     let text = args.report == Report::Text;
     if let Some(failed) = &outcome.failure {
         if text {
@@ -174,6 +174,7 @@ fn tell(outcome: &Outcome, args: &SwarmArgs, options: &Options) {
                 replay(outcome.seed, &small.options)
             ));
         }
+        summary.smallest.insert(outcome.seed, small);
     }
     if let Some(folder) = args.out.as_ref().filter(|_| outcome.failure.is_some() || args.seed.is_some())
         && let Err(problem) = keep(outcome.seed, options, folder)

@@ -15,6 +15,8 @@ pub struct Shape {
     pub api_servers: Vec<String>,
     /// Names of controller managers and schedulers.
     pub deciders: Vec<String>,
+    /// Zones of the nodes that are there from the start.
+    pub zones: Vec<String>,
     /// Whether there is a metrics server.
     pub metrics: bool,
 }
@@ -59,6 +61,16 @@ pub fn draw(seed: u64) -> (Value, Shape) {
     if at("cluster.stragglers").chance(20) {
         spec["kubelet"]["termination"] = json!("12s");
     }
+    if at("cluster.parallel").chance(40) {
+        spec["kubelet"]["max_parallel_pulls"] = json!(at("cluster.parallel").number(2, 5));
+    }
+    if at("cluster.shutdown").chance(60) {
+        spec["kubelet"]["shutdown_grace_period"] = json!("20s");
+        spec["kubelet"]["shutdown_grace_period_critical_pods"] = json!("5s");
+    }
+    if at("cluster.proxies").chance(25) {
+        spec["kube_proxy"] = json!(true);
+    }
     let several = |name: &str, of: u64| -> Vec<String> {
         if of == 1 { vec![name.to_owned()] } else { (0..of).map(|n| format!("{name}-{n}")).collect() }
     };
@@ -69,6 +81,7 @@ pub fn draw(seed: u64) -> (Value, Shape) {
         etcd: (0..etcd).map(|n| format!("etcd-{n}")).collect(),
         api_servers: several("kube-apiserver", api_servers),
         deciders,
+        zones: ZONES.iter().take(zones.min(number as usize)).map(|zone| (*zone).to_owned()).collect(),
         metrics,
     };
     (spec, shape)

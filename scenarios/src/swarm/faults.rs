@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use wavetank_engine::faults::{DropWhen, FaultId};
 use wavetank_engine::kernel::{Duration, Trouble};
 use wavetank_engine::kubelet::{Amount, Signal};
@@ -9,6 +10,7 @@ use wavetank_engine::registry;
 
 use super::cluster::Shape;
 use super::draw::Draw;
+use super::operations;
 use super::plan::{Action, Group, Kind};
 use crate::session::{DiskSpeed, Nanos, Session};
 
@@ -23,6 +25,10 @@ pub enum Fault {
     Hang(String),
     /// A node loses its power.
     Power(String),
+    /// All nodes of a zone lose their power.
+    Zone(String),
+    /// A node shuts down in order, and stays off.
+    ShutDown(String),
     /// Links are cut.
     Cut {
         /// From here.
@@ -89,6 +95,13 @@ pub enum Fault {
         /// They end with 410.
         expired: bool,
     },
+    /// The program behind an admission webhook is gone, or slow.
+    Webhook {
+        /// Which.
+        name: &'static str,
+        /// How long it takes to answer; none: it is gone. [ms]
+        slow: Option<u64>,
+    },
 }
 
 impl Fault {
@@ -99,6 +112,8 @@ impl Fault {
             Fault::Terminate(process) => session.crash(process, true),
             Fault::Hang(process) => session.hang(process),
             Fault::Power(node) => session.crash(&format!("node/{node}"), false),
+            Fault::Zone(zone) => session.crash(&format!("zone/{zone}"), false),
+            Fault::ShutDown(node) => session.shut_down(node),
             Fault::Cut { from, to, both } => session.cut(&[from], &[to], *both),
             Fault::Link { from, to, loss, delay } => {
                 let trouble = Trouble { loss: *loss as f64 / 100.0, delay: Duration::from_millis(*delay) };
@@ -122,6 +137,8 @@ impl Fault {
             Fault::WatchDrop { client, every, expired } => {
                 session.watch_drop(client, DropWhen::Every(Duration::from_secs(*every)), *expired)
             }
+            Fault::Webhook { name, slow: Some(ms) } => session.webhook_slow(name, ms * 1_000_000),
+            Fault::Webhook { name, slow: None } => session.webhook_down(name),
         }
     }
 
@@ -130,7 +147,8 @@ impl Fault {
         match self {
             Fault::Crash(process) | Fault::Terminate(process) => session.restart(process),
             Fault::Hang(process) => session.resume(process),
-            Fault::Power(node) => session.restart(&format!("node/{node}")),
+            Fault::Power(node) | Fault::ShutDown(node) => session.restart(&format!("node/{node}")),
+            Fault::Zone(zone) => session.restart(&format!("zone/{zone}")),
             Fault::Cut { from, to, .. } | Fault::Link { from, to, .. } => {
                 let (a, b) = (session.endpoint(from)?, session.endpoint(to)?);
                 let world = session.world_mut();
@@ -156,7 +174,19 @@ impl Fault {
             Fault::Clock { process, .. } => session.clock_skew(process, 0),
             Fault::WatchDelay { client, .. } => session.watch_delay(client, Duration::ZERO),
             Fault::WatchDrop { client, .. } => over(session, &format!("watches of {client} ")),
+            Fault::Webhook { name, .. } => session.webhook_up(name),
         }
+    }
+
+    /// The nodes whose containers are gone with it: when it begins, and for an orderly shutdown when it ends.
+    pub fn dark(&self, session: &Session, begins: bool) -> Vec<u32> {
+        let name = match self {
+            Fault::Power(node) if begins => format!("node/{node}"),
+            Fault::ShutDown(node) if !begins => format!("node/{node}"),
+            Fault::Zone(zone) if begins => format!("zone/{zone}"),
+            _ => return Vec::new(),
+        };
+        session.machines(&name).and_then(Result::ok).unwrap_or_default()
     }
 }
 
@@ -168,6 +198,8 @@ fn over(session: &mut Session, name: &str) -> Result<String, String> {
 }
 
 const SECOND: Nanos = 1_000_000_000;
+/// Probes that programs answer badly.
+const PROBES: [&str; 3] = ["all", "readiness", "liveness"];
 
 const fn fault(
     name: &'static str,
@@ -190,6 +222,8 @@ pub(super) const KINDS: &[Kind] = &[
         let longest = if draw.chance(30) { 420 } else { 60 };
         lasting(draw, longest, |draw| Fault::Power(draw.name(&shape.nodes)))
     }),
+    fault("zone", 15, 1, |draw, shape, _| lasting(draw, 120, |draw| Fault::Zone(draw.name(&shape.zones)))),
+    fault("shutdown", 20, 1, |draw, shape, _| lasting(draw, 120, |draw| Fault::ShutDown(draw.name(&shape.nodes)))),
     fault("partition", 30, 2, |draw, shape, _| lasting(draw, 60, |draw| cut(draw, shape, true))),
     fault("one-way", 25, 2, |draw, shape, _| lasting(draw, 60, |draw| cut(draw, shape, false))),
     fault("loss", 30, 3, |draw, shape, _| {
@@ -225,6 +259,26 @@ pub(super) const KINDS: &[Kind] = &[
             every: draw.number(1, 20),
             expired: draw.chance(50),
         })
+    }),
+    fault("unhealthy", 35, 3, |draw, _, _| {
+        let answers = format!("{}, {}s: ok", draw.one(&["500", "refused", "timeout", "slow 2s"]), draw.number(2, 60));
+        let probe = PROBES[draw.number(0, 2) as usize];
+        vec![(0, Action::Health { target: operations::deployment(draw), probe, answers })]
+    }),
+    fault("webhook", 25, 1, |draw, _, _| {
+        let name = if draw.chance(50) { "marks" } else { "refuses" };
+        let how = json!({
+            "kind": if name == "marks" { "mutating" } else { "validating" },
+            "failure_policy": draw.one(&["Fail", "Fail", "Ignore"]), "timeout": format!("{}s", draw.number(1, 10)),
+        });
+        let trouble = Fault::Webhook { name, slow: draw.chance(50).then(|| draw.number(200, 15_000)) };
+        let begins = draw.number(2_000, 40_000) * 1_000_000;
+        let lasts = draw.number(1_000, 60_000) * 1_000_000;
+        vec![
+            (0, Action::Webhook { name, how }),
+            (begins, Action::Begin(trouble.clone())),
+            (begins + lasts, Action::End(trouble)),
+        ]
     }),
 ];
 

@@ -4,7 +4,9 @@
 //! [`invariants`] looking on ("always"), then mends everything and waits until every workload is as it should be ([`settled`],
 //! "eventually"). What happened on the way is counted over many seeds ("sometimes"). [`shrink`] makes a failing plan small.
 
+mod admission;
 pub mod cluster;
+mod containers;
 pub mod draw;
 pub mod faults;
 pub mod invariants;

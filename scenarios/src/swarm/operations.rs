@@ -1,10 +1,13 @@
 //! What people do to a cluster: a row per kind.
 //!
 //! Left out on purpose: a Deployment's change to `Recreate` in the middle of a rollout followed by scaling. Upstream's rules leave it stuck for
-//! ever: `isScalingEvent` sends each sync to `scale`, which treats several active replica sets only where they roll.
+//! ever: `isScalingEvent` sends each sync to `scale`, which treats several active replica sets only where they roll. Nor is there a static
+//! pod without priority: the scheduler preempts its mirror like any pod, the kubelet keeps the pod, refuses the one that was to have
+//! the room and makes the mirror anew, again and again.
 
 use serde_json::json;
 
+use super::admission::REFUSED;
 use super::cluster::{self, Shape};
 use super::draw::Draw;
 use super::plan::{Action, Group, Kind};
@@ -28,7 +31,7 @@ pub(super) const KINDS: &[Kind] = &[
         one(format!("scale {target} --replicas={replicas}"))
     }),
     operation("image", 60, 3, |draw, _, _| {
-        let tag = if draw.chance(15) { "does-not-exist" } else { draw.one(&["1.25", "1.26", "1.27"]) };
+        let tag = if draw.chance(15) { REFUSED } else { draw.one(&["1.25", "1.26", "1.27"]) };
         one(format!("set image {} main=nginx:{tag}", deployment(draw)))
     }),
     operation("image-of-set", 30, 2, |draw, _, _| {
@@ -81,6 +84,29 @@ pub(super) const KINDS: &[Kind] = &[
         let n = shape.nodes.len() as u64 + number - 1;
         vec![(0, Action::AddNode(cluster::node(draw.number(0, u64::MAX - 1), n, 3)))]
     }),
+    operation("static-pod", 20, 1, |draw, shape, number| {
+        let node = draw.name(&shape.nodes);
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("static-{number}")},
+            "spec": {
+                "containers": [{
+                    "name": "main", "image": "nginx:1.25",
+                    "resources": {"requests": {"cpu": draw.one(&["100m", "500m", "1500m"])}},
+                }],
+                "terminationGracePeriodSeconds": 5, "priorityClassName": "system-node-critical",
+            },
+        });
+        let file = |there| Action::Static { node: node.clone(), manifest: manifest.clone(), there };
+        let gone = draw.number(10_000, 120_000) * 1_000_000;
+        if draw.chance(50) { vec![(0, file(true)), (gone, file(false))] } else { vec![(0, file(true))] }
+    }),
+    operation("traffic", 45, 2, |draw, _, number| {
+        let how = json!({
+            "rps": draw.number(1, 6), "retries": draw.number(0, 2), "keep_alive": draw.chance(50),
+            "service_time": draw.one(&["5ms", "30ms", "200ms"]), "name": format!("users-{number}"),
+        });
+        vec![(0, Action::Traffic { service: format!("service/web-{}", draw.number(0, 1)), how })]
+    }),
     operation("namespace", 35, 2, |draw, _, number| {
         let name = format!("temporary-{number}");
         let (work, gone) = (draw.number(1_000, 3_000), draw.number(4_000, 40_000));
@@ -111,7 +137,7 @@ fn on_pod(draw: &mut Draw, line: &'static str) -> Vec<(Nanos, Action)> {
     vec![(0, Action::OnPod { nth: draw.number(0, 10_000), line })]
 }
 
-fn deployment(draw: &mut Draw) -> String {
+pub(super) fn deployment(draw: &mut Draw) -> String {
     format!("deployment/web-{}", draw.number(0, DEPLOYMENTS - 1))
 }
 

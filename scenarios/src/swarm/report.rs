@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::invariants::sometimes::{PATHS, Sometimes};
 use super::plan::kinds;
 use super::run::{Failure, Outcome};
+use super::shrink::Shrunk;
 use super::{LENGTH, Options};
 use crate::script::duration;
 
@@ -17,6 +18,8 @@ pub struct Summary {
     pub seeds: u64,
     /// Those that failed, in order.
     pub failures: Vec<(u64, Failure)>,
+    /// What is left of those that were made smaller.
+    pub smallest: BTreeMap<u64, Shrunk>,
     /// How often each kind of step was carried out.
     pub steps: BTreeMap<&'static str, u64>,
     /// What happened.
@@ -83,10 +86,15 @@ impl Summary {
             rows.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect::<serde_json::Map<_, _>>()
         };
         let failures = self.failures.iter().map(|(seed, failure)| {
-            json!({
+            let mut row = json!({
                 "seed": seed, "invariant": failure.invariant, "seconds": failure.at as f64 / 1e9, "record": failure.record,
                 "object": failure.object, "text": failure.text, "replay": replay(*seed, options),
-            })
+            });
+            if let Some(small) = self.smallest.get(seed) {
+                row["smallest"] =
+                    json!({"runs": small.runs, "steps": small.steps, "replay": replay(*seed, &small.options)});
+            }
+            row
         });
         json!({
             "seeds": self.seeds, "events": self.events, "failures": failures.collect::<Vec<_>>(),
@@ -147,6 +155,27 @@ mod tests {
             "FAIL seed 4711: a pod runs once\n     at 1m1.5s, record 77\n     default/db-0: it has containers on two nodes\n     \
              wavetank swarm --seed 4711 --for 1m0s --only crash,deployment --without crash-2\n"
         );
+    }
+
+    #[test]
+    fn a_smaller_plan_is_told_to_programs_too() {
+        let options = Options::default();
+        let outcome = super::super::run(1, &Options { length: 1_000_000_000, ..Options::default() });
+        let failed = Failure {
+            invariant: "a pod runs once".into(),
+            at: 0,
+            record: 1,
+            object: String::new(),
+            text: "it does not".into(),
+        };
+        let choice = Choice { only: vec!["crash".into()], without: Vec::new() };
+        let small =
+            Shrunk { options: Options { choice, ..options.clone() }, outcome, steps: vec!["crash-1".into()], runs: 9 };
+        let summary =
+            Summary { failures: vec![(1, failed)], smallest: BTreeMap::from([(1, small)]), ..Summary::default() };
+        let row = &summary.json(&options)["failures"][0]["smallest"];
+        let replay = "wavetank swarm --seed 1 --only crash";
+        assert_eq!(*row, json!({"runs": 9, "steps": ["crash-1"], "replay": replay}));
     }
 
     #[test]

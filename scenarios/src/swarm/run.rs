@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use serde_json::Value;
 use wavetank_engine::objects::{Key, Kind};
 use wavetank_engine::process::Process;
+use wavetank_engine::traffic::Tally;
 
+use super::admission::{Programs, REFUSED};
 use super::faults::Fault;
 use super::invariants::sometimes::Sometimes;
 use super::invariants::{Broken, Watcher};
 use super::plan::{Action, Plan, Step};
 use super::{Options, settled};
+use crate::script::duration::text;
+use crate::session::Pods;
 use crate::session::{Nanos, Overrides, ProcessId, Session};
 
 /// What a seed came to.
@@ -52,6 +58,8 @@ const SECOND: Nanos = 1_000_000_000;
 pub const PATIENCE: Nanos = 1_500 * SECOND;
 /// Between looks at whether all is as it should be.
 const LOOK: Nanos = 5 * SECOND;
+/// For so long requests must be answered at the end.
+const REQUESTS: Nanos = 10 * SECOND;
 /// For so long nothing but leases, events and nodes' reports may change at the end.
 const QUIET: Nanos = 30 * SECOND;
 
@@ -91,16 +99,16 @@ fn empty(seed: u64, invariant: &str, text: &str) -> Outcome {
 }
 
 fn carry_out(seed: u64, plan: &Plan) -> (Outcome, Option<Session>) {
-    let session = match Session::create(&plan.cluster, &Overrides::default()) {
+    let mut session = match Session::create(&plan.cluster, &Overrides::default()) {
         Ok(session) => session,
         Err(text) => return (empty(seed, "a cluster comes up", &text), None),
     };
+    session.world_mut().set_scripts(Arc::new(Programs));
     let mut run = Run {
         watcher: Watcher::new(session.world()),
         session,
         ledger: Vec::new(),
         commands: Vec::new(),
-        nodes: BTreeMap::new(),
         steps: BTreeMap::new(),
         recovery: 0,
     };
@@ -142,8 +150,6 @@ struct Run {
     ledger: Vec<Entry>,
     /// Commands that may still be running.
     commands: Vec<ProcessId>,
-    /// The place of each node.
-    nodes: BTreeMap<String, u32>,
     steps: BTreeMap<&'static str, u64>,
     recovery: Nanos,
 }
@@ -195,12 +201,29 @@ impl Run {
             }
             Action::Begin(fault) => {
                 let begun = fault.begin(&mut self.session).is_ok();
-                if let (Fault::Power(node), true) = (fault, begun) {
-                    self.lost_power(node);
+                if begun {
+                    self.went_dark(fault, true);
                 }
                 begun
             }
+            Action::Health { target, probe, answers } => self.health(target, probe, answers).is_ok(),
+            Action::Static { node, manifest, there: true } => self.session.static_pod(node, manifest).is_ok(),
+            Action::Static { node, manifest, there: false } => {
+                let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+                let _ = self.session.remove_static_pod(node, name);
+                return;
+            }
+            Action::Traffic { service, how } => {
+                let how = crate::spec::traffic::traffic(how);
+                how.and_then(|how| self.session.start_traffic(service, how)).is_ok()
+            }
+            Action::Webhook { name, how } => {
+                // The step counts when its trouble begins.
+                self.webhook(name, how);
+                return;
+            }
             Action::End(fault) => {
+                self.went_dark(fault, false);
                 let _ = fault.end(&mut self.session);
                 return;
             }
@@ -235,13 +258,22 @@ impl Run {
         true
     }
 
-    fn lost_power(&mut self, node: &str) {
-        if self.nodes.len() != self.session.world().setup().nodes.len() {
-            let nodes = self.session.world().setup().nodes.iter().zip(0..);
-            self.nodes = nodes.map(|(spec, number)| (spec.name.to_string(), number)).collect();
+    fn went_dark(&mut self, fault: &Fault, begins: bool) {
+        for node in fault.dark(&self.session, begins) {
+            self.watcher.lost_power(node);
         }
-        if let Some(number) = self.nodes.get(node) {
-            self.watcher.lost_power(*number);
+    }
+
+    fn health(&mut self, target: &str, probe: &str, answers: &str) -> Result<String, String> {
+        let pods = Pods::parse(target)?;
+        self.session.health(&[pods], probe, answers)
+    }
+
+    fn webhook(&mut self, name: &str, how: &Value) {
+        let described = how.as_object().map(|map| crate::spec::webhooks::webhook(name, map));
+        if let Some(Ok(described)) = described {
+            self.session.world_mut().add_webhook_server(described.server);
+            self.type_in("apply -f -", Some(described.configuration.to_string()));
         }
     }
 
@@ -264,6 +296,38 @@ impl Run {
                     self.watcher.sometimes().count("an acknowledged write found again");
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// When all is well, requests to a Service that has ready pods are answered, and each one once.
+    fn answered(&mut self) -> Result<(), Broken> {
+        let before: Vec<Tally> = self.session.flows().iter().map(|flow| flow.tally).collect();
+        if before.is_empty() {
+            return Ok(());
+        }
+        let until = self.session.now() + REQUESTS;
+        self.run_until(until)?;
+        for (number, (flow, before)) in self.session.flows().into_iter().zip(before).enumerate() {
+            let ready = settled::ready_endpoints(self.session.world(), &flow.spec.service);
+            let (sent, lost) = (flow.tally.sent - before.sent, flow.tally.lost() - before.lost());
+            let broken = |text: String| {
+                let object = format!("Service {}", flow.spec.service);
+                Err(Broken { invariant: "requests are answered when all is well", object, text })
+            };
+            if sent == 0 {
+                return broken(format!("none of {} was sent for {}", flow.spec.name, text(REQUESTS)));
+            }
+            if ready > 0 && lost > 0 && !self.watcher.given_up().contains(&flow.spec.service) {
+                return broken(format!("{lost} of {sent} of {} were lost, {ready} pods are ready", flow.spec.name));
+            }
+            if flow.tally.served + flow.tally.lost() > flow.tally.sent {
+                return broken(format!("{} has more answers than requests: {:?}", flow.spec.name, flow.tally));
+            }
+            if ready > 0 && before.lost() > 0 {
+                self.watcher.sometimes().count("requests answered again after some were lost");
+            }
+            self.session.stop_traffic(number);
         }
         Ok(())
     }
@@ -308,7 +372,7 @@ impl Run {
                 lines.push(format!("rollout resume {name}"));
             }
             let images = deployment.spec.template.spec.api.containers.iter();
-            if images.filter_map(|container| container.image.as_deref()).any(|image| image.contains("does-not-exist")) {
+            if images.filter_map(|container| container.image.as_deref()).any(|image| image.contains(REFUSED)) {
                 lines.push(format!("set image {name} *=nginx:1.25"));
             }
         }
@@ -335,7 +399,7 @@ impl Run {
         let began = self.session.now();
         loop {
             let (now, changed) = (self.session.world().now(), self.watcher.last_change());
-            let wrong = settled::wrong(self.session.world());
+            let wrong = settled::wrong(self.session.world(), self.watcher.given_up());
             let quiet = now.since(changed).as_nanos() >= QUIET;
             if wrong.is_none() && quiet {
                 break;
@@ -351,6 +415,7 @@ impl Run {
             self.run_until(until)?;
         }
         self.recovery = self.session.now() - began;
+        self.answered()?;
         settled::sometimes(self.session.world(), self.watcher.sometimes());
         for place in 0..self.ledger.len() {
             let key = Key::new("default", &self.ledger[place].name);

@@ -4,7 +4,10 @@
 //! every workload is as it is wanted to be, EndpointSlices name the pods that are ready, the members of etcd are equal, and nothing changes any more.
 //!
 //! A workload may fall short of what is wanted for reasons that are nobody's failure: a pod that the scheduler says fits nowhere,
-//! a quota that is used up (its replica set says so), containers that crash as they are told to.
+//! a quota that is used up (its replica set says so), containers that crash as they are told to. Nor is it one of ours where upstream stays stuck
+//! until something else happens: a controller that first sees a pod it made when that is being deleted already goes on expecting it
+//! (addPod in pkg/controller/{replicaset,daemon,job}), and a Service whose slices could not be written fifteen times in a row is
+//! dropped (handleErr in pkg/controller/endpointslice).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,15 +17,16 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use wavetank_engine::World;
-use wavetank_engine::objects::{Kind, Object, Pod, Uid, json};
+use wavetank_engine::objects::{Key, Kind, Object, Pod, Resource, Uid, json};
 
+use super::containers;
 use super::invariants::Broken;
 use super::invariants::sometimes::Sometimes;
 
 /// What is not as it should be; the first that is found.
-pub fn wrong(world: &World) -> Option<Broken> {
+pub fn wrong(world: &World, given_up: &BTreeSet<Key>) -> Option<Broken> {
     let pods = world.objects(Kind::Pod);
-    let all = All { world, pods: pods.iter().filter_map(|object| object.as_pod()).collect() };
+    let all = All { world, given_up, pods: pods.iter().filter_map(|object| object.as_pod()).collect() };
     let checks: [fn(&All<'_>) -> Option<Broken>; 9] =
         [members, nodes, deleting, owners, deployments, sets, daemons, jobs, endpoints];
     checks.iter().find_map(|check| check(&all))
@@ -37,6 +41,8 @@ pub(super) fn sometimes(world: &World, counts: &mut Sometimes) {
 
 struct All<'a> {
     world: &'a World,
+    /// Services whose slices their controller tries no more.
+    given_up: &'a BTreeSet<Key>,
     pods: Vec<&'a Pod>,
 }
 
@@ -44,6 +50,11 @@ impl All<'_> {
     fn of(&self, owner: Uid) -> impl Iterator<Item = &Pod> {
         let owned = move |pod: &&&Pod| pod.meta.controller().is_some_and(|by| by.uid == owner);
         self.pods.iter().filter(owned).copied()
+    }
+
+    /// Whether a controller waits for pods it has asked for and will not see.
+    fn waits(&self, kind: Kind, key: &Key) -> bool {
+        self.world.controller_managers().iter().any(|manager| manager.leading() && manager.expects_pods(kind, key))
     }
 
     /// Whether the scheduler says of one of these pods that it fits nowhere.
@@ -116,7 +127,7 @@ fn owners(all: &All<'_>) -> Option<Broken> {
 
 /// Whether a container of a pod is meant to crash.
 fn crashes(pod: &Pod) -> bool {
-    pod.meta.annotation("wavetank.dev/run").is_some_and(|run| run.contains("exit 1"))
+    containers::crashes(|key| pod.meta.annotation(key).map(|text| text.to_string()))
 }
 
 fn deployments(all: &All<'_>) -> Option<Broken> {
@@ -142,10 +153,11 @@ fn deployments(all: &All<'_>) -> Option<Broken> {
         // A quota may refuse its pods, and so does admission when the command that makes their priority class has failed.
         let class = json::to_json(&object)["spec"]["template"]["spec"]["priorityClassName"].as_str().map(str::to_owned);
         let classless = class.is_some_and(|class| !classes.iter().any(|known| *known.meta().name == *class));
+        let waits = own.iter().any(|set| all.waits(Kind::ReplicaSet, &set.meta.key()));
         let refused = refused && (&*deployment.meta.namespace == "team" || classless);
         let numbers = [status.replicas, status.updated, status.ready, status.available];
         let reached = numbers == [wanted; 4] && pods().filter(|pod| pod.active()).count() as i32 == wanted;
-        if !reached && !refused && !All::excused(pods()) && !pods().any(crashes) {
+        if !reached && !refused && !waits && !All::excused(pods()) && !pods().any(crashes) {
             let text = format!("{wanted} are wanted; replicas, updated, ready, available are {numbers:?}");
             return eventually("deployments reach what is wanted", object.key(), text);
         }
@@ -188,6 +200,9 @@ fn daemons(all: &All<'_>) -> Option<Broken> {
         let wanted = status.desired_number_scheduled;
         let numbers =
             [status.current_number_scheduled, status.number_ready, status.updated_number_scheduled.unwrap_or(0)];
+        if all.waits(Kind::DaemonSet, &object.key()) {
+            continue;
+        }
         if (numbers != [wanted; 3] || status.number_misscheduled > 0) && !All::excused(all.of(set.meta.uid)) {
             let text = format!("{wanted} are wanted; scheduled, ready, updated are {numbers:?}");
             return eventually("daemon sets reach what is wanted", object.key(), text);
@@ -205,12 +220,26 @@ fn jobs(all: &All<'_>) -> Option<Broken> {
             .iter()
             .flatten()
             .any(|at| at.status == "True" && ["Complete", "Failed"].contains(&&*at.type_));
-        if !over && !All::excused(all.of(job.meta.uid)) {
+        if !over && !all.waits(Kind::Job, &object.key()) && !All::excused(all.of(job.meta.uid)) {
             let text = format!("{:?} pods are active, {:?} succeeded", status.active, status.succeeded);
             return eventually("jobs end", object.key(), text);
         }
     }
     None
+}
+
+/// How many ready pods the slices of a Service name.
+pub(super) fn ready_endpoints(world: &World, service: &Key) -> usize {
+    let slices = world.objects(Kind::EndpointSlice);
+    let of = slices.iter().filter_map(|object| object.as_resource::<EndpointSlice>()).filter(|slice| {
+        let name = slice.meta.labels.get("kubernetes.io/service-name");
+        slice.meta.namespace == service.namespace && name.is_some_and(|name| *name == service.name)
+    });
+    let serves = |slice: &Resource<EndpointSlice>| {
+        let all = slice.api.endpoints.iter().flatten();
+        all.filter(|one| one.conditions.as_ref().is_none_or(|at| at.ready != Some(false))).count()
+    };
+    of.map(serves).sum()
 }
 
 fn endpoints(all: &All<'_>) -> Option<Broken> {
@@ -237,7 +266,7 @@ fn endpoints(all: &All<'_>) -> Option<Broken> {
             selected.filter(|pod| pod.ready() && !pod.meta.deleting()).map(|pod| pod.meta.name.to_string()).collect();
         let key = (service.meta.namespace.to_string(), service.meta.name.to_string());
         let has = ready.remove(&key).unwrap_or_default();
-        if has != wanted {
+        if has != wanted && !all.given_up.contains(&object.key()) {
             let text = format!("ready are {wanted:?}, its slices name {has:?}");
             return eventually("endpoints are the ready pods", object.key(), text);
         }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::cluster::Shape;
+use super::containers::{self, MEMORY, RUN};
 use super::draw::Draw;
 use super::operations::{applied, typed};
 use super::plan::{Action, Group, Kind};
@@ -62,7 +63,7 @@ pub(super) const KINDS: &[Kind] = &[
     workload("job", 50, 2, |draw, _, number| {
         let mut template = template(draw, "work");
         template["spec"]["restartPolicy"] = json!(draw.one(&["Never", "OnFailure"]));
-        template["metadata"]["annotations"]["wavetank.dev/run"] = json!(format!("{}s exit 0", draw.number(1, 40)));
+        template["metadata"]["annotations"][RUN] = json!(format!("{}s exit 0", draw.number(1, 40)));
         let completions = draw.number(1, 5);
         let spec = json!({
             "completions": completions, "parallelism": draw.number(1, completions), "backoffLimit": 20, "template": template,
@@ -72,7 +73,7 @@ pub(super) const KINDS: &[Kind] = &[
     workload("cron-job", 30, 1, |draw, _, _| {
         let mut template = template(draw, "tick");
         template["spec"]["restartPolicy"] = json!("Never");
-        template["metadata"]["annotations"]["wavetank.dev/run"] = json!("3s exit 0");
+        template["metadata"]["annotations"][RUN] = json!("3s exit 0");
         let spec = json!({
             "schedule": "* * * * *",
             "concurrencyPolicy": draw.one(&["Allow", "Forbid", "Replace"]),
@@ -149,11 +150,20 @@ pub(super) const KINDS: &[Kind] = &[
     }),
     workload("failing", 25, 1, |draw, _, _| {
         let mut template = template(draw, "failing");
-        template["metadata"]["annotations"]["wavetank.dev/run"] = json!(format!("{}s exit 1", draw.number(1, 20)));
+        template["metadata"]["annotations"][RUN] = json!(format!("{}s exit 1", draw.number(1, 20)));
         let spec = json!({
             "replicas": draw.number(1, 2), "selector": {"matchLabels": {"app": "failing"}}, "template": template,
         });
         manifest("apps/v1", "Deployment", "failing", spec)
+    }),
+    workload("leaking", 20, 1, |draw, _, _| {
+        let mut template = template(draw, "leaking");
+        template["metadata"]["annotations"][MEMORY] = json!(format!("40Mi..200Mi in {}s", draw.number(10, 120)));
+        template["spec"]["containers"][0]["resources"]["limits"] = json!({"memory": "128Mi"});
+        let spec = json!({
+            "replicas": draw.number(1, 2), "selector": {"matchLabels": {"app": "leaking"}}, "template": template,
+        });
+        manifest("apps/v1", "Deployment", "leaking", spec)
     }),
 ];
 
@@ -215,7 +225,9 @@ fn template(draw: &mut Draw, app: &str) -> Value {
             {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 10},
         ]);
     }
-    json!({"metadata": {"labels": {"app": app}, "annotations": annotations}, "spec": spec})
+    let mut template = json!({"metadata": {"labels": {"app": app}, "annotations": annotations}, "spec": spec});
+    containers::dress(draw, &mut template);
+    template
 }
 
 fn spread(draw: &mut Draw, app: &str) -> Value {

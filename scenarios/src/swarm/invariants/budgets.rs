@@ -21,6 +21,8 @@ const RECOVERY: u64 = 60;
 pub(super) struct Budgets {
     /// When a pod of a namespace last ceased to be healthy.
     unhealthy: BTreeMap<Name, Instant>,
+    /// How often what is left was checked.
+    pub(super) checked: u64,
 }
 
 impl Budgets {
@@ -65,6 +67,7 @@ impl Budgets {
                 && !disrupted.contains_key(&*pod.meta.name)
         });
         let left = left.count() as i32;
+        self.checked += 1;
         if left < wanted {
             return broken(format!("{evicted} is evicted, {left} healthy pods are left, {wanted} are wanted"));
         }

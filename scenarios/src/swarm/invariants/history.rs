@@ -3,7 +3,7 @@
 //! Always: a revision means the same on every member, for ever. What an API server has told its watchers was applied, and each
 //! server tells of a kind in the order of revisions. An object's resourceVersion is its revision; its uid, creation time and the revision of its creation stay
 //! while it lives; its generation does not go back; a deletion is not taken back; nothing with a finalizer goes without having been
-//! deleted first; a finished pod does not begin again; a pod that is bound stays on its node.
+//! deleted first; a finished pod, unless it mirrors a static one, does not begin again; a pod that is bound stays on its node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,7 +164,9 @@ pub(super) fn rules(change: &Stored<'_>, revision: u64) -> Held {
     if was.node.is_some() && pod.node != was.node {
         return broken(format!("its node went from {:?} to {:?}", was.node, pod.node));
     }
-    if was.status.phase.terminal() && pod.status.phase != was.status.phase {
+    // A mirror shows a static pod, which runs anew after a boot; its kubelet reads no status of it.
+    let mirror = meta.annotation("kubernetes.io/config.mirror").is_some();
+    if !mirror && was.status.phase.terminal() && pod.status.phase != was.status.phase {
         return broken(format!("its phase went from {:?} to {:?}", was.status.phase, pod.status.phase));
     }
     Ok(())

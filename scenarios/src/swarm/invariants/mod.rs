@@ -12,12 +12,14 @@ mod quotas;
 mod rollouts;
 pub mod sometimes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wavetank_engine::World;
+use wavetank_engine::client::Agent;
 use wavetank_engine::kernel::Instant;
 use wavetank_engine::objects::{Key, Kind, Object, Uid};
+use wavetank_engine::trace::{Note, What};
 
 use self::sometimes::Sometimes;
 
@@ -129,8 +131,11 @@ pub struct Watcher {
     nodes: nodes::Nodes,
     rollouts: rollouts::Rollouts,
     budgets: budgets::Budgets,
+    quotas: quotas::Quotas,
     caches: caches::Caches,
     sometimes: Sometimes,
+    /// Services of which the last sync of their slices has failed.
+    given_up: BTreeSet<Key>,
     /// Records looked at.
     records: usize,
     calm_since: Option<Instant>,
@@ -154,8 +159,10 @@ impl Watcher {
             nodes: nodes::Nodes::default(),
             rollouts: rollouts::Rollouts::default(),
             budgets: budgets::Budgets::default(),
+            quotas: quotas::Quotas::default(),
             caches: caches::Caches::default(),
             sometimes: Sometimes::default(),
+            given_up: BTreeSet::new(),
             records: world.trace().records().len(),
             calm_since: Some(world.now()),
             last_change: world.now(),
@@ -190,10 +197,11 @@ impl Watcher {
             self.nodes.stored(&stored);
             self.rollouts.after(&stored, &around)?;
             self.budgets.stored(&stored, &around)?;
-            quotas::stored(&stored, &around)?;
+            self.quotas.stored(&stored, &around)?;
             self.sometimes.stored(&stored);
         }
         for record in records.get(self.records..).unwrap_or_default() {
+            self.gives_up(&record.note);
             let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
             self.sometimes.record(&record.note);
             self.history.record(record)?;
@@ -201,8 +209,27 @@ impl Watcher {
             self.nodes.record(&record.note, &around)?;
         }
         self.records = records.len();
+        self.sometimes.set(sometimes::CHECKED_ROLLOUT, self.rollouts.checked);
+        self.sometimes.set(sometimes::CHECKED_BUDGET, self.budgets.checked);
+        self.sometimes.set(sometimes::CHECKED_QUOTA, self.quotas.checked);
         let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
         self.caches.look(&around, self.history.furthest())
+    }
+
+    fn gives_up(&mut self, note: &Note) {
+        if let (What::Reconciled { error }, Agent::EndpointSliceController, Some((_, key))) =
+            (&note.what, note.by, &note.object)
+        {
+            match error.is_empty() {
+                true => drop(self.given_up.remove(key)),
+                false => drop(self.given_up.insert(key.clone())),
+            }
+        }
+    }
+
+    /// Services of which the last sync of their slices has failed: when all is quiet, nobody tries them again.
+    pub fn given_up(&self) -> &BTreeSet<Key> {
+        &self.given_up
     }
 
     /// A node's containers are gone with its power.

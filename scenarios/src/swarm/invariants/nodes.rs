@@ -33,11 +33,20 @@ impl Nodes {
     }
 
     pub(super) fn record(&mut self, note: &Note, around: &Around<'_>) -> Held {
-        let (What::Pod { step: PodStep::Admitted, .. }, Agent::Kubelet(number), Some((Kind::Pod, key))) =
+        let (What::Pod { step, .. }, Agent::Kubelet(number), Some((Kind::Pod, key))) =
             (&note.what, note.by, &note.object)
         else {
             return Ok(());
         };
+        match step {
+            PodStep::Admitted => {}
+            // Its room is free before anybody else has heard of it.
+            PodStep::Terminated => {
+                self.admitted.entry(number).or_default().remove(key);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        }
         let Some(spec) = around.world.setup().nodes.get(number as usize) else { return Ok(()) };
         let pod = around.objects.get(Kind::Pod, key).and_then(|object| object.as_pod());
         let Some(pod) = pod.filter(|pod| pod.node.as_ref() == Some(&spec.name) && !pod.status.phase.terminal()) else {

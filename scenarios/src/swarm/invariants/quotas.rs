@@ -17,26 +17,36 @@ const RACES: usize = 3;
 /// Until a quota's usage is known. [ns]
 const SETTLED: u64 = 10_000_000_000;
 
-pub(super) fn stored(change: &Stored<'_>, around: &Around<'_>) -> Held {
-    if change.kind != Kind::Pod || change.before.is_some() || change.now.is_none() {
-        return Ok(());
-    }
-    for object in around.objects.in_namespace(Kind::ResourceQuota, &change.key) {
-        let Some(quota) = object.as_resource::<ResourceQuota>() else { continue };
-        let hard = quota.api.spec.as_ref().and_then(|spec| spec.hard.as_ref()?.get("pods")?.0.parse::<usize>().ok());
-        let Some(hard) = hard else { continue };
-        if around.now.since(quota.meta.created).as_nanos() < SETTLED || !around.calm_for(60) {
-            continue;
+#[derive(Default)]
+pub(super) struct Quotas {
+    /// How often a quota was checked.
+    pub(super) checked: u64,
+}
+
+impl Quotas {
+    pub(super) fn stored(&mut self, change: &Stored<'_>, around: &Around<'_>) -> Held {
+        if change.kind != Kind::Pod || change.before.is_some() || change.now.is_none() {
+            return Ok(());
         }
-        let pods = around.objects.in_namespace(Kind::Pod, &change.key).filter_map(|object| object.as_pod());
-        let count = pods.filter(|pod| !pod.status.phase.terminal()).count();
-        let status = quota.api.status.as_ref().and_then(|status| status.used.as_ref());
-        let used = status.and_then(|used| used.get("pods")?.0.parse::<usize>().ok()).unwrap_or(0);
-        if used > hard || count > hard + RACES {
-            let text =
-                format!("with {} there are {count} pods, {used} in its books, and {hard} are allowed", change.key);
-            return Err(Broken::new("no quota is exceeded", &quota.meta.name, text));
+        for object in around.objects.in_namespace(Kind::ResourceQuota, &change.key) {
+            let Some(quota) = object.as_resource::<ResourceQuota>() else { continue };
+            let hard =
+                quota.api.spec.as_ref().and_then(|spec| spec.hard.as_ref()?.get("pods")?.0.parse::<usize>().ok());
+            let Some(hard) = hard else { continue };
+            if around.now.since(quota.meta.created).as_nanos() < SETTLED || !around.calm_for(60) {
+                continue;
+            }
+            let pods = around.objects.in_namespace(Kind::Pod, &change.key).filter_map(|object| object.as_pod());
+            let count = pods.filter(|pod| !pod.status.phase.terminal()).count();
+            let status = quota.api.status.as_ref().and_then(|status| status.used.as_ref());
+            let used = status.and_then(|used| used.get("pods")?.0.parse::<usize>().ok()).unwrap_or(0);
+            self.checked += 1;
+            if used > hard || count > hard + RACES {
+                let text =
+                    format!("with {} there are {count} pods, {used} in its books, and {hard} are allowed", change.key);
+                return Err(Broken::new("no quota is exceeded", &quota.meta.name, text));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -47,6 +47,12 @@ impl Recent {
         self.past.iter().map(|(_, value)| *value).fold(self.present, i64::max)
     }
 
+    /// The smallest within [`LAG`].
+    fn least(&self, now: Instant) -> i64 {
+        let late = self.past.iter().filter(|(until, _)| now.since(*until).as_nanos() <= LAG * 1_000_000_000);
+        late.map(|(_, value)| *value).fold(self.present, i64::min)
+    }
+
     /// Whether it has been the same for so long.
     fn steady(&self, now: Instant) -> bool {
         self.past.back().is_none_or(|(until, _)| now.since(*until).as_nanos() > LAG * 1_000_000_000)
@@ -61,6 +67,8 @@ pub(super) struct Rollouts {
     wanted: BTreeMap<Uid, Recent>,
     /// Of each replica set: how many are available.
     available: BTreeMap<Uid, Recent>,
+    /// How often something was checked.
+    pub(super) checked: u64,
 }
 
 impl Rollouts {
@@ -79,6 +87,11 @@ impl Rollouts {
         if observed != deployment.meta.generation {
             return Ok(());
         }
+        // What is not available is taken first, however few are left (cleanupUnhealthyReplicas).
+        let healthy = self.available.get(&now.meta.uid).map_or(0, |recent| recent.least(around.now));
+        if i64::from(now.spec.replicas) >= healthy {
+            return Ok(());
+        }
         let least = i64::from(replicas - unavailable(max_unavailable, max_surge, replicas));
         let (mut had, mut has) = (0, 0);
         for other in around.objects.owned_by(deployment.meta.uid).filter_map(|object| object.as_replica_set()) {
@@ -88,6 +101,7 @@ impl Rollouts {
             let after = if other.meta.uid == now.meta.uid { i64::from(now.spec.replicas) } else { wanted };
             has += healthy.min(after);
         }
+        self.checked += 1;
         if has < least.min(had) {
             let text = format!(
                 "{} goes from {} to {}: {has} available pods of {had} are left, and {least} must be",
@@ -121,6 +135,7 @@ impl Rollouts {
                     return Ok(());
                 };
                 let (pods, most) = (active(owner.uid, around), wanted.most(around.now));
+                self.checked += 1;
                 if pods > most {
                     let text = format!("with {} it has {pods} active pods and wants {most}", pod.meta.name);
                     return Err(Broken::new("a replica set makes no pods too many", &owner.name, text));
@@ -148,6 +163,7 @@ impl Rollouts {
         let most = bound.most(around.now);
         let sets = around.objects.owned_by(deployment.meta.uid).filter_map(|object| object.as_replica_set());
         let sum: i64 = sets.map(|set| i64::from(set.spec.replicas)).sum();
+        self.checked += 1;
         if sum > most {
             let text = format!(
                 "{} is raised to {}: its sets want {sum} pods, {most} are allowed",
@@ -221,5 +237,7 @@ mod tests {
         recent.set(3, at(10));
         assert_eq!((recent.most(at(11)), recent.steady(at(11))), (8, false));
         assert_eq!((recent.most(at(13)), recent.steady(at(13))), (3, true));
+        recent.set(5, at(14));
+        assert_eq!((recent.least(at(15)), recent.least(at(17))), (3, 5));
     }
 }

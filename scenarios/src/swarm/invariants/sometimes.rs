@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wavetank_engine::apiserver::request::{Subresource, Verb};
 use wavetank_engine::client::Agent;
 use wavetank_engine::etcd::EtcdNote;
+use wavetank_engine::objects::ContainerState;
 use wavetank_engine::process::Ending;
 use wavetank_engine::trace::{Note, What};
 
@@ -36,6 +37,16 @@ pub const PATHS: &[&str] = &[
     "a pod that fits after it did not",
     "a container restarted",
     "an image that does not come",
+    "a probe that failed",
+    "a container killed for its probe",
+    "a container out of memory",
+    "a pod evicted by its node",
+    "a pod refused by its node",
+    "a node shut down in order",
+    "a pod changed by a webhook",
+    "a pod refused by a webhook",
+    "a webhook that could not be asked",
+    "requests answered again after some were lost",
     "a node not ready",
     "a node ready again",
     "an autoscaler's scaling",
@@ -44,12 +55,29 @@ pub const PATHS: &[&str] = &[
     "a pod deleted without its kubelet's word",
     "an acknowledged write found again",
     "a job completed",
+    CHECKED_ROLLOUT,
+    CHECKED_BUDGET,
+    CHECKED_QUOTA,
 ];
+
+/// How often limits were checked that hold only while nothing is wrong.
+pub(super) const CHECKED_ROLLOUT: &str = "the limits of a rollout checked";
+/// The same of a budget.
+pub(super) const CHECKED_BUDGET: &str = "what an eviction leaves of a budget checked";
+/// The same of a quota.
+pub(super) const CHECKED_QUOTA: &str = "a quota checked";
 
 impl Sometimes {
     /// Counts one.
     pub fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_insert(0) += 1;
+    }
+
+    /// Sets how often something happened.
+    pub(super) fn set(&mut self, what: &'static str, count: u64) {
+        if count > 0 {
+            self.counts.insert(what, count);
+        }
     }
 
     /// How often something happened.
@@ -89,6 +117,17 @@ impl Sometimes {
                 if now.restarts() > before.restarts() {
                     self.count("a container restarted");
                 }
+                if out_of_memory(&now) > out_of_memory(&before) {
+                    self.count("a container out of memory");
+                }
+                if now.status.reason != before.status.reason {
+                    match &*now.status.reason {
+                        "Evicted" => self.count("a pod evicted by its node"),
+                        "Terminated" => self.count("a node shut down in order"),
+                        reason if reason.starts_with("OutOf") => self.count("a pod refused by its node"),
+                        _ => {}
+                    }
+                }
                 if now.node.is_some() && before.node.is_none() && before.condition("PodScheduled").is_some() {
                     self.count("a pod that fits after it did not");
                 }
@@ -124,7 +163,15 @@ impl Sometimes {
                 "TaintManagerEviction" if message.starts_with("Marking") => self.count("an eviction by taint"),
                 "ErrImagePull" | "Failed" if message.contains("image") => self.count("an image that does not come"),
                 "Completed" => self.count("a job completed"),
+                "Unhealthy" => self.count("a probe that failed"),
+                "Killing" if message.contains("probe") => self.count("a container killed for its probe"),
                 _ => {}
+            },
+            What::Webhook(call) => match &*call.outcome {
+                "changed" => self.count("a pod changed by a webhook"),
+                "denied" => self.count("a pod refused by a webhook"),
+                "allowed" => {}
+                _ => self.count("a webhook that could not be asked"),
             },
             _ => {}
         }
@@ -141,4 +188,11 @@ impl Sometimes {
             _ => {}
         }
     }
+}
+
+/// How many containers of a pod ended for want of memory, last or before their last restart.
+fn out_of_memory(pod: &wavetank_engine::objects::Pod) -> usize {
+    let states = pod.status.containers.iter().flat_map(|one| [Some(&one.state), one.last.as_ref()]);
+    let oom = |state: &&ContainerState| matches!(state, ContainerState::Terminated { reason, .. } if **reason == *"OOMKilled");
+    states.flatten().filter(oom).count()
 }
