@@ -1,12 +1,15 @@
 //! What a pod's annotations say of its containers, and what is said of those that nobody understands.
 //!
 //! A container starts as if an annotation that is not understood were not there; an Event of the pod, `InvalidAnnotation`, says which and why.
+//! So it does of a key that nobody knows, which is most often a slip of the finger.
 //!
 //! Models: nothing of Kubernetes; the annotations stand for the programs.
 
 use super::Surroundings;
-use super::health::{HEALTH, Outcome};
-use super::listening::LISTENS_AFTER;
+use super::exec::EXEC;
+use super::health::{HEALTH, Outcome, READY};
+use super::listening::{DRAINS, LISTENS_AFTER};
+use super::logs::LOG;
 use super::memory::{self, MEMORY};
 use super::pod_worker::PodWorker;
 use super::probes::Which;
@@ -38,13 +41,53 @@ fn mistakes(meta: &ObjectMeta, container: &str) -> Vec<String> {
     all
 }
 
+/// What all annotations about programs begin with.
+const PREFIX: &str = "wavetank.dev/";
+/// Those about one container or, without its name behind them, all of a pod.
+const OF_CONTAINERS: [&str; 8] = [ANNOTATION, STOP, LISTENS_AFTER, DRAINS, HEALTH, MEMORY, LOG, READY];
+
+/// Annotations about programs that say nothing: nobody knows their key, or the pod has no such container.
+fn unknown(meta: &ObjectMeta, containers: &[&str]) -> Vec<String> {
+    let ours = meta.annotations.iter().map(|(key, _)| &**key).filter(|key| key.starts_with(PREFIX));
+    let of_containers: Vec<&str> = OF_CONTAINERS.into_iter().chain(Which::ALL.map(Which::annotation)).collect();
+    let mistake = |key: &str| {
+        let name = key.strip_prefix(PREFIX).unwrap_or_default();
+        let (base, container) = name
+            .split_once('.')
+            .map_or((key, None), |(base, container)| (&key[..PREFIX.len() + base.len()], Some(container)));
+        if base == EXEC && container.is_some() {
+            return None;
+        }
+        if !of_containers.contains(&base) {
+            let known: Vec<&str> = of_containers.iter().map(|known| &known[PREFIX.len()..]).collect();
+            return Some(format!(
+                "annotation {key} says nothing; after {PREFIX} come {}, each also with .CONTAINER, and exec.COMMAND",
+                known.join(", ")
+            ));
+        }
+        if base == READY && container.is_some() {
+            return Some(format!("annotation {key} says nothing: {READY} is about the whole pod"));
+        }
+        let container = container.filter(|container| !containers.contains(container))?;
+        Some(format!(
+            "annotation {key} says nothing: the pod has no container {container}, only {}",
+            containers.join(", ")
+        ))
+    };
+    ours.filter_map(mistake).collect()
+}
+
 impl PodWorker {
     /// Says what is not understood of the annotations about the n-th container.
     pub(super) fn check_annotations(&self, n: usize, around: &mut Surroundings<'_, '_>) {
         if self.pod().meta.annotations.is_empty() {
             return;
         }
-        for mistake in mistakes(&self.pod().meta, &self.locate(n).1.name) {
+        let container = self.locate(n).1;
+        let first = n == 0 && container.restarts == 0;
+        let names: Vec<&str> = self.containers().map(|container| &*container.name).collect();
+        let unknown = if first { unknown(&self.pod().meta, &names) } else { Vec::new() };
+        for mistake in unknown.into_iter().chain(mistakes(&self.pod().meta, &container.name)) {
             self.event(EventType::Warning, "InvalidAnnotation", mistake, n, around);
         }
     }
@@ -53,6 +96,28 @@ impl PodWorker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_nobody_knows_is_named() {
+        let mut meta = ObjectMeta::named("default", "a");
+        for key in
+            ["wavetank.dev/run", "wavetank.dev/run.a", "wavetank.dev/exec.curl", "wavetank.dev/liveness.b", "other/run"]
+        {
+            meta.annotate(key, "5s");
+        }
+        assert_eq!(unknown(&meta, &["a", "b"]), Vec::<String>::new());
+        meta.annotate("wavetank.dev/liveliness", "500");
+        meta.annotate("wavetank.dev/stop.c", "5s");
+        let found = unknown(&meta, &["a", "b"]);
+        meta.annotate("wavetank.dev/ready.a", "false");
+        assert_eq!(unknown(&meta, &["a", "b"]).len(), 3);
+        assert_eq!(found.len(), 2);
+        assert!(
+            found[0]
+                .starts_with("annotation wavetank.dev/liveliness says nothing; after wavetank.dev/ come run, stop, ")
+        );
+        assert_eq!(found[1], "annotation wavetank.dev/stop.c says nothing: the pod has no container c, only a, b");
+    }
 
     #[test]
     fn what_is_not_understood_is_named() {
