@@ -22,7 +22,7 @@ use crate::kernel::latency::Latency;
 use crate::kernel::{Duration, hash_bytes};
 use crate::objects::custom::{FailurePolicy, Webhook};
 use crate::objects::selector::Selector;
-use crate::objects::{Key, Kind, Labels, Name, Object, json as api_json};
+use crate::objects::{Key, Kind, Labels, Name, Object, Uid, json as api_json};
 use crate::setup::Setup;
 use crate::trace::note::WebhookCall;
 use crate::trace::{Note, What};
@@ -112,7 +112,7 @@ impl ApiServer {
         }
         let Some(flight) = self.in_flight.get(&id) else { return false };
         let stage = flight.review.as_ref().map(|review| review.stage);
-        if exempt(&flight.request) || stage == Some(Stage::Done) {
+        if exempt(&flight.request) || stage == Some(Stage::Done) || !self.asks_about(&flight.request) {
             return false;
         }
         let Some((object, labels)) = subject(&flight.request, write) else { return false };
@@ -126,6 +126,9 @@ impl ApiServer {
             true => (Stage::Validating, self.matching(Kind::VALIDATING_WEBHOOKS, &candidate)),
         };
         let old = old.map_or(Value::Null, |old| api_json::to_json(old));
+        // Who may change a new object sees it before it has what the server gives it (rest.BeforeCreate comes later).
+        let sent = stage == Stage::Mutating && flight.request.verb == Verb::Create;
+        let object = if sent { unmade(&flight.request, object) } else { object };
         let Some(flight) = self.in_flight.get_mut(&id) else { return false };
         let before = flight.review.take();
         let review = Review {
@@ -152,6 +155,15 @@ impl ApiServer {
         true
     }
 
+    /// Whether some webhook has a rule about requests like this one, whatever it says of labels.
+    fn asks_about(&self, request: &Request) -> bool {
+        let all =
+            [Kind::MUTATING_WEBHOOKS, Kind::VALIDATING_WEBHOOKS].into_iter().flat_map(|kind| self.cache.all(kind));
+        all.filter_map(|object| object.as_custom())
+            .flat_map(|one| one.webhooks())
+            .any(|webhook| webhook.covers(request))
+    }
+
     /// The webhooks that a request concerns, in the order of their configurations' names.
     fn matching(&self, kind: Kind, candidate: &Candidate<'_>) -> Vec<Webhook> {
         let configurations = self.cache.all(kind).filter_map(|object| object.as_custom());
@@ -167,16 +179,15 @@ impl ApiServer {
     /// Calls a webhook of the stage. Its answer is known at once and heard when it has come.
     fn call_webhook(&mut self, id: u64, place: usize, setup: &Setup, out: &mut Effects) {
         let Some(flight) = self.in_flight.get_mut(&id) else { return };
-        let luck = setup.luck(
-            "kube-apiserver",
-            "webhook",
-            flight.request.agent.name(),
-            flight.request.sequence << 8 | flight.review.as_ref().map_or(0, |review| review.calls),
-        );
+        let counter = flight.request.sequence << 8 | flight.review.as_ref().map_or(0, |review| review.calls);
+        let luck = |purpose: &'static str| setup.luck("kube-apiserver", purpose, flight.request.agent.name(), counter);
+        let mut id_luck = luck("review");
+        let uid = Uid::random(u128::from(id_luck.bits()) << 64 | u128::from(id_luck.bits()));
+        let luck = luck("webhook");
         let Some(review) = &mut flight.review else { return };
         let Some(webhook) = review.webhooks.get(place).cloned() else { return };
         review.calls += 1;
-        let request = Arc::new(asked(&flight.request, review));
+        let request = Arc::new(asked(&flight.request, review, uid));
         let (after, answer) = call(&webhook, &request, luck, setup);
         let text: Arc<str> = match &answer {
             Answer::Failed(why) => why.as_str().into(),
@@ -257,9 +268,7 @@ struct Candidate<'a> {
 impl Candidate<'_> {
     fn concerns<'l>(&self, webhook: &Webhook, namespace: impl Fn(&Name) -> Option<&'l Labels>) -> bool {
         let request = self.request;
-        let operation = operation(request.verb);
-        let part = request.subresource.as_str();
-        if !webhook.rules.iter().any(|rule| rule.matches(operation, request.kind, part)) {
+        if !webhook.covers(request) {
             return false;
         }
         let either =
@@ -272,6 +281,14 @@ impl Candidate<'_> {
         }
         !request.kind.namespaced()
             || namespace(&request.key.namespace).is_none_or(|labels| webhook.namespaces.matches(labels))
+    }
+}
+
+impl Webhook {
+    /// Whether one of its rules is about requests like this one.
+    fn covers(&self, request: &Request) -> bool {
+        let (operation, part) = (operation(request.verb), request.subresource.as_str());
+        self.rules.iter().any(|rule| rule.matches(operation, request.kind, part))
     }
 }
 
@@ -311,13 +328,13 @@ fn subject(request: &Request, write: &Result<registry::Write, Status>) -> Option
     }
 }
 
-/// The `request` of the AdmissionReview.
-fn asked(request: &Request, review: &Review) -> Value {
+/// The `request` of the AdmissionReview of this id.
+fn asked(request: &Request, review: &Review, uid: Uid) -> Value {
     let kind = request.kind;
     let version = kind.api_version().rsplit('/').next().unwrap_or_default();
     let name = review.object["metadata"]["name"].as_str().unwrap_or(&request.key.name);
     let mut asked = json!({
-        "uid": review.object["metadata"]["uid"],
+        "uid": uid.to_string(),
         "kind": {"group": kind.group(), "version": version, "kind": kind.name()},
         "resource": {"group": kind.group(), "version": version, "resource": kind.plural()},
         "name": name, "operation": operation(request.verb), "userInfo": {"username": user(request.agent)},
@@ -459,7 +476,16 @@ fn denied(webhook: &Webhook, status: &Value) -> Status {
 }
 
 /// An object that webhooks have changed, as if it had been sent so: without what the server adds itself.
-fn resubmitted(request: &Request, mut object: Value) -> Value {
+fn resubmitted(request: &Request, object: Value) -> Value {
+    let mut object = unmade(request, object);
+    if request.verb == Verb::Create && request.kind == Kind::Pod {
+        without_token(&mut object);
+    }
+    object
+}
+
+/// An object without what the registry makes: its identity, times and versions, and a name that was to be generated.
+fn unmade(request: &Request, mut object: Value) -> Value {
     let create = request.verb == Verb::Create;
     if let Some(metadata) = object["metadata"].as_object_mut() {
         ["uid", "creationTimestamp", "generation"].into_iter().for_each(|field| drop(metadata.remove(field)));
@@ -479,9 +505,6 @@ fn resubmitted(request: &Request, mut object: Value) -> Value {
         if create || !versioned {
             metadata.remove("resourceVersion");
         }
-    }
-    if create && request.kind == Kind::Pod {
-        without_token(&mut object);
     }
     object
 }

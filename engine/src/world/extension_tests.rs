@@ -312,3 +312,34 @@ fn pods_of_controllers_are_changed_as_well() {
     assert_eq!(ours[0].meta().labels.get("seen").map(|value| &**value), Some("yes"));
     assert_eq!(ours[0].meta().owners.len(), 1, "it is still the job's");
 }
+
+/// A webhook that writes into an object what it has seen of it, and one that refuses it with what both have seen.
+#[derive(Debug)]
+struct Seeing;
+
+impl Scripts for Seeing {
+    fn admit(&self, webhook: &str, request: &Arc<Value>) -> Result<Value, Mistake> {
+        let metadata = &request["object"]["metadata"];
+        assert!(request["uid"].as_str().is_some_and(|uid| uid.len() == 36 && metadata["uid"] != uid));
+        let fields = ["name", "uid", "creationTimestamp"].into_iter().filter(|field| metadata[*field].is_string());
+        let named = if request["name"].as_str().is_some_and(|name| !name.is_empty()) { "named" } else { "unnamed" };
+        let seen = [named].into_iter().chain(fields).collect::<Vec<_>>().join(",");
+        if webhook == "label.wavetank.dev" {
+            let mut object = request["object"].clone();
+            object["data"] = json!({"seen": seen});
+            return Ok(json!({"allowed": true, "object": object}));
+        }
+        let message = format!("{} and then {seen}", request["object"]["data"]["seen"].as_str().unwrap_or_default());
+        Ok(json!({"allowed": false, "status": {"message": message}}))
+    }
+}
+
+#[test]
+fn who_may_change_a_new_object_sees_it_as_it_was_sent() {
+    let mut cluster = with_webhooks("Fail");
+    cluster.world.set_scripts(Arc::new(Seeing));
+    let generated = Body::Json(Arc::new(json!({"metadata": {"generateName": "m-"}})));
+    let refused = cluster.ask(Verb::Create, Kind::ConfigMap, Key::new("default", ""), generated).expect_err("refused");
+    let seen = "unnamed and then named,name,uid,creationTimestamp";
+    assert!(refused.message.ends_with(seen), "{}", refused.message);
+}
