@@ -48,7 +48,7 @@ const OF_CONTAINERS: [&str; 8] = [ANNOTATION, STOP, LISTENS_AFTER, DRAINS, HEALT
 
 /// Annotations about programs that say nothing: nobody knows their key, or the pod has no such container.
 fn unknown(meta: &ObjectMeta, containers: &[&str]) -> Vec<String> {
-    let ours = meta.annotations.iter().map(|(key, _)| &**key).filter(|key| key.starts_with(PREFIX));
+    let ours = meta.annotations.keys().map(|key| &**key).filter(|key| key.starts_with(PREFIX));
     let of_containers: Vec<&str> = OF_CONTAINERS.into_iter().chain(Which::ALL.map(Which::annotation)).collect();
     let mistake = |key: &str| {
         let name = key.strip_prefix(PREFIX).unwrap_or_default();
