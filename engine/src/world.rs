@@ -6,37 +6,42 @@
 mod balancer;
 mod containers;
 mod custom;
+mod etcd_link;
 mod extensions;
 pub mod faults;
 mod hanging;
 mod machines;
 mod metrics;
+mod operators;
 mod processes;
 mod starving;
+mod stored;
 mod traffic;
 mod watches;
+
+pub use self::operators::{EtcdMail, InvalidPlace};
+pub use self::stored::HistoryEntry;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::etcd_link::EtcdEffects;
 use crate::apiserver::request::{Delivery, Request};
 use crate::apiserver::{ApiServer, ApiServerEvent};
-use crate::client::Agent;
 use crate::controllers::{ControllerManager, ControllerManagerEvent};
 use crate::custom::{CustomController, Told};
-use crate::etcd::{self, EtcdEvent, EtcdNote, Member, Response};
+use crate::etcd::{EtcdEvent, Member};
 use crate::event::{Effects, EtcdValue, Event, Queued};
 use crate::kernel::out::{Action, Out, RecordId};
 use crate::kernel::{Duration, Endpoint, Instant, Network, Queue, Seed};
 use crate::kubelet::{Kubelet, KubeletEvent};
 use crate::metrics_server::MetricsServer;
-use crate::objects::{Key, Kind, Object};
 use crate::process::{Ending, Process, Processes};
 use crate::registry::Registries;
 use crate::scheduler::{Scheduler, SchedulerEvent};
 use crate::scripted::Scripts;
 use crate::setup::{NodeSpec, Setup};
-use crate::trace::{Note, Trace, What};
+use crate::trace::{Note, Trace};
 use crate::traffic::Traffic;
 
 /// A simulated cluster.
@@ -83,36 +88,6 @@ pub struct Mail {
     pub delivery: Delivery,
     /// The record that caused it.
     pub cause: RecordId,
-}
-
-/// A message of a member of etcd to a program outside the cluster.
-#[derive(Clone, Debug)]
-pub struct EtcdMail {
-    /// When it arrived.
-    pub at: Instant,
-    /// The number of the request; a watch answers many times under one.
-    pub number: u64,
-    /// What it says: also that nobody took the connection ([`etcd::EtcdError::ConnectionRefused`]) or that it broke
-    /// ([`etcd::EtcdError::ConnectionLost`]).
-    pub response: Response<EtcdValue>,
-    /// The record that caused it.
-    pub cause: RecordId,
-}
-
-/// A member of etcd can not be put there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the member of that number runs, or there is none before it")]
-pub struct InvalidPlace;
-
-/// A version of an object.
-#[derive(Clone, Debug)]
-pub struct HistoryEntry {
-    /// The revision of the write.
-    pub revision: u64,
-    /// The object's key.
-    pub key: Key,
-    /// What was written; `None` is a deletion.
-    pub object: Option<Arc<Object>>,
 }
 
 impl World {
@@ -258,22 +233,6 @@ impl World {
         self.now = self.now.max(until);
     }
 
-    /// Everything stored of a kind, in key order: the truth in etcd, not a cache.
-    pub fn objects(&self, kind: Kind) -> Vec<Arc<Object>> {
-        let Some(member) = self.latest() else { return Vec::new() };
-        let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix(kind.key_prefix().into()));
-        member
-            .store()
-            .range(&range)
-            .map(|reply| reply.kvs.iter().filter_map(|kv| kv.value.object().cloned()).collect())
-            .unwrap_or_default()
-    }
-
-    /// The member whose store is furthest: what it has was committed.
-    fn latest(&self) -> Option<&Member<EtcdValue>> {
-        self.etcd.iter().rev().max_by_key(|member| member.applied_index())
-    }
-
     /// The members of etcd, to look at; their numbers are their places.
     pub fn etcd(&self) -> &[Member<EtcdValue>] {
         &self.etcd
@@ -301,124 +260,9 @@ impl World {
         &self.schedulers
     }
 
-    /// Lets something happen at a member of etcd now: a kill, a start, an operator's request.
-    pub fn etcd_event(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
-        self.push(self.now, Endpoint::Outside, Queued::anybody(Event::Etcd(member, event), RecordId(0)));
-    }
-
-    /// The text of the `/metrics` of a member of etcd, and what it is made of; none while its process does not run.
-    pub fn etcd_metrics(&mut self, member: u8) -> Option<(String, etcd::Gauges, etcd::Metrics)> {
-        let (now, setup) = (self.now, self.setup.clone());
-        let member = self.etcd.get_mut(usize::from(member)).filter(|member| member.running())?;
-        member.look(now, setup.seed, &setup.profile.etcd);
-        let settings = &setup.profile.etcd;
-        Some((member.metrics_text(settings), member.gauges(settings), member.metrics().clone()))
-    }
-
-    /// The disk of a member of etcd, to make it slow.
-    pub fn etcd_disk(&mut self, member: u8) -> Option<&mut etcd::disk::Disk> {
-        self.etcd.get_mut(usize::from(member)).map(Member::disk_mut)
-    }
-
-    /// A member of etcd that was added to the cluster and is to be started; its number comes from the answer to the
-    /// addition and must be the next one.
-    pub fn add_etcd_member(&mut self, name: &str, client_urls: &str) -> u8 {
-        let number = self.etcd.len() as u8;
-        self.etcd.push(Member::joining(number, name, client_urls, self.setup.seed, &self.setup.profile.etcd));
-        number
-    }
-
-    /// Gives a member of etcd another data directory: that of a member made of a snapshot
-    /// ([`Member::restored`]). The answer is the member as it was, if there was one of that number; it is an error if
-    /// its process runs, or if numbers would be left out.
-    pub fn replace_etcd_member(
-        &mut self,
-        mut with: Member<EtcdValue>,
-    ) -> Result<Option<Member<EtcdValue>>, InvalidPlace> {
-        let (number, next) = (usize::from(with.number()), self.etcd.len());
-        match self.etcd.get_mut(number) {
-            Some(place) if !place.running() => {
-                with.come_after(place);
-                self.proxies.forget_history();
-                Ok(Some(std::mem::replace(place, with)))
-            }
-            None if number == next => {
-                self.etcd.push(with);
-                Ok(None)
-            }
-            _ => Err(InvalidPlace),
-        }
-    }
-
-    /// The data directory of a stopped member of etcd, to work on.
-    pub fn etcd_stopped(&mut self, member: u8) -> Option<&mut Member<EtcdValue>> {
-        self.etcd.get_mut(usize::from(member)).filter(|member| !member.running())
-    }
-
-    /// Sends a request of a program outside the cluster to a member of etcd; `number` is its name in the answers and
-    /// is not used twice.
-    pub fn ask_etcd(&mut self, member: u8, number: u64, request: etcd::Request<EtcdValue>, cause: RecordId) {
-        let event = EtcdEvent::Request { from: Endpoint::Outside, id: number, request: Box::new(request) };
-        let queued = Queued::anybody(Event::Etcd(member, event), cause);
-        self.transmit(Endpoint::Outside, Endpoint::Etcd(member), Duration::ZERO, queued);
-    }
-
-    /// Takes the next message of etcd to a program outside the cluster.
-    pub fn receive_from_etcd(&mut self) -> Option<EtcdMail> {
-        self.operators.pop_front()
-    }
-
     /// Whether nothing gets from one endpoint to another.
     pub fn link_is_cut(&self, from: Endpoint, to: Endpoint) -> bool {
         self.network.is_cut(from, to)
-    }
-
-    /// All keys in etcd, in order.
-    pub fn keys(&self) -> Vec<Arc<str>> {
-        let Some(member) = self.latest() else { return Vec::new() };
-        let range = etcd::RangeRequest::new(etcd::KeyRange::Prefix("/".into()));
-        member
-            .store()
-            .range(&range)
-            .map(|reply| reply.kvs.iter().map(|kv| kv.key.clone()).collect())
-            .unwrap_or_default()
-    }
-
-    /// Every version of the objects of a kind that was written after `revision`, in the order of the writes.
-    pub fn history(&self, kind: Kind, revision: u64) -> Vec<HistoryEntry> {
-        let Some(member) = self.latest() else { return Vec::new() };
-        let prefix = kind.key_prefix();
-        let changes = member.store().events_from(revision + 1).filter(|event| event.key.starts_with(&prefix));
-        changes
-            .map(|event| {
-                let name = &event.key[prefix.len()..];
-                let (namespace, name) = name.split_once('/').unwrap_or(("", name));
-                HistoryEntry {
-                    revision: event.revision,
-                    key: Key::new(namespace, name),
-                    object: event.kv.as_ref().and_then(|kv| kv.value.object().cloned()),
-                }
-            })
-            .collect()
-    }
-
-    /// Everything written after `revision` of the kinds whose keys begin with these prefixes ([`Kind::key_prefix`]), in the order of the
-    /// writes; `None` is a deletion.
-    pub fn changes(&self, revision: u64, prefixes: &[(Kind, String)]) -> Vec<(Kind, Key, Option<Arc<Object>>)> {
-        let Some(member) = self.latest() else { return Vec::new() };
-        let events = member.store().events_from(revision + 1);
-        let read = events.filter_map(|event| {
-            let (kind, name) =
-                prefixes.iter().find_map(|(kind, prefix)| Some((*kind, event.key.strip_prefix(prefix.as_str())?)))?;
-            let (namespace, name) = name.split_once('/').unwrap_or(("", name));
-            Some((kind, Key::new(namespace, name), event.kv.as_ref().and_then(|kv| kv.value.object().cloned())))
-        });
-        read.collect()
-    }
-
-    /// etcd's revision: it changes whenever anything stored does.
-    pub fn revision(&self) -> u64 {
-        self.latest().map_or(0, |member| member.store().revision())
     }
 
     /// Writes a record on behalf of a program outside the cluster.
@@ -646,108 +490,6 @@ impl World {
 
 /// The address of the luck of links.
 const LINK: u64 = crate::kernel::hash_bytes(b"link");
-
-/// What an etcd member asks for, put into the world's `Out`.
-struct EtcdEffects<'a> {
-    member: u8,
-    members: u8,
-    calm: bool,
-    out: &'a mut Effects,
-}
-
-impl etcd::Effects<EtcdValue> for EtcdEffects<'_> {
-    fn now(&self) -> Instant {
-        self.out.now()
-    }
-
-    fn cause(&self) -> RecordId {
-        self.out.cause()
-    }
-
-    fn because(&mut self, cause: RecordId) {
-        self.out.because(cause);
-    }
-
-    fn note(&mut self, note: EtcdNote) -> RecordId {
-        self.out.note(Note::new(Agent::Etcd(self.member), What::Etcd(note)))
-    }
-
-    fn send(&mut self, member: u8, event: EtcdEvent<EtcdValue>) {
-        self.out.send(Endpoint::Etcd(member), Duration::ZERO, Event::Etcd(member, event));
-    }
-
-    fn after(&mut self, wait: Duration, event: EtcdEvent<EtcdValue>) {
-        self.out.after(wait, Event::Etcd(self.member, event));
-    }
-
-    fn reply(&mut self, to: Endpoint, id: u64, response: Response<EtcdValue>) {
-        let response = Box::new(response);
-        let event = match to {
-            Endpoint::ApiServer(server) => Event::ApiServer(server, ApiServerEvent::Etcd { id, response }),
-            _ => Event::Operator(id, response),
-        };
-        self.out.send(to, Duration::ZERO, event);
-    }
-
-    fn calm(&self) -> bool {
-        self.calm
-    }
-
-    fn exit(&mut self) {
-        self.out.exit();
-    }
-
-    fn disturb(&mut self) {
-        for member in 0..self.members {
-            self.out.after(Duration::ZERO, Event::Etcd(member, EtcdEvent::Disturbed));
-        }
-    }
-}
-
-/// About how long a value is as JSON. [bytes]
-fn json_size(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 6,
-        Value::String(text) => text.len() + 3,
-        Value::Array(items) => items.iter().map(json_size).sum::<usize>() + 2,
-        Value::Object(map) => map.iter().map(|(name, value)| name.len() + 4 + json_size(value)).sum::<usize>() + 2,
-    }
-}
-
-impl etcd::Value for Arc<Object> {
-    /// An estimate of the protobuf form: what differs from object to object.
-    fn size(&self) -> usize {
-        let meta = self.meta();
-        let labels = |labels: &crate::objects::Labels| labels.iter().map(|(k, v)| k.len() + v.len() + 8).sum::<usize>();
-        let base = match &**self {
-            Object::Pod(pod) => 1_600 + 400 * pod.spec.api.containers.len(),
-            Object::Node(node) => 2_000 + 120 * node.status.images.len(),
-            Object::Deployment(_) | Object::ReplicaSet(_) => 900,
-            Object::Event(event) => 500 + event.message.len(),
-            Object::ConfigMap(map) => 150 + map.data.iter().map(|(k, v)| k.len() + v.len()).sum::<usize>(),
-            Object::Namespace(_) | Object::ServiceAccount(_) | Object::Lease(_) => 300,
-            Object::StatefulSet(_) | Object::DaemonSet(_) | Object::Job(_) | Object::CronJob(_) => 1_300,
-            Object::EndpointSlice(slice) => 400 + 180 * slice.api.endpoints.as_ref().map_or(0, Vec::len),
-            Object::Secret(secret) => {
-                200 + secret.api.data.iter().flatten().map(|(k, v)| k.len() + v.0.len()).sum::<usize>()
-            }
-            Object::Custom(custom) => 120 + custom.content.values().map(json_size).sum::<usize>(),
-            _ => 450,
-        };
-        base + labels(&meta.labels) + labels(&meta.annotations)
-    }
-
-    fn order(&self, other: &Self) -> std::cmp::Ordering {
-        self.meta().uid.cmp(&other.meta().uid)
-    }
-
-    fn committed(&mut self, revision: u64) {
-        if self.meta().resource_version != revision {
-            Arc::make_mut(self).meta_mut().resource_version = revision;
-        }
-    }
-}
 
 #[cfg(test)]
 mod balancer_tests;

@@ -3,6 +3,10 @@
 use super::replicas::{bound, cluster, deployment, run};
 use super::*;
 use crate::apiserver::request::{Answer, Body, ListOptions, Subresource, Verb};
+use crate::client::Agent;
+use crate::objects::Key;
+use crate::objects::Kind;
+use crate::objects::Object;
 
 const SECOND: Duration = Duration::from_secs(1);
 

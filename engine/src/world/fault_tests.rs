@@ -2,8 +2,11 @@
 
 use super::tests::{SECOND, apply, cluster, ready, run};
 use super::*;
+use crate::client::Agent;
 use crate::faults::{DropWhen, Fault};
 use crate::kernel::Trouble;
+use crate::objects::Kind;
+use crate::objects::Object;
 use crate::trace::What;
 
 const SCHEDULER: Process = Process::Scheduler(0);

@@ -3,6 +3,7 @@
 use super::tests::{SECOND, apply, cluster, ready, run};
 use super::*;
 use crate::kernel::Trouble;
+use crate::objects::Kind;
 
 #[test]
 fn a_scheduler_that_hangs_binds_what_has_come_when_it_goes_on() {

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::apiserver::request::{Answer, Body, ListOptions, Subresource, Verb};
+use crate::client::Agent;
+use crate::objects::Key;
+use crate::objects::Kind;
 use crate::profiles;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::apiserver::request::{Body, Subresource, Verb};
+use crate::client::Agent;
+use crate::objects::Key;
+use crate::objects::Kind;
+use crate::objects::Object;
 use crate::objects::{Lease, Pod};
 use crate::profiles;
 use crate::scheduler::config::SchedulerConfiguration;

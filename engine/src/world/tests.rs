@@ -2,7 +2,12 @@
 
 use super::*;
 use crate::apiserver::request::{Body, Subresource, Verb};
+use crate::client::Agent;
+use crate::etcd;
+use crate::objects::Key;
+use crate::objects::Kind;
 use crate::profiles;
+use crate::trace::What;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
