@@ -150,8 +150,14 @@ impl Session {
                 false => format!("`{name}` does not run\nstart it with restart(\"{name}\")"),
             });
         }
-        self.begin_fault(&format!("{name}{HANGS}"), processes.into_iter().map(Fault::Hangs).collect());
-        Ok(format!("{name} hangs (SIGSTOP)"))
+        // A machine does not stop when its kubelet does.
+        let whose = match name.split_once('/') {
+            Some(("node", node)) => format!("kubelet/{node}"),
+            Some(("zone", zone)) => format!("each kubelet of zone/{zone}"),
+            _ => name.to_owned(),
+        };
+        self.begin_fault(&format!("{whose}{HANGS}"), processes.into_iter().map(Fault::Hangs).collect());
+        Ok(format!("{whose} hangs (SIGSTOP)"))
     }
 
     /// Lets a process that hangs, or each of a group, go on.
