@@ -51,19 +51,33 @@ struct Stored<'a> {
     now: Option<&'a Arc<Object>>,
 }
 
+/// Whether something is wrong.
+#[derive(Clone, Copy, Debug)]
+enum Calm {
+    /// Nothing has ever been.
+    Always,
+    /// Nothing has been since then.
+    Since(Instant),
+    /// Something is.
+    Not,
+}
+
 /// What the checks know besides what they see.
 struct Around<'a> {
     now: Instant,
-    /// Since when nothing has been wrong; `None`: something is.
-    calm_since: Option<Instant>,
+    calm: Calm,
     world: &'a World,
     objects: &'a Objects,
 }
 
 impl Around<'_> {
-    /// Whether nothing has been wrong for so long.
+    /// Whether nothing has been wrong for so long, or ever.
     fn calm_for(&self, seconds: u64) -> bool {
-        self.calm_since.is_some_and(|since| self.now.since(since).as_nanos() >= seconds * 1_000_000_000)
+        match self.calm {
+            Calm::Always => true,
+            Calm::Since(since) => self.now.since(since).as_nanos() >= seconds * 1_000_000_000,
+            Calm::Not => false,
+        }
     }
 }
 
@@ -138,7 +152,7 @@ pub struct Watcher {
     given_up: BTreeSet<Key>,
     /// Records looked at.
     records: usize,
-    calm_since: Option<Instant>,
+    calm: Calm,
     /// When an object that is neither a lease, an event nor a node last changed.
     last_change: Instant,
 }
@@ -164,7 +178,7 @@ impl Watcher {
             sometimes: Sometimes::default(),
             given_up: BTreeSet::new(),
             records: world.trace().records().len(),
-            calm_since: Some(world.now()),
+            calm: Calm::Always,
             last_change: world.now(),
         }
     }
@@ -176,10 +190,10 @@ impl Watcher {
             return Ok(());
         }
         let now = world.now();
-        match (world.faults().next().is_some(), self.calm_since) {
-            (true, _) => self.calm_since = None,
-            (false, None) => self.calm_since = Some(now),
-            (false, Some(_)) => {}
+        match (world.faults().next().is_some(), self.calm) {
+            (true, _) => self.calm = Calm::Not,
+            (false, Calm::Not) => self.calm = Calm::Since(now),
+            (false, Calm::Always | Calm::Since(_)) => {}
         }
         for change in self.history.advance(world)? {
             let Some((kind, key)) = change.object() else { continue };
@@ -189,11 +203,11 @@ impl Watcher {
             }
             history::rules(&stored, change.revision)?;
             {
-                let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
+                let around = Around { now, calm: self.calm, world, objects: &self.objects };
                 self.rollouts.before(&stored, &around)?;
             }
             self.objects.take(&stored);
-            let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
+            let around = Around { now, calm: self.calm, world, objects: &self.objects };
             self.nodes.stored(&stored);
             self.rollouts.after(&stored, &around)?;
             self.budgets.stored(&stored, &around)?;
@@ -202,7 +216,7 @@ impl Watcher {
         }
         for record in records.get(self.records..).unwrap_or_default() {
             self.gives_up(&record.note);
-            let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
+            let around = Around { now, calm: self.calm, world, objects: &self.objects };
             self.sometimes.record(&record.note);
             self.history.record(record)?;
             self.pods.record(&record.note, &around)?;
@@ -212,7 +226,7 @@ impl Watcher {
         self.sometimes.set(sometimes::CHECKED_ROLLOUT, self.rollouts.checked);
         self.sometimes.set(sometimes::CHECKED_BUDGET, self.budgets.checked);
         self.sometimes.set(sometimes::CHECKED_QUOTA, self.quotas.checked);
-        let around = Around { now, calm_since: self.calm_since, world, objects: &self.objects };
+        let around = Around { now, calm: self.calm, world, objects: &self.objects };
         self.caches.look(&around, self.history.furthest())
     }
 
