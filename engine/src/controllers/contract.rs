@@ -33,8 +33,11 @@ pub trait Controller {
     /// If given, a failed key waits this long at first and longer with each further failure, whatever other keys do.
     const FIRST_WAIT: Option<Duration> = None;
 
-    /// What a sync is refused with while the caches are older than what the controller wrote; `None`: with both versions.
-    const OUT_OF_DATE: Option<&'static str> = None;
+    /// What a sync is refused with while the caches are older than what the controller wrote for the key, whose object is cached at this
+    /// version; `None`: with the versions of the cache.
+    fn out_of_date(_key: &Key, _cached: Option<u64>) -> Option<String> {
+        None
+    }
 
     /// Who its events say they come from.
     const SOURCE: &'static str = Self::AGENT.name();

@@ -252,7 +252,8 @@ impl<C: Controller> Running<C> {
                         "read version: {read} is not as new as written version: {wrote} for group resource {resource}"
                     )
                 };
-                return Some(C::OUT_OF_DATE.map_or_else(|| versions().into(), Text::from));
+                let cached = caches.store(*kind).get(key).map(|object| object.meta().resource_version);
+                return Some(C::out_of_date(key, cached).unwrap_or_else(versions).into());
             }
         }
         self.wrote.remove(key);

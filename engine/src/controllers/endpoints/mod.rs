@@ -68,6 +68,13 @@ impl Controller for EndpointsController {
     type Inputs = Inputs;
     type Outcome = ();
 
+    fn out_of_date(key: &Key, cached: Option<u64>) -> Option<String> {
+        Some(format!(
+            "endpoints informer cache is out of date, resource version {} already processed for endpoints {key}",
+            cached?
+        ))
+    }
+
     fn concerns(&mut self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match kind {
             Kind::Service => {

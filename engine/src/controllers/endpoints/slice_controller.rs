@@ -50,11 +50,13 @@ impl Controller for EndpointSliceController {
     const WORKERS: usize = 5;
     const MAX_RETRIES: Option<u32> = Some(15);
     const FIRST_WAIT: Option<Duration> = Some(Duration::from_secs(1));
-    // Kubernetes: NewStaleInformerCache, where the tracker has newer slices than the cache.
-    const OUT_OF_DATE: Option<&'static str> = Some("EndpointSlice informer cache is out of date");
     const SOURCE: &'static str = "endpoint-slice-controller";
     type Inputs = Inputs;
     type Outcome = Vec<(Uid, i64)>;
+
+    fn out_of_date(_key: &Key, _cached: Option<u64>) -> Option<String> {
+        Some("EndpointSlice informer cache is out of date".to_owned())
+    }
 
     fn concerns(&mut self, kind: Kind, change: &Change, caches: &Caches, wake: &mut Wake<'_>) {
         match kind {
