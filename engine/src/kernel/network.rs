@@ -66,23 +66,20 @@ pub struct Trouble {
 
 /// First wait for an acknowledgement before a packet is sent again; it doubles. – Linux: TCP_RTO_MIN, 200 ms.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
-/// Longest such wait. – Linux: TCP_RTO_MAX, 120 s.
-const RETRANSMISSION_MAX: Duration = Duration::from_secs(120);
-/// Times a packet is sent again before it gets through by courtesy. – Linux: tcp_retries2, 15.
-const RETRANSMISSIONS: u32 = 15;
+/// After this long without a word the ends of a connection give it up and make a new one, over which what was lost is sent again. –
+/// net/http2: ReadIdleTimeout and PingTimeout, 30 s and 15 s; etcd's client: 30 s and 10 s.
+const GIVEN_UP: Duration = Duration::from_secs(45);
 
 impl Trouble {
     /// What a message takes longer. A message is one packet here.
     pub fn delay(&self, luck: &mut Luck) -> Duration {
         let (mut delay, mut wait) = (self.delay, RETRANSMISSION);
-        for _ in 0..RETRANSMISSIONS {
-            if luck.unit() >= self.loss {
-                break;
-            }
+        let longest = self.delay + GIVEN_UP;
+        while delay < longest && luck.unit() < self.loss {
             delay += wait;
-            wait = wait.times(2).min(RETRANSMISSION_MAX);
+            wait = wait.times(2);
         }
-        delay
+        delay.min(longest)
     }
 }
 
@@ -166,6 +163,9 @@ mod tests {
         assert!((450..550).contains(&share(10)), "{}", share(10));
         assert!((200..300).contains(&share(210)), "{}", share(210));
         assert!((90..160).contains(&share(610)), "{}", share(610));
+        let hopeless = Trouble { loss: 0.99, delay: Duration::ZERO };
+        let longest = (0..100).map(|n| hopeless.delay(&mut seed.luck(1, 2, 4, n))).max();
+        assert_eq!(longest, Some(GIVEN_UP));
     }
 
     #[test]
