@@ -86,31 +86,27 @@ impl Event {
         self.reply_number().is_some()
     }
 
-    /// The number of the request to which it is the API server's reply.
-    pub fn reply_number(&self) -> Option<u64> {
-        let delivery = match self {
+    /// What it brings a client of the API server.
+    pub fn delivered(&self) -> Option<&Delivery> {
+        match self {
             Event::ControllerManager(_, ControllerManagerEvent::Delivery(delivery))
             | Event::Scheduler(_, SchedulerEvent::Delivery(delivery))
             | Event::Kubelet(_, KubeletEvent::Delivery(delivery))
             | Event::Proxy(_, ProxyEvent::Delivery(delivery))
             | Event::Custom(_, CustomEvent::Delivery(delivery))
-            | Event::Outside(delivery) => delivery,
-            _ => return None,
-        };
-        if let Delivery::Reply(reply) = delivery { Some(reply.number) } else { None }
+            | Event::Outside(delivery) => Some(delivery),
+            _ => None,
+        }
+    }
+
+    /// The number of the request to which it is the API server's reply.
+    pub fn reply_number(&self) -> Option<u64> {
+        if let Delivery::Reply(reply) = self.delivered()? { Some(reply.number) } else { None }
     }
 
     /// The number of the watch whose changes it delivers.
     pub fn watch_number(&self) -> Option<u64> {
-        match self {
-            Event::ControllerManager(_, ControllerManagerEvent::Delivery(Delivery::Watch { number, .. }))
-            | Event::Scheduler(_, SchedulerEvent::Delivery(Delivery::Watch { number, .. }))
-            | Event::Kubelet(_, KubeletEvent::Delivery(Delivery::Watch { number, .. }))
-            | Event::Proxy(_, ProxyEvent::Delivery(Delivery::Watch { number, .. }))
-            | Event::Custom(_, CustomEvent::Delivery(Delivery::Watch { number, .. }))
-            | Event::Outside(Delivery::Watch { number, .. }) => Some(*number),
-            _ => None,
-        }
+        if let Delivery::Watch { number, .. } = self.delivered()? { Some(*number) } else { None }
     }
 
     /// The component that handles it.

@@ -11,7 +11,7 @@
 //! Left out: connections that clients open beside the first, the balancer's own time and failures; with a single API server, which
 //! has no balancer, the 45 s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
 use crate::apiserver::ApiServerEvent;
@@ -180,7 +180,14 @@ impl World {
         }
         lost.extend(self.held_up(Process::ApiServer(server)).filter_map(|event| broken(event, client)));
         let life = self.processes.life(client);
+        let mut over = BTreeSet::new();
         for delivery in lost {
+            // Each watch ends once, however much of it was on the way.
+            if let Delivery::WatchEnded { number, .. } = delivery
+                && !over.insert(number)
+            {
+                continue;
+            }
             let event = Event::delivery(client, delivery);
             self.push(self.now, place, Queued { event, cause: RecordId(0), life });
         }
@@ -217,7 +224,13 @@ fn broken(event: &Event, client: Endpoint) -> Option<Delivery> {
     let number = match event {
         Event::ApiServer(_, ApiServerEvent::Request(request)) if request.from == client => request.number,
         Event::ApiServer(_, ApiServerEvent::Health { number, .. }) if client == Endpoint::Outside => *number,
-        event => event.reply_number()?,
+        event => match event.delivered()? {
+            Delivery::Reply(reply) => reply.number,
+            // The server may know the watch no more: that it has ended was on the way.
+            Delivery::Watch { number, .. } | Delivery::WatchEnded { number, .. } => {
+                return Some(Delivery::WatchEnded { number: *number, status: None });
+            }
+        },
     };
     let reply = Reply { number, result: Err(Status::lost()), warnings: Vec::new() };
     Some(Delivery::Reply(Box::new(reply)))
@@ -225,4 +238,23 @@ fn broken(event: &Event, client: Endpoint) -> Option<Delivery> {
 
 fn number(server: Endpoint) -> u8 {
     if let Endpoint::ApiServer(number) = server { number } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_of_a_watch_was_on_a_broken_connection_the_watch_has_ended() {
+        let client = Endpoint::Kubelet(3);
+        let ended = |delivery: Delivery| match broken(&Event::delivery(client, delivery), client) {
+            Some(Delivery::WatchEnded { number, status: None }) => Some(number),
+            _ => None,
+        };
+        assert_eq!(ended(Delivery::WatchEnded { number: 7, status: Some(Box::new(Status::lost())) }), Some(7));
+        assert_eq!(ended(Delivery::Watch { number: 8, events: Vec::new() }), Some(8));
+        let reply = Reply { number: 9, result: Err(Status::lost()), warnings: Vec::new() };
+        let heard = broken(&Event::delivery(client, Delivery::Reply(Box::new(reply))), client);
+        assert!(matches!(heard, Some(Delivery::Reply(reply)) if reply.number == 9 && reply.result.is_err()));
+    }
 }
