@@ -128,7 +128,7 @@ impl ApiServer {
         let old = old.map_or(Value::Null, |old| api_json::to_json(old));
         // Who may change a new object sees it before it has what the server gives it (rest.BeforeCreate comes later).
         let sent = stage == Stage::Mutating && flight.request.verb == Verb::Create;
-        let object = if sent { unmade(&flight.request, object) } else { object };
+        let object = if sent { as_sent(&flight.request, object) } else { object };
         let Some(flight) = self.in_flight.get_mut(&id) else { return false };
         let before = flight.review.take();
         let review = Review {
@@ -484,27 +484,77 @@ fn resubmitted(request: &Request, object: Value) -> Value {
     object
 }
 
-/// An object without what the registry makes: its identity, times and versions, and a name that was to be generated.
+/// An object without what the registry gives it: its identity, times and versions.
 fn unmade(request: &Request, mut object: Value) -> Value {
-    let create = request.verb == Verb::Create;
     if let Some(metadata) = object["metadata"].as_object_mut() {
         ["uid", "creationTimestamp", "generation"].into_iter().for_each(|field| drop(metadata.remove(field)));
-        let given = match &request.body {
-            Body::Json(value) => value["metadata"]["name"].as_str().unwrap_or_default().is_empty(),
-            Body::Object(object) => object.meta().name.is_empty(),
-            _ => false,
-        };
-        if create && given {
-            metadata.remove("name");
-        }
         let versioned = match &request.body {
             Body::Json(value) => value["metadata"]["resourceVersion"].is_string(),
             Body::Object(object) => object.meta().resource_version != 0,
             _ => false,
         };
-        if create || !versioned {
+        if request.verb == Verb::Create || !versioned {
             metadata.remove("resourceVersion");
         }
+    }
+    object
+}
+
+/// What of a new object's fields its registry fills in after it has been through mutation (PrepareForCreate, allocators), by kind.
+const FILLED_IN: &[(Kind, &[&str])] = &[
+    (
+        Kind::Service,
+        &[
+            "/spec/clusterIP",
+            "/spec/clusterIPs",
+            "/spec/ipFamilies",
+            "/spec/ipFamilyPolicy",
+            "/spec/healthCheckNodePort",
+        ],
+    ),
+    (Kind::Namespace, &["/spec/finalizers"]),
+    (
+        Kind::Job,
+        &[
+            "/spec/selector",
+            "/metadata/labels/controller-uid",
+            "/metadata/labels/job-name",
+            "/metadata/labels/batch.kubernetes.io~1controller-uid",
+            "/metadata/labels/batch.kubernetes.io~1job-name",
+            "/spec/template/metadata/labels/controller-uid",
+            "/spec/template/metadata/labels/job-name",
+            "/spec/template/metadata/labels/batch.kubernetes.io~1controller-uid",
+            "/spec/template/metadata/labels/batch.kubernetes.io~1job-name",
+        ],
+    ),
+];
+
+/// A new object as who may change it sees it: with its defaults and what admission adds, without what the registry fills in.
+fn as_sent(request: &Request, object: Value) -> Value {
+    let mut object = unmade(request, object);
+    let sent = match &request.body {
+        Body::Json(value) => value.clone(),
+        Body::Object(object) => Arc::new(api_json::to_json(object)),
+        _ => return object,
+    };
+    let unnamed = sent["metadata"]["name"].as_str().unwrap_or_default().is_empty();
+    if let Some(metadata) = object["metadata"].as_object_mut().filter(|_| unnamed) {
+        metadata.remove("name");
+    }
+    let mut only_if_sent = |pointer: &str| {
+        let Some((parent, field)) = pointer.rsplit_once('/') else { return };
+        if sent.pointer(pointer).is_none_or(Value::is_null)
+            && let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut)
+        {
+            parent.remove(&field.replace("~1", "/"));
+        }
+    };
+    only_if_sent("/status");
+    let filled_in = FILLED_IN.iter().filter(|(kind, _)| *kind == request.kind).flat_map(|(_, pointers)| *pointers);
+    filled_in.for_each(|pointer| only_if_sent(pointer));
+    if request.kind == Kind::Service {
+        let ports = sent["spec"]["ports"].as_array().map_or(0, Vec::len);
+        (0..ports).for_each(|port| only_if_sent(&format!("/spec/ports/{port}/nodePort")));
     }
     object
 }

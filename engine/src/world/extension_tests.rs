@@ -343,3 +343,39 @@ fn who_may_change_a_new_object_sees_it_as_it_was_sent() {
     let seen = "unnamed and then named,name,uid,creationTimestamp";
     assert!(refused.message.ends_with(seen), "{}", refused.message);
 }
+
+/// A webhook that names what has no name, and makes headless what has no address.
+#[derive(Debug)]
+struct Deciding;
+
+impl Scripts for Deciding {
+    fn admit(&self, _webhook: &str, request: &Arc<Value>) -> Result<Value, Mistake> {
+        let mut object = request["object"].clone();
+        if object["metadata"]["name"].is_null() {
+            object["metadata"]["name"] = json!("named");
+        }
+        if object["spec"]["ports"].is_array() && object["spec"]["clusterIP"].is_null() {
+            object["spec"]["clusterIP"] = json!("None");
+        }
+        Ok(json!({"allowed": true, "object": object}))
+    }
+}
+
+#[test]
+fn what_the_registry_fills_in_a_webhook_may_decide_before() {
+    let mut cluster = with_webhooks("Fail");
+    let mut both = configuration("MutatingWebhookConfiguration", "label", "Fail");
+    both["webhooks"][0]["rules"][0]["resources"] = json!(["services", "configmaps"]);
+    both["metadata"]["resourceVersion"] =
+        json!(cluster.world.objects(Kind::MUTATING_WEBHOOKS)[0].meta().resource_version.to_string());
+    let key = Key::new("", "label");
+    cluster.ask(Verb::Update, Kind::MUTATING_WEBHOOKS, key, Body::Json(Arc::new(both))).expect("another rule");
+    cluster.run(200);
+    cluster.world.set_scripts(Arc::new(Deciding));
+    let service = json!({"metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}});
+    let made = answered(&create(&mut cluster, Kind::Service, "default", service).expect("a service"));
+    assert_eq!(made["spec"]["clusterIP"], "None", "{made}");
+    let generated = Body::Json(Arc::new(json!({"metadata": {"generateName": "m-"}})));
+    let made = cluster.ask(Verb::Create, Kind::ConfigMap, Key::new("default", ""), generated).expect("a map");
+    assert_eq!(answered(&made)["metadata"]["name"], "named");
+}
