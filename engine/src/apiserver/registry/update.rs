@@ -247,12 +247,20 @@ fn merged(current: &PodStatus, read: &PodStatus, wanted: &PodStatus) -> PodStatu
     keep(&mut next.containers, &read.containers, &current.containers);
     keep(&mut next.observed_generation, &read.observed_generation, &current.observed_generation);
     keep(&mut next.nominated, &read.nominated, &current.nominated);
-    for condition in &mut next.conditions {
-        let same = condition::find(&read.conditions, &condition.kind) == Some(condition);
-        if same && let Some(current) = condition::find(&current.conditions, &condition.kind) {
-            *condition = current.clone();
+    // Of conditions, too, only what differs is sent; one that is as it was stays as it is, even if it is not there any more.
+    next.conditions.retain_mut(|wanted| {
+        let read = condition::find(&read.conditions, &wanted.kind);
+        let Some(current) = condition::find(&current.conditions, &wanted.kind) else { return read != Some(wanted) };
+        if let Some(read) = read {
+            keep(&mut wanted.status, &read.status, &current.status);
+            keep(&mut wanted.reason, &read.reason, &current.reason);
+            keep(&mut wanted.message, &read.message, &current.message);
+            keep(&mut wanted.transition, &read.transition, &current.transition);
+            keep(&mut wanted.update, &read.update, &current.update);
+            keep(&mut wanted.observed_generation, &read.observed_generation, &current.observed_generation);
         }
-    }
+        true
+    });
     // The scheduler's and the kubelet's conditions live side by side.
     for old in &current.conditions {
         if condition::find(&next.conditions, &old.kind).is_none() {
@@ -331,4 +339,35 @@ fn patched(current: &Object, patch: &Patch) -> Result<Object, Status> {
         _ => return Err(Status::bad_request("the patch does not fit the object")),
     }
     Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Instant;
+    use crate::objects::Phase;
+
+    #[test]
+    fn a_report_changes_what_its_author_changed_and_nothing_else() {
+        let at = Instant::from_nanos(1_000_000_000);
+        let ready = |holds: bool| Condition::new("Ready", holds, at);
+        let read = PodStatus { phase: Phase::Pending, conditions: vec![ready(true)], ..PodStatus::default() };
+        // What others have written since.
+        let failed = PodStatus {
+            phase: Phase::Failed,
+            reason: "NodeShutdown".into(),
+            conditions: vec![ready(false), Condition::new("PodScheduled", true, at)],
+            ..PodStatus::default()
+        };
+        let mut wanted = PodStatus { message: "a word".into(), ..read.clone() };
+        wanted.conditions[0].observed_generation = 2;
+        wanted.conditions.push(Condition::new("Initialized", true, at));
+        let next = merged(&failed, &read, &wanted);
+        assert_eq!((next.phase, &*next.reason, &*next.message), (Phase::Failed, "NodeShutdown", "a word"));
+        let shown: Vec<_> = next.conditions.iter().map(|it| (&*it.kind, it.holds(), it.observed_generation)).collect();
+        assert_eq!(shown, [("Ready", false, 2), ("Initialized", true, 0), ("PodScheduled", true, 0)]);
+        // A condition that somebody has taken away, and of which nothing new is said, stays away.
+        let bare = PodStatus { conditions: Vec::new(), ..read.clone() };
+        assert!(merged(&bare, &read, &PodStatus { phase: Phase::Running, ..read.clone() }).conditions.is_empty());
+    }
 }
