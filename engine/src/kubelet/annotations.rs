@@ -43,8 +43,8 @@ fn mistakes(meta: &ObjectMeta, container: &str) -> Vec<String> {
 
 /// What all annotations about programs begin with.
 const PREFIX: &str = "wavetank.dev/";
-/// Those about one container or, without its name behind them, all of a pod.
-const OF_CONTAINERS: [&str; 8] = [ANNOTATION, STOP, LISTENS_AFTER, DRAINS, HEALTH, MEMORY, LOG, READY];
+/// Those about one container or, without its name behind them, all of a pod; besides those about a probe.
+const OF_CONTAINERS: [&str; 7] = [ANNOTATION, STOP, LISTENS_AFTER, DRAINS, HEALTH, MEMORY, LOG];
 
 /// Annotations about programs that say nothing: nobody knows their key, or the pod has no such container.
 fn unknown(meta: &ObjectMeta, containers: &[&str]) -> Vec<String> {
@@ -58,15 +58,15 @@ fn unknown(meta: &ObjectMeta, containers: &[&str]) -> Vec<String> {
         if base == EXEC && container.is_some() {
             return None;
         }
+        if base == READY {
+            return container.map(|_| format!("annotation {key} says nothing: {READY} is about the whole pod"));
+        }
         if !of_containers.contains(&base) {
             let known: Vec<&str> = of_containers.iter().map(|known| &known[PREFIX.len()..]).collect();
             return Some(format!(
-                "annotation {key} says nothing; after {PREFIX} come {}, each also with .CONTAINER, and exec.COMMAND",
+                "annotation {key} says nothing; after {PREFIX} come {}, each also with .CONTAINER, ready and exec.COMMAND",
                 known.join(", ")
             ));
-        }
-        if base == READY && container.is_some() {
-            return Some(format!("annotation {key} says nothing: {READY} is about the whole pod"));
         }
         let container = container.filter(|container| !containers.contains(container))?;
         Some(format!(

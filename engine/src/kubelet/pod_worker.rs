@@ -298,6 +298,8 @@ impl PodWorker {
     pub(super) fn found_again(&mut self) {
         self.reporting = Reporting::default();
         self.found = true;
+        let containers = self.init_containers.iter_mut().chain(&mut self.containers);
+        containers.for_each(|container| container.crashes = container.crashes.forgotten());
     }
 
     /// When the youngest of the running containers was started, and whether the pod takes work.
@@ -329,9 +331,7 @@ impl PodWorker {
         let before = std::mem::replace(&mut self.object, object);
         // Somebody else says otherwise, as the node controller does of a node it has not heard of for a while: the next round
         // of the status manager puts it right (needsReconcile).
-        let was = before.as_pod().is_some_and(Pod::ready);
-        if was && !self.pod().ready() && self.stage < Stage::Terminating && self.containers.iter().all(Container::ready)
-        {
+        if self.is_contradicted() {
             self.report_later(around);
         }
         if std::mem::take(&mut self.found) {

@@ -9,7 +9,7 @@ use super::{Outcome, Purpose, Surroundings, pod_of, status};
 use crate::apiserver::request::{DeleteOptions, Patch, Subresource};
 use crate::client::connection::Call;
 use crate::kernel::Duration;
-use crate::objects::{Kind, Object};
+use crate::objects::{Condition, Kind, Object, condition};
 
 /// Between the rounds of the status manager; Kubernetes: syncPeriod.
 const SYNC: Duration = Duration::from_secs(10);
@@ -27,6 +27,10 @@ pub(super) struct Reporting {
     deleted: bool,
     /// It failed: the next round sends it again.
     delete_again: bool,
+    /// Whether the last status that was sent says that the pod is ready.
+    ready: bool,
+    /// The version of the pod in which the API server last had what this kubelet says.
+    stored: u64,
 }
 
 impl PodWorker {
@@ -42,6 +46,16 @@ impl PodWorker {
     /// A report failed: the next round of the status manager sends it again. Kubernetes: syncPeriod, 10 s.
     pub(super) fn report_later(&mut self, around: &mut Surroundings<'_, '_>) {
         around.after(SYNC, self.uid, PodEvent::Report);
+    }
+
+    /// Whether somebody else has written since that the pod is not ready, which it is. Kubernetes: needsReconcile.
+    pub(super) fn is_contradicted(&self) -> bool {
+        let pod = self.pod();
+        self.stage == Stage::Containers
+            && self.reporting.ready
+            && !self.reporting.under_way
+            && !pod.ready()
+            && pod.meta.resource_version > self.reporting.stored
     }
 
     /// Reports without delay.
@@ -76,8 +90,10 @@ impl PodWorker {
         }
         let wanted = status::of(self, pod, around);
         self.reported_stage = self.stage;
+        self.reporting.ready = condition::find(&wanted.conditions, "Ready").is_some_and(Condition::holds);
         if wanted == pod.status {
             self.reporting.under_way = false;
+            self.reporting.stored = pod.meta.resource_version;
             return self.after_report(around);
         }
         let patch = Patch::PodStatus { uid: pod.meta.uid, read: read.clone(), status: Box::new(wanted) };
@@ -90,7 +106,16 @@ impl PodWorker {
     pub(super) fn patched(&mut self, result: Outcome, around: &mut Surroundings<'_, '_>) {
         self.reporting.under_way = false;
         match result {
-            Ok(_) => self.after_report(around),
+            Ok(answer) => {
+                if let Some(Object::Pod(pod)) = answer.object().map(|object| &**object) {
+                    self.reporting.stored = pod.meta.resource_version;
+                    // A patch says nothing of what was as wanted when it was read.
+                    if self.reporting.ready && !pod.ready() {
+                        self.report_later(around);
+                    }
+                }
+                self.after_report(around);
+            }
             Err(status) if status.is_not_found() => {}
             Err(_) => self.report_later(around),
         }

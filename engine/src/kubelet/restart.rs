@@ -30,6 +30,13 @@ pub(super) struct Crashes {
     pub(super) waits: bool,
 }
 
+impl Crashes {
+    /// What another kubelet process makes of it: how long the container was to wait was in the memory of the one before.
+    pub(super) fn forgotten(self) -> Self {
+        Crashes { waits: self.waits, ..Crashes::default() }
+    }
+}
+
 impl PodWorker {
     /// `spec.restartPolicy`.
     pub(super) fn policy(&self) -> &str {

@@ -9,8 +9,12 @@ use serde_json::{Value, json};
 
 use crate::apiserver::request::Propagation;
 use crate::controllers::cluster::Cluster;
+use crate::faults::{DropWhen, Fault};
+use crate::kernel::{Duration, Endpoint};
 use crate::objects::{Key, Kind, json as api_json};
 use crate::process::Process;
+use crate::trace::note::PodStep;
+use crate::trace::{Record, What};
 
 fn pod(name: &str, spec: Value) -> Value {
     let mut all = json!({"nodeName": "worker-1", "containers": [{"name": "a", "image": "nginx:1.25"}]});
@@ -87,20 +91,28 @@ fn a_pod_with_a_sidecar_that_is_deleted_while_its_machine_is_dark_goes_with_the_
 }
 
 #[test]
-fn a_container_that_waited_for_its_restart_is_started_at_once_after_a_boot() {
-    let mut cluster = Cluster::new();
-    let mut crashing = pod("web", json!({}));
-    crashing["metadata"]["annotations"] = json!({"wavetank.dev/run": "2s exit 1"});
-    cluster.create(Kind::Pod, "default", crashing);
-    cluster.run(60_000);
-    let waiting = |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
-    let before = shown(&cluster, "web");
-    assert_eq!(waiting(&before), "CrashLoopBackOff");
-    assert!(cluster.world.lose_power(0));
-    cluster.world.start(Process::Kubelet(0));
-    cluster.run(12_000);
-    let count = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].as_i64();
-    assert!(count(&shown(&cluster, "web")) > count(&before), "{}", shown(&cluster, "web")["status"]);
+fn nobody_knows_of_a_back_off_after_a_boot_or_with_a_new_kubelet() {
+    for machine in [true, false] {
+        let mut cluster = Cluster::new();
+        let mut crashing = pod("web", json!({}));
+        crashing["metadata"]["annotations"] = json!({"wavetank.dev/run": "2s exit 1"});
+        cluster.create(Kind::Pod, "default", crashing);
+        cluster.run(110_000);
+        let state = |cluster: &Cluster| shown(cluster, "web")["status"]["containerStatuses"][0].clone();
+        let before = state(&cluster);
+        assert_eq!(before["state"]["waiting"]["reason"], "CrashLoopBackOff", "for 80 s by now");
+        let kubelet = Process::Kubelet(0);
+        let gone = if machine { cluster.world.lose_power(0) } else { cluster.world.kill(kubelet) };
+        assert!(gone);
+        let restarted = cluster.world.now();
+        cluster.world.start(kubelet);
+        cluster.run(9_000);
+        let after = state(&cluster);
+        assert!(after["restartCount"].as_i64() > before["restartCount"].as_i64(), "{machine}: {after}");
+        let began = |record: &Record| matches!(record.note.what, What::Pod { step: PodStep::ContainerStarted, .. });
+        let records = cluster.world.trace().records();
+        assert!(records.iter().any(|record| record.at > restarted && began(record)), "{machine}: it has run");
+    }
 }
 
 #[test]
@@ -115,6 +127,38 @@ fn a_pod_of_which_is_said_that_it_is_over_ends_and_stays_so() {
     let status = shown(&cluster, "web")["status"].clone();
     assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("Said")), "{status}");
     assert!(!status["containerStatuses"][0]["state"]["terminated"].is_null(), "{status}");
+}
+
+#[test]
+fn a_kubelet_contradicts_who_says_that_its_pod_is_not_ready_even_if_it_never_saw_it_ready() {
+    let mut cluster = Cluster::new();
+    let drop = Fault::WatchDrop {
+        client: Endpoint::Kubelet(0),
+        when: DropWhen::Every(Duration::from_millis(100)),
+        expired: true,
+    };
+    cluster.create(Kind::Pod, "default", pod("web", json!({})));
+    cluster.run(500);
+    let drops = cluster.world.begin_fault("", vec![drop]);
+    let ready = |cluster: &Cluster| {
+        let conditions = shown(cluster, "web")["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    };
+    let waited = (0..200)
+        .take_while(|_| {
+            !ready(&cluster) && {
+                cluster.run(50);
+                true
+            }
+        })
+        .count();
+    assert!((1..200).contains(&waited));
+    let not = json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}});
+    cluster.patch_status(Kind::Pod, Key::new("default", "web"), not);
+    assert!(!ready(&cluster));
+    cluster.world.end_fault(drops);
+    cluster.run(60_000);
+    assert!(ready(&cluster), "{}", shown(&cluster, "web")["status"]);
 }
 
 #[test]
