@@ -373,9 +373,9 @@ impl World {
                 let may = match process {
                     Process::Etcd(_) => true,
                     Process::Proxy(_) => !self.faults.keep_down(process),
-                    _ => false,
+                    _ => self.processes.wants_restart(process),
                 };
-                if may || self.processes.wants_restart(process) {
+                if may {
                     self.start_because(process, cause);
                 }
                 return;

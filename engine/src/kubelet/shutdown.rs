@@ -4,7 +4,8 @@
 //! (shutdownGracePeriod 0, the default) the kubelet does not take part, and the machine goes off under its pods. Left out: grace periods by
 //! priority, the wait for volumes, a shutdown that is called off.
 //!
-//! A kubelet that hangs or ends meanwhile holds the machine up no longer than the grace period, for which it has logind's delay.
+//! A kubelet that hangs meanwhile holds the machine up no longer than the grace period, for which it has logind's delay; one that ends, not
+//! at all (`world/machines.rs`).
 
 use super::fate::Fate;
 use super::pod_worker::{PodWorker, Stage};

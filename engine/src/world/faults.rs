@@ -204,7 +204,7 @@ impl World {
             Fault::NoPower(node) if begins => {
                 self.supervise(Process::Kubelet(node), false);
                 self.lose_power(node);
-                self.mended(|other| *other == Fault::Hangs(Process::Kubelet(node)));
+                self.nothing_hangs_on(node);
             }
             Fault::Down { process, .. } => self.up_again(process),
             Fault::ShutDown(node) if !begins && self.boot_after_shutdown(node) => {}
@@ -293,7 +293,8 @@ impl World {
             _ => None,
         };
         let nodes: BTreeSet<u32> = self.faults.parts().filter_map(off).collect();
-        nodes.into_iter().filter(|node| !self.is_running(Process::Kubelet(*node))).collect()
+        let on = |node: &u32| self.is_running(Process::Kubelet(*node)) || self.faults.going_off.contains_key(node);
+        nodes.into_iter().filter(|node| !on(node)).collect()
     }
 
     /// A process starts again, unless something else keeps it down.

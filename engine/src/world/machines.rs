@@ -58,6 +58,16 @@ impl World {
         true
     }
 
+    /// Machines that have been told to shut down and are not yet off.
+    pub fn going_off(&self) -> impl Iterator<Item = u32> + '_ {
+        self.faults.going_off.keys().copied()
+    }
+
+    /// How often a node's machine has lost its power; none if there is no such node.
+    pub fn boots(&self, node: u32) -> Option<u32> {
+        self.kubelets.get(node as usize).map(Kubelet::boots)
+    }
+
     /// A machine that is on its way to being off boots then. False if it is not.
     pub fn boot_after_shutdown(&mut self, node: u32) -> bool {
         self.faults.going_off.get_mut(&node).map(|then| *then = AfterIt::Boot).is_some()
@@ -74,10 +84,26 @@ impl World {
         }
     }
 
+    /// A kubelet has ended: if its machine shuts down, nothing holds that up any more.
+    pub(super) fn lets_go(&mut self, node: u32) {
+        if self.faults.going_off.contains_key(&node)
+            && let Some(boot) = self.boots(node)
+        {
+            let off = Queued::anybody(Event::PowerOff(node, boot), RecordId(0));
+            self.push(self.now + POWER_OFF, Endpoint::Outside, off);
+        }
+    }
+
+    /// What hung on a machine that has lost its power does not any more.
+    pub(super) fn nothing_hangs_on(&mut self, node: u32) {
+        let here = [Process::Kubelet(node), Process::Proxy(node)];
+        self.mended(|part| matches!(part, Fault::Hangs(process) if here.contains(process)));
+    }
+
     fn powers_off(&mut self, node: u32) {
         self.supervise(Process::Kubelet(node), false);
         self.lose_power(node);
-        self.mended(|part| *part == Fault::Hangs(Process::Kubelet(node)));
+        self.nothing_hangs_on(node);
     }
 
     /// Puts a manifest into the directory of a node's static pods, or takes it away. False if there is no such node, or no such file to

@@ -58,10 +58,10 @@ impl World {
     /// Its kubelet, started again, finds a machine that has just been booted.
     pub fn lose_power(&mut self, node: u32) -> bool {
         let kubelet = Process::Kubelet(node);
+        self.faults.going_off.remove(&node);
         let ended = self.is_running(kubelet).then(|| self.end(kubelet, Ending::Killed, RecordId(0)));
         let Some(kubelet) = self.kubelets.get_mut(node as usize) else { return false };
         kubelet.lose_power();
-        self.faults.going_off.remove(&node);
         self.machine_lost(node);
         self.traffic_loses_machine(node, ended);
         true
@@ -163,6 +163,7 @@ impl World {
                 if let Some(kubelet) = self.kubelets.get_mut(node as usize) {
                     kubelet.crash();
                 }
+                self.lets_go(node);
             }
             Process::Proxy(node) => self.crash_proxy(node),
             Process::Custom(number) => {

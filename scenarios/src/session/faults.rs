@@ -121,23 +121,30 @@ impl Session {
     pub fn restart(&mut self, name: &str) -> Result<String, String> {
         let processes = self.processes_of(name.strip_prefix(NODE).unwrap_or(name))?;
         let supervised = self.world.setup().supervised;
-        let (mut started, mut off) = (false, false);
-        for process in &processes {
-            started |= self.world.start(*process);
+        let machines = self.machines(name).transpose()?.unwrap_or_default();
+        // A machine that shuts down boots when it is off. A process of it starts now, and ends with the machine all the same.
+        let later: Vec<u32> = machines.into_iter().filter(|node| self.world.boot_after_shutdown(*node)).collect();
+        let waits = |process: &Process| later.iter().any(|node| *process == Process::Kubelet(*node));
+        let mut started = false;
+        for process in processes.iter().filter(|process| !waits(process)) {
+            if self.world.start(*process) {
+                started = true;
+                self.world.supervise(*process, supervised);
+            }
         }
-        for node in self.machines(name).transpose()?.unwrap_or_default() {
-            off |= self.world.boot_after_shutdown(node);
-        }
-        if off && !started {
-            self.world.mended(|part| processes.iter().any(|process| part.keeps_down(*process)));
-            return Ok(format!("{name} boots as soon as it has shut down"));
-        }
-        if !started {
+        if !started && later.is_empty() {
             return Err(format!("`{name}` runs already"));
         }
-        processes.iter().for_each(|process| self.world.supervise(*process, supervised));
-        self.world.mended(|part| processes.iter().any(|process| part.keeps_down(*process)));
-        Ok(format!("{name} is started"))
+        let going_off: Vec<u32> = self.world.going_off().collect();
+        self.world.mended(|part| {
+            let goes_on = matches!(part, Fault::ShutDown(node) if going_off.contains(node) && !later.contains(node));
+            !goes_on && processes.iter().any(|process| part.keeps_down(*process))
+        });
+        Ok(match (started, later.is_empty()) {
+            (true, true) => format!("{name} is started"),
+            (false, _) => format!("{name} boots as soon as it has shut down"),
+            (true, false) => format!("{name} is started, machines that shut down as soon as they are off"),
+        })
     }
 
     /// Holds a process up, or each of a group: it handles nothing until it is resumed.

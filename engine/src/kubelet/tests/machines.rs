@@ -227,8 +227,13 @@ fn a_kubelet_that_hangs_or_is_gone_does_not_hold_a_shutdown_up() {
         cluster.run(1_000);
         let kubelet = Process::Kubelet(0);
         let stopped = if hangs { cluster.world.hang(kubelet) } else { cluster.world.kill(kubelet) };
-        assert!(stopped);
-        cluster.run(32_000);
+        assert!(stopped && cluster.world.boots(0) == Some(0));
+        // One that has ended holds nothing up, one that hangs the whole grace.
+        let waits = if hangs { 30_500 } else { 1_500 };
+        cluster.run(waits);
+        assert_eq!(cluster.world.boots(0), Some(0), "not yet off");
+        cluster.run(1_000);
+        assert_eq!(cluster.world.boots(0), Some(1), "off, {hangs}");
         assert!(!cluster.world.is_running(kubelet) && !cluster.world.is_hanging(kubelet));
         cluster.world.start(kubelet);
         cluster.run(10_000);
