@@ -21,6 +21,8 @@ struct Expected {
     creations: i64,
     deletions: BTreeSet<Key>,
     since: Instant,
+    /// How many objects have shown up when they were being deleted already: they are no creations that are seen.
+    missed: i64,
 }
 
 impl Expectations {
@@ -31,25 +33,36 @@ impl Expectations {
         })
     }
 
-    /// Whether something is expected, however overdue it may be.
-    pub fn open(&self, key: &Key) -> bool {
-        self.by_key.get(key).is_some_and(|expected| expected.creations > 0 || !expected.deletions.is_empty())
+    /// Whether creations are expected, however long ago, that will not be seen: of objects first seen when they were being deleted.
+    pub fn missed(&self, key: &Key) -> bool {
+        self.by_key.get(key).is_some_and(|expected| expected.creations > 0 && expected.missed >= expected.creations)
+    }
+
+    /// An object shows up that is being deleted already.
+    pub fn came_deleted(&mut self, key: &Key) {
+        if let Some(expected) = self.by_key.get_mut(key) {
+            expected.missed += 1;
+        }
     }
 
     /// Expects `n` creations, and nothing else.
     pub fn expect_creations(&mut self, key: &Key, n: usize, now: Instant) {
-        self.by_key.insert(key.clone(), Expected { creations: n as i64, deletions: BTreeSet::new(), since: now });
+        self.by_key
+            .insert(key.clone(), Expected { creations: n as i64, deletions: BTreeSet::new(), since: now, missed: 0 });
     }
 
     /// Expects the deletion of `objects`, and nothing else.
     pub fn expect_deletions(&mut self, key: &Key, objects: impl IntoIterator<Item = Key>, now: Instant) {
-        self.by_key
-            .insert(key.clone(), Expected { creations: 0, deletions: objects.into_iter().collect(), since: now });
+        self.by_key.insert(
+            key.clone(),
+            Expected { creations: 0, deletions: objects.into_iter().collect(), since: now, missed: 0 },
+        );
     }
 
     /// Expects `creations` and the deletion of `objects`.
     pub fn expect_both(&mut self, key: &Key, creations: usize, objects: Vec<Key>, now: Instant) {
-        let expected = Expected { creations: creations as i64, deletions: objects.into_iter().collect(), since: now };
+        let expected =
+            Expected { creations: creations as i64, deletions: objects.into_iter().collect(), since: now, missed: 0 };
         self.by_key.insert(key.clone(), expected);
     }
 

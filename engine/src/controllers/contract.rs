@@ -128,6 +128,11 @@ impl Wake<'_> {
         self.expectations.deletion_observed(key, object);
     }
 
+    /// An object shows up that is being deleted already: upstream counts it as no creation.
+    pub fn came_deleted(&mut self, key: &Key) {
+        self.expectations.came_deleted(key);
+    }
+
     /// The key's object is gone: expectations and own writes no longer count.
     pub fn forget(&mut self, key: &Key) {
         self.expectations.delete(key);

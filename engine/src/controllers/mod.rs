@@ -220,13 +220,13 @@ impl ControllerManager {
         self.connection.next()
     }
 
-    /// Whether the controller of a replica set, a DaemonSet or a Job has asked for pods that it has not seen since. After five
-    /// minutes it goes on without, but not before something else wakes it.
-    pub fn expects_pods(&self, kind: Kind, key: &Key) -> bool {
+    /// Whether the controller of a replica set, a DaemonSet or a Job waits for pods that it has asked for and will not see, for they were being
+    /// deleted when they came. After five minutes it goes on without, but not before something else wakes it.
+    pub fn has_missed_pods(&self, kind: Kind, key: &Key) -> bool {
         match kind {
-            Kind::ReplicaSet => self.controllers.replica_set.expects(key),
-            Kind::DaemonSet => self.controllers.daemon_set.expects(key),
-            Kind::Job => self.controllers.job.expects(key),
+            Kind::ReplicaSet => self.controllers.replica_set.has_missed(key),
+            Kind::DaemonSet => self.controllers.daemon_set.has_missed(key),
+            Kind::Job => self.controllers.job.has_missed(key),
             _ => false,
         }
     }

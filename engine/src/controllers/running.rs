@@ -204,9 +204,9 @@ impl<C: Controller> Running<C> {
         Ok(())
     }
 
-    /// Whether it has asked for pods of the key that it has not seen since, however long ago.
-    pub fn expects(&self, key: &Key) -> bool {
-        self.expectations.open(key)
+    /// Whether it waits for pods of the key that it has asked for and will not see: they were being deleted when they came.
+    pub fn has_missed(&self, key: &Key) -> bool {
+        self.expectations.missed(key)
     }
 
     /// Sends the next event for people, if none is on its way.

@@ -177,17 +177,6 @@ impl Fault {
             Fault::Webhook { name, .. } => session.webhook_up(name),
         }
     }
-
-    /// The nodes whose containers are gone with it: when it begins, and for an orderly shutdown when it ends.
-    pub fn dark(&self, session: &Session, begins: bool) -> Vec<u32> {
-        let name = match self {
-            Fault::Power(node) if begins => format!("node/{node}"),
-            Fault::ShutDown(node) if !begins => format!("node/{node}"),
-            Fault::Zone(zone) if begins => format!("zone/{zone}"),
-            _ => return Vec::new(),
-        };
-        session.machines(&name).and_then(Result::ok).unwrap_or_default()
-    }
 }
 
 /// Ends the faults whose names begin so.

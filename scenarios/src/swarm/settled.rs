@@ -6,8 +6,9 @@
 //! A workload may fall short of what is wanted for reasons that are nobody's failure: a pod that the scheduler says fits nowhere,
 //! a quota that is used up (its replica set says so), containers that crash as they are told to. Nor is it one of ours where upstream stays stuck
 //! until something else happens: a controller that first sees a pod it made when that is being deleted already goes on expecting it
-//! (addPod in pkg/controller/{replicaset,daemon,job}), and a Service whose slices could not be written fifteen times in a row is
-//! dropped (handleErr in pkg/controller/endpointslice).
+//! (addPod in pkg/controller/{replicaset,daemon,job}), a Service whose slices could not be written fifteen times in a row is
+//! dropped (handleErr in pkg/controller/endpointslice), and a Deployment whose only replica set with pods was last scaled for another number than
+//! it happens to have is taken for one that is being scaled, whatever its template says (isScalingEvent and scale in pkg/controller/deployment).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use wavetank_engine::World;
-use wavetank_engine::objects::{Key, Kind, Object, Pod, Resource, Uid, json};
+use wavetank_engine::objects::{Key, Kind, Object, Pod, ReplicaSet, Resource, Uid, json};
 
 use super::containers;
 use super::invariants::Broken;
@@ -54,7 +55,7 @@ impl All<'_> {
 
     /// Whether a controller waits for pods it has asked for and will not see.
     fn waits(&self, kind: Kind, key: &Key) -> bool {
-        self.world.controller_managers().iter().any(|manager| manager.leading() && manager.expects_pods(kind, key))
+        self.world.controller_managers().iter().any(|manager| manager.leading() && manager.has_missed_pods(kind, key))
     }
 
     /// Whether the scheduler says of one of these pods that it fits nowhere.
@@ -130,6 +131,9 @@ fn crashes(pod: &Pod) -> bool {
     containers::crashes(|key| pod.meta.annotation(key).map(|text| text.to_string()))
 }
 
+/// For how many replicas of its Deployment a replica set was last scaled.
+const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
+
 fn deployments(all: &All<'_>) -> Option<Broken> {
     let sets = all.world.objects(Kind::ReplicaSet);
     let classes = all.world.objects(Kind::PriorityClass);
@@ -153,11 +157,15 @@ fn deployments(all: &All<'_>) -> Option<Broken> {
         // A quota may refuse its pods, and so does admission when the command that makes their priority class has failed.
         let class = json::to_json(&object)["spec"]["template"]["spec"]["priorityClassName"].as_str().map(str::to_owned);
         let classless = class.is_some_and(|class| !classes.iter().any(|known| *known.meta().name == *class));
+        let active: Vec<_> = own.iter().filter(|set| set.spec.replicas > 0).collect();
+        let desired = |set: &ReplicaSet| set.meta.annotation(DESIRED).and_then(|text| text.parse::<i32>().ok());
+        let scales =
+            matches!(&active[..], [set] if set.spec.replicas == wanted && desired(set).is_some_and(|n| n != wanted));
         let waits = own.iter().any(|set| all.waits(Kind::ReplicaSet, &set.meta.key()));
         let refused = refused && (&*deployment.meta.namespace == "team" || classless);
         let numbers = [status.replicas, status.updated, status.ready, status.available];
         let reached = numbers == [wanted; 4] && pods().filter(|pod| pod.active()).count() as i32 == wanted;
-        if !reached && !refused && !waits && !All::excused(pods()) && !pods().any(crashes) {
+        if !reached && !refused && !waits && !scales && !All::excused(pods()) && !pods().any(crashes) {
             let text = format!("{wanted} are wanted; replicas, updated, ready, available are {numbers:?}");
             return eventually("deployments reach what is wanted", object.key(), text);
         }

@@ -264,6 +264,9 @@ fn pod_changed(old: Option<&Pod>, pod: &Pod, there: bool, caches: &Caches, wake:
         let key = set.meta.key();
         if !there || pod.meta.deleting() {
             wake.deleted(&key, &pod.meta.key());
+            if there && old.is_none() {
+                wake.came_deleted(&key);
+            }
         } else if old.is_none() {
             wake.created(&key);
         }

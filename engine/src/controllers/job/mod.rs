@@ -157,6 +157,9 @@ fn pod_changed(old: Option<&Pod>, pod: &Pod, there: bool, caches: &Caches, wake:
         let Some(job) = owner(pod) else { return };
         if !there || pod.meta.deleting() {
             wake.deleted(&job, &pod.meta.key());
+            if there && old.is_none() {
+                wake.came_deleted(&job);
+            }
         } else if old.is_none() {
             wake.created(&job);
         }

@@ -143,6 +143,9 @@ fn owner<'a>(pod: &Pod, caches: &'a Caches) -> Option<&'a ReplicaSet> {
 /// Kubernetes: addPod.
 fn pod_added(pod: &Pod, caches: &Caches, wake: &mut Wake<'_>) {
     if pod.meta.deleting() {
+        if let Some(set) = owner(pod, caches) {
+            wake.came_deleted(&set.meta.key());
+        }
         return pod_gone(pod, caches, wake);
     }
     if pod.meta.controller().is_none() {

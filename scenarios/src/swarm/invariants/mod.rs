@@ -137,6 +137,39 @@ impl Objects {
     }
 }
 
+/// What the EndpointSlice controller tries no more.
+#[derive(Default)]
+struct GivenUp {
+    /// How often the last syncs of a Service have failed in a row.
+    failures: BTreeMap<Key, u32>,
+    services: BTreeSet<Key>,
+}
+
+/// A sync that fails after this many retries is not tried again. Kubernetes: maxRetries in pkg/controller/endpointslice.
+const RETRIES: u32 = 15;
+
+impl GivenUp {
+    fn record(&mut self, note: &Note) {
+        match (&note.what, note.by, &note.object) {
+            (What::Leading, Agent::ControllerManager(_), _) => *self = GivenUp::default(),
+            (What::Reconciled { error }, Agent::EndpointSliceController, Some((_, key))) => {
+                self.services.remove(key);
+                if error.is_empty() {
+                    self.failures.remove(key);
+                    return;
+                }
+                let failures = self.failures.entry(key.clone()).or_insert(0);
+                *failures += 1;
+                if *failures > RETRIES {
+                    self.failures.remove(key);
+                    self.services.insert(key.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Looks at a run as it goes.
 pub struct Watcher {
     history: history::History,
@@ -148,8 +181,9 @@ pub struct Watcher {
     quotas: quotas::Quotas,
     caches: caches::Caches,
     sometimes: Sometimes,
-    /// Services of which the last sync of their slices has failed.
-    given_up: BTreeSet<Key>,
+    /// How often each node's machine has lost its power.
+    boots: Vec<u32>,
+    given_up: GivenUp,
     /// Records looked at.
     records: usize,
     calm: Calm,
@@ -176,7 +210,8 @@ impl Watcher {
             quotas: quotas::Quotas::default(),
             caches: caches::Caches::default(),
             sometimes: Sometimes::default(),
-            given_up: BTreeSet::new(),
+            boots: Vec::new(),
+            given_up: GivenUp::default(),
             records: world.trace().records().len(),
             calm: Calm::Always,
             last_change: world.now(),
@@ -190,7 +225,20 @@ impl Watcher {
             return Ok(());
         }
         let now = world.now();
-        match (world.faults().next().is_some(), self.calm) {
+        for node in (0..).take(world.setup().nodes.len()) {
+            let boots = world.boots(node).unwrap_or(0);
+            match self.boots.get_mut(node as usize) {
+                None => self.boots.push(boots),
+                Some(known) if *known != boots => {
+                    *known = boots;
+                    self.pods.lost_power(node);
+                    self.nodes.lost_power(node);
+                }
+                Some(_) => {}
+            }
+        }
+        let wrong = world.faults().next().is_some() || world.going_off().next().is_some();
+        match (wrong, self.calm) {
             (true, _) => self.calm = Calm::Not,
             (false, Calm::Not) => self.calm = Calm::Since(now),
             (false, Calm::Always | Calm::Since(_)) => {}
@@ -215,7 +263,7 @@ impl Watcher {
             self.sometimes.stored(&stored);
         }
         for record in records.get(self.records..).unwrap_or_default() {
-            self.gives_up(&record.note);
+            self.given_up.record(&record.note);
             let around = Around { now, calm: self.calm, world, objects: &self.objects };
             self.sometimes.record(&record.note);
             self.history.record(record)?;
@@ -230,25 +278,9 @@ impl Watcher {
         self.caches.look(&around, self.history.furthest())
     }
 
-    fn gives_up(&mut self, note: &Note) {
-        if let (What::Reconciled { error }, Agent::EndpointSliceController, Some((_, key))) =
-            (&note.what, note.by, &note.object)
-        {
-            match error.is_empty() {
-                true => drop(self.given_up.remove(key)),
-                false => drop(self.given_up.insert(key.clone())),
-            }
-        }
-    }
-
-    /// Services of which the last sync of their slices has failed: when all is quiet, nobody tries them again.
+    /// Services whose slices their controller has tried to write once too often: it waits for something new.
     pub fn given_up(&self) -> &BTreeSet<Key> {
-        &self.given_up
-    }
-
-    /// A node's containers are gone with its power.
-    pub fn lost_power(&mut self, node: u32) {
-        self.pods.lost_power(node);
+        &self.given_up.services
     }
 
     /// A pod is deleted without waiting for its kubelet: its name may run twice.

@@ -32,6 +32,11 @@ impl Nodes {
         }
     }
 
+    /// Whoever is taken after a boot is taken anew.
+    pub(super) fn lost_power(&mut self, node: u32) {
+        self.admitted.remove(&node);
+    }
+
     pub(super) fn record(&mut self, note: &Note, around: &Around<'_>) -> Held {
         let (What::Pod { step, .. }, Agent::Kubelet(number), Some((Kind::Pod, key))) =
             (&note.what, note.by, &note.object)
