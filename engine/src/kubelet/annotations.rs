@@ -64,7 +64,7 @@ fn unknown(meta: &ObjectMeta, containers: &[&str]) -> Vec<String> {
         if !of_containers.contains(&base) {
             let known: Vec<&str> = of_containers.iter().map(|known| &known[PREFIX.len()..]).collect();
             return Some(format!(
-                "annotation {key} says nothing; after {PREFIX} come {}, each also with .CONTAINER, ready and exec.COMMAND",
+                "annotation {key} says nothing; after {PREFIX} come {} (each also with .CONTAINER), ready, and exec.COMMAND",
                 known.join(", ")
             ));
         }

@@ -157,12 +157,7 @@ impl Session {
                 false => format!("`{name}` does not run\nstart it with restart(\"{name}\")"),
             });
         }
-        // A machine does not stop when its kubelet does.
-        let whose = match name.split_once('/') {
-            Some(("node", node)) => format!("kubelet/{node}"),
-            Some(("zone", zone)) => format!("each kubelet of zone/{zone}"),
-            _ => name.to_owned(),
-        };
+        let whose = kubelets(name);
         self.begin_fault(&format!("{whose}{HANGS}"), processes.into_iter().map(Fault::Hangs).collect());
         Ok(format!("{whose} hangs (SIGSTOP)"))
     }
@@ -178,7 +173,7 @@ impl Session {
             return Err(format!("`{name}` does not hang"));
         }
         self.world.mended(|part| matches!(part, Fault::Hangs(process) if processes.contains(process)));
-        Ok(format!("{name} goes on (SIGCONT)"))
+        Ok(format!("{} goes on (SIGCONT)", kubelets(name)))
     }
 
     /// The name of the fault that processes are down. A kubelet's has the process' own name, whatever a script calls it.
@@ -393,6 +388,15 @@ pub(super) const DOWN: &str = " down";
 /// How the name of a fault ends that `resume` ends.
 const HANGS: &str = " hangs";
 
+/// What hangs where somebody names a machine or a zone: a machine does not stop when its kubelet does.
+fn kubelets(name: &str) -> String {
+    match name.split_once('/') {
+        Some(("node", node)) => format!("kubelet/{node}"),
+        Some(("zone", zone)) => format!("each kubelet of zone/{zone}"),
+        _ => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -450,6 +454,42 @@ mod tests {
         assert!(session.hang("worker-1").is_err_and(|text| text.contains("does not run")));
         assert_eq!(session.slow_cpu("kube-apiserver", 2.5), Ok("slow CPU of kube-apiserver (×2.5)".to_owned()));
         assert_eq!(session.heal(), "mended: slow CPU of kube-apiserver (×2.5)");
+    }
+
+    #[test]
+    fn of_a_machine_only_the_kubelet_hangs() {
+        let mut session = session();
+        assert_eq!(session.hang("node/worker-1"), Ok("kubelet/worker-1 hangs (SIGSTOP)".to_owned()));
+        assert_eq!(session.resume("node/worker-1"), Ok("kubelet/worker-1 goes on (SIGCONT)".to_owned()));
+        assert_eq!(session.world().faults().count(), 0);
+    }
+
+    #[test]
+    fn who_is_to_run_again_during_a_shutdown_boots_after_it() {
+        let spec = json!({"nodes": 1, "kubelet": {"shutdown_grace_period": "20s"}});
+        let mut session = Session::create(&spec, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        let later = |session: &mut Session, seconds: u64| session.run_until(session.now() + seconds * 1_000_000_000);
+        let faults = |session: &Session| session.world().faults().map(str::to_owned).collect::<Vec<_>>();
+        later(&mut session, 5);
+        assert!(session.shut_down("worker-1").is_ok());
+        assert!(session.crash("worker-1", false).is_ok(), "its kubelet is killed, and nothing holds the machine up");
+        assert_eq!(session.restart("worker-1"), Ok("worker-1 is started".to_owned()));
+        assert_eq!(
+            faults(&session),
+            ["node/worker-1 shuts down"],
+            "the kubelet runs, the machine goes off all the same"
+        );
+        later(&mut session, 5);
+        assert_eq!((session.world().boots(0), faults(&session).len()), (Some(1), 1));
+        assert_eq!(session.restart("node/worker-1"), Ok("node/worker-1 is started".to_owned()));
+        later(&mut session, 5);
+        assert!(session.shut_down("worker-1").is_ok());
+        let boots = Ok("node/worker-1 boots as soon as it has shut down".to_owned());
+        assert_eq!(session.restart("node/worker-1"), boots);
+        assert_eq!(faults(&session), Vec::<String>::new());
+        later(&mut session, 30);
+        assert_eq!(session.world().boots(0), Some(2));
+        assert!(session.restart("node/worker-1").is_err(), "it runs");
     }
 
     #[test]
