@@ -121,7 +121,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: Group::Faults,
         signatures: &["packet_loss(these, those, share)"],
         summary: "Loses a share (0 to less than 1) of what is sent between `these` and `those`, both ways. What is lost is sent again \
-            after 200 ms, 400 ms and so on, as TCP does, and holds up what comes after it on the same stream.",
+            after 200 ms, 400 ms and so on, as TCP does, 45 s later at most, and holds up what comes after it on the same stream.",
         example: "packet_loss(\"etcd-0\", [\"etcd-1\", \"etcd-2\"], 0.1);",
         receiver: Receiver::Cluster,
         arity: 3..=3,
