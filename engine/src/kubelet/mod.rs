@@ -361,7 +361,7 @@ impl Kubelet {
             Purpose::PodDelete(uid) => {
                 self.with_worker(uid, setup, out, |worker, around| worker.deletion_heard(&reply.result, around))
             }
-            Purpose::MirrorDelete => {}
+            Purpose::MirrorDelete => self.mirror_went(&reply.result, setup, out),
             Purpose::Mirror(uid) => self.mirror_came(uid, reply.result, setup, out),
         }
     }

@@ -278,11 +278,22 @@ impl Kubelet {
     pub(super) fn mirror_came(&mut self, uid: Uid, result: Outcome, setup: &Setup, out: &mut Effects) {
         self.statics.under_way.retain(|other| *other != uid);
         if result.is_err_and(|status| !status.is_already_exists()) {
-            self.statics.failures += 1;
-            let luck = setup.luck("kubelet", "mirror", &self.name, self.statics.failures).below(500);
-            let wait = AGAIN + AGAIN.fraction(luck, 1_000);
-            out.after(wait, Event::Kubelet(self.index, KubeletEvent::Mirror));
+            self.mirrors_again(setup, out);
         }
+    }
+
+    /// The answer to the deletion of a mirror: the next round of the housekeeping tries it again.
+    pub(super) fn mirror_went(&mut self, result: &Outcome, setup: &Setup, out: &mut Effects) {
+        if result.as_ref().is_err_and(|status| !status.is_not_found() && status.code != 409) {
+            self.mirrors_again(setup, out);
+        }
+    }
+
+    fn mirrors_again(&mut self, setup: &Setup, out: &mut Effects) {
+        self.statics.failures += 1;
+        let luck = setup.luck("kubelet", "mirror", &self.name, self.statics.failures).below(500);
+        let wait = AGAIN + AGAIN.fraction(luck, 1_000);
+        out.after(wait, Event::Kubelet(self.index, KubeletEvent::Mirror));
     }
 
     /// The process is gone, and with it what it knew of the API.

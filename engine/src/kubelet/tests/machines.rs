@@ -300,6 +300,20 @@ fn a_static_pod_runs_by_itself_and_its_mirror_shows_it() {
 }
 
 #[test]
+fn a_mirror_that_cannot_be_taken_away_is_tried_again() {
+    let mut cluster = Cluster::new();
+    assert!(put(&mut cluster, Some(manifest("nginx:1.25"))));
+    cluster.run(6_000);
+    assert_eq!(shown(&cluster, "agent-worker-1")["status"]["phase"], "Running");
+    cluster.world.kill(Process::Etcd(0));
+    assert!(put(&mut cluster, None));
+    cluster.run(80_000);
+    cluster.world.start(Process::Etcd(0));
+    cluster.run(90_000);
+    assert_eq!(shown(&cluster, "agent-worker-1"), Value::Null);
+}
+
+#[test]
 fn a_static_pod_needs_no_api_server() {
     let mut cluster = Cluster::new();
     cluster.world.kill(Process::ApiServer(0));
