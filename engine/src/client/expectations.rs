@@ -47,22 +47,18 @@ impl Expectations {
 
     /// Expects `n` creations, and nothing else.
     pub fn expect_creations(&mut self, key: &Key, n: usize, now: Instant) {
-        self.by_key
-            .insert(key.clone(), Expected { creations: n as i64, deletions: BTreeSet::new(), since: now, missed: 0 });
+        self.expect_both(key, n, [], now);
     }
 
     /// Expects the deletion of `objects`, and nothing else.
     pub fn expect_deletions(&mut self, key: &Key, objects: impl IntoIterator<Item = Key>, now: Instant) {
-        self.by_key.insert(
-            key.clone(),
-            Expected { creations: 0, deletions: objects.into_iter().collect(), since: now, missed: 0 },
-        );
+        self.expect_both(key, 0, objects, now);
     }
 
     /// Expects `creations` and the deletion of `objects`.
-    pub fn expect_both(&mut self, key: &Key, creations: usize, objects: Vec<Key>, now: Instant) {
-        let expected =
-            Expected { creations: creations as i64, deletions: objects.into_iter().collect(), since: now, missed: 0 };
+    pub fn expect_both(&mut self, key: &Key, creations: usize, objects: impl IntoIterator<Item = Key>, now: Instant) {
+        let deletions = objects.into_iter().collect();
+        let expected = Expected { creations: creations as i64, deletions, since: now, missed: 0 };
         self.by_key.insert(key.clone(), expected);
     }
 

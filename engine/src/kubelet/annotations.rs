@@ -84,9 +84,12 @@ impl PodWorker {
             return;
         }
         let container = self.locate(n).1;
-        let first = n == 0 && container.restarts == 0;
-        let names: Vec<&str> = self.containers().map(|container| &*container.name).collect();
-        let unknown = if first { unknown(&self.pod().meta, &names) } else { Vec::new() };
+        let unknown = if n == 0 && container.restarts == 0 {
+            let names: Vec<&str> = self.containers().map(|container| &*container.name).collect();
+            unknown(&self.pod().meta, &names)
+        } else {
+            Vec::new()
+        };
         for mistake in unknown.into_iter().chain(mistakes(&self.pod().meta, &container.name)) {
             self.event(EventType::Warning, "InvalidAnnotation", mistake, n, around);
         }

@@ -152,8 +152,8 @@ impl World {
     pub(super) fn traffic_boots_machine(&mut self, node: u32) {
         let booted = self.traffic.as_mut().is_some_and(|traffic| traffic.boot(node));
         let process = Process::Proxy(node);
-        let down = self.faults.keep_down(process);
-        if booted && !down && self.has_proxy(node) && !self.is_running(process) {
+        // Whether a fault keeps it down is seen then: the one that kept the machine down may be mended only now.
+        if booted && self.has_proxy(node) && !self.is_running(process) {
             self.supervise(process, self.setup.supervised);
             let event = Event::Restart(process);
             self.push(self.now + AFTER_BOOT, Endpoint::Outside, Queued::anybody(event, RecordId(0)));

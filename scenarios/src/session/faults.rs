@@ -465,6 +465,26 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_is_started_again_starts_its_proxy_unless_a_fault_keeps_that_down() {
+        let spec = json!({"nodes": 2, "kube_proxy": true});
+        let mut session = Session::create(&spec, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        let later = |session: &mut Session| session.run_until(session.now() + 10_000_000_000);
+        let runs = |session: &Session, node: u32| session.world().is_running(Process::Proxy(node));
+        later(&mut session);
+        assert!(runs(&session, 0) && runs(&session, 1));
+        assert!(session.crash("kube-proxy/worker-2", false).is_ok());
+        for node in ["node/worker-1", "node/worker-2"] {
+            assert!(session.crash(node, false).is_ok());
+            later(&mut session);
+            assert!(session.restart(node).is_ok());
+        }
+        later(&mut session);
+        assert!(runs(&session, 0), "it has come with its machine");
+        assert!(!runs(&session, 1), "it was killed by itself, and nobody has started it");
+        assert!(session.restart("kube-proxy/worker-2").is_ok() && runs(&session, 1));
+    }
+
+    #[test]
     fn who_is_to_run_again_during_a_shutdown_boots_after_it() {
         let spec = json!({"nodes": 1, "kubelet": {"shutdown_grace_period": "20s"}});
         let mut session = Session::create(&spec, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));

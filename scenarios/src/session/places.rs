@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// The nodes of a name that stands for whole machines: `node/worker-1`, `zone/a`. `None` if it does not.
-    pub fn machines(&self, name: &str) -> Option<Result<Vec<u32>, String>> {
+    pub(super) fn machines(&self, name: &str) -> Option<Result<Vec<u32>, String>> {
         let node = name.strip_prefix(NODE);
         if node.is_none() && !name.starts_with(ZONE) {
             return None;
